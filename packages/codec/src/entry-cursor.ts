@@ -1,0 +1,45 @@
+/**
+ * How memtables, tables, levels and merges are walked: synchronous, without an allocation per entry.
+ *
+ * A cursor is either at an entry (`valid`) or beside all of them. The byte views belong to the source and hold only
+ * until the cursor moves; positions are never reused across cursors.
+ */
+
+export interface EntryCursor {
+  readonly valid: boolean
+  /** The user key is `keyBytes[keyStart..keyEnd)`. */
+  readonly keyBytes: Uint8Array
+  readonly keyStart: number
+  readonly keyEnd: number
+  readonly sequence: number
+  readonly kind: number
+  /** The payload (`entry-payload.ts`) is `valueBytes[valueStart..valueEnd)`. */
+  readonly valueBytes: Uint8Array
+  readonly valueStart: number
+  readonly valueEnd: number
+
+  first(): void
+  last(): void
+  /** To the first entry at or after (userKey, sequence) in internal order. */
+  seek(userKey: Uint8Array, sequence: number): void
+  /** To the last entry at or before (userKey, sequence) in internal order. */
+  seekReverse(userKey: Uint8Array, sequence: number): void
+  /** Requires `valid`. */
+  next(): void
+  /** Requires `valid`. */
+  prev(): void
+}
+
+/** What a point lookup found: owned and reused by the caller, its views hold until the source's next call. */
+export interface LookupResult {
+  found: boolean
+  sequence: number
+  kind: number
+  valueBytes: Uint8Array
+  valueStart: number
+  valueEnd: number
+}
+
+export function newLookupResult(): LookupResult {
+  return { found: false, sequence: 0, kind: 0, valueBytes: new Uint8Array(0), valueStart: 0, valueEnd: 0 }
+}

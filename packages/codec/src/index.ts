@@ -1,0 +1,69 @@
+/**
+ * `@wk/codec`: what is on disk, as pure functions. No I/O, no time.
+ *
+ * @packageDocumentation
+ */
+export {
+  AbortedError,
+  ClosedError,
+  ConflictError,
+  CorruptionError,
+  ExistsError,
+  GcRunningError,
+  InvalidArgumentError,
+  IoError,
+  LockedError,
+  NoRewriteError,
+  NotFoundError,
+  NotSupportedError,
+  ReadOnlyError,
+  TxnTooBigError,
+  WkError,
+  WrongKeyError,
+  errnoOf,
+  throwIfAborted,
+} from './errors.js'
+export type { WkErrorCode, WkErrorOptions } from './errors.js'
+export { commonPrefixLength, compareBytes, compareRanges, shortestSeparator } from './compare.js'
+export { MAX_UVARINT_LENGTH, uvarintLength, writeUvarint } from './varint.js'
+export { NATIVE_FROM, crc32c, crc32cPortable, crc32cRange, hasNativeCrc32c } from './crc32c.js'
+export { ByteReader } from './byte-reader.js'
+export type { ByteReaderOptions } from './byte-reader.js'
+export { ByteWriter, readU32, writeU32, writeU64 } from './byte-writer.js'
+export {
+  KIND_ATTRIBUTES,
+  KIND_POINTER,
+  KIND_TOMBSTONE,
+  KIND_VALUE,
+  MAX_KEY_LENGTH,
+  MAX_SEQUENCE,
+  TRAILER_LENGTH,
+  baseKind,
+  compareInternal,
+  encodeInternalKey,
+  isKind,
+  readTrailerKind,
+  readTrailerSequence,
+  writeTrailer,
+} from './internal-key.js'
+export {
+  POINTER_LENGTH,
+  decodePointer,
+  encodePointer,
+  readPointerFid,
+  readPointerLen,
+  readPointerOffset,
+  samePointer,
+  writePointer,
+} from './value-pointer.js'
+export type { ValuePointer } from './value-pointer.js'
+export { attributesLength, kindWithAttributes, readExpiresAt, readPayload, writeAttributes } from './entry-payload.js'
+export type { PayloadView } from './entry-payload.js'
+export { formatFileName, parseFileName, tempName } from './file-name.js'
+export type { FileKind, NumberedFileKind, ParsedFileName, SingleFileKind } from './file-name.js'
+export { FRAME_HEADER_LENGTH, placeSeed, readFrame, writeFrameHeader } from './frame.js'
+export { newLookupResult } from './entry-cursor.js'
+export type { EntryCursor, LookupResult } from './entry-cursor.js'
+export { isAtOrAfterStart, isAtOrBeforeEnd, isInRange } from './key-range.js'
+export type { KeyRange } from './key-range.js'
+export { InvariantError, invariant } from './invariant.js'

@@ -1,0 +1,86 @@
+/**
+ * Internal keys: a user key, the sequence number of the write, and what the write was.
+ *
+ * Order: user key ascending, then sequence number **descending**, so that the newest version of a key comes first.
+ * Encoded: the user key, six bytes `MAX_SEQUENCE - sequence` big-endian, one byte of kind. No two entries share a
+ * sequence number, so the kind never decides the order.
+ */
+import { compareRanges } from './compare.js'
+
+/** Largest sequence number: 2^48 - 1. */
+export const MAX_SEQUENCE = 0xffff_ffff_ffff
+
+/** Bytes that follow the user key. */
+export const TRAILER_LENGTH = 7
+
+/** Longest user key, in bytes (Badger's own limit). */
+export const MAX_KEY_LENGTH = 65_000
+
+/** The key was deleted. On disk, never renumber. */
+export const KIND_TOMBSTONE = 0
+/** The payload holds the value. On disk, never renumber. */
+export const KIND_VALUE = 1
+/** The payload holds a value pointer. On disk, never renumber. */
+export const KIND_POINTER = 2
+/** Flag: the payload carries user meta and an expiry (`entry-payload.ts`). On disk, never renumber. */
+export const KIND_ATTRIBUTES = 0x04
+
+/** The kind without its flags. */
+export function baseKind(kind: number): number {
+  return kind & 0x03
+}
+
+/** Whether `kind` is one that this version writes. */
+export function isKind(kind: number): boolean {
+  return kind === KIND_TOMBSTONE || ((kind & ~KIND_ATTRIBUTES) >= KIND_VALUE && (kind & ~KIND_ATTRIBUTES) <= KIND_POINTER)
+}
+
+/** Writes the trailer at `at` and returns the offset after it. Requires room for {@link TRAILER_LENGTH} bytes. */
+export function writeTrailer(into: Uint8Array, at: number, sequence: number, kind: number): number {
+  const inverted = MAX_SEQUENCE - sequence
+  const high = Math.floor(inverted / 0x100_0000)
+  const low = inverted % 0x100_0000
+  into[at] = high >>> 16
+  into[at + 1] = high >>> 8
+  into[at + 2] = high
+  into[at + 3] = low >>> 16
+  into[at + 4] = low >>> 8
+  into[at + 5] = low
+  into[at + 6] = kind
+  return at + TRAILER_LENGTH
+}
+
+/** Sequence number of the trailer at `at`. Requires that it is there. */
+export function readTrailerSequence(from: Uint8Array, at: number): number {
+  const high = (from[at]! << 16) | (from[at + 1]! << 8) | from[at + 2]!
+  const low = (from[at + 3]! << 16) | (from[at + 4]! << 8) | from[at + 5]!
+  return MAX_SEQUENCE - (high * 0x100_0000 + low)
+}
+
+/** Kind of the trailer at `at`. Requires that it is there. */
+export function readTrailerKind(from: Uint8Array, at: number): number {
+  return from[at + 6]!
+}
+
+/** Compares (user key, sequence) pairs in internal order. */
+export function compareInternal(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  aSequence: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+  bSequence: number,
+): number {
+  const order = compareRanges(a, aStart, aEnd, b, bStart, bEnd)
+  return order !== 0 ? order : bSequence - aSequence
+}
+
+/** The encoded internal key. */
+export function encodeInternalKey(userKey: Uint8Array, sequence: number, kind: number): Uint8Array {
+  const encoded = new Uint8Array(userKey.length + TRAILER_LENGTH)
+  encoded.set(userKey)
+  writeTrailer(encoded, userKey.length, sequence, kind)
+  return encoded
+}

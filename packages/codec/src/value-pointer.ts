@@ -1,0 +1,58 @@
+/**
+ * Value pointers: where a value's record lies in the value log.
+ *
+ * Twelve bytes, as Badger v4 keeps them (structs.go): `fid`, `len`, `offset`, each an unsigned 32-bit little-endian
+ * number. `offset` is that of the record's first byte, `len` covers the whole record, header and checksum included.
+ */
+
+import { readU32, writeU32 } from './byte-writer.js'
+import { CorruptionError } from './errors.js'
+
+export interface ValuePointer {
+  /** Number of the (logical) value-log file. Files are numbered from 1. */
+  fid: number
+  /** Offset of the record in that file, in bytes. */
+  offset: number
+  /** Length of the record, in bytes. */
+  len: number
+}
+
+/** Bytes of an encoded pointer. */
+export const POINTER_LENGTH = 12
+
+/** Writes a pointer at `at`. Requires room for {@link POINTER_LENGTH} bytes. */
+export function writePointer(into: Uint8Array, at: number, fid: number, offset: number, len: number): void {
+  writeU32(into, at, fid)
+  writeU32(into, at + 4, len)
+  writeU32(into, at + 8, offset)
+}
+
+/** The twelve bytes of `pointer`. */
+export function encodePointer(pointer: ValuePointer): Uint8Array {
+  const encoded = new Uint8Array(POINTER_LENGTH)
+  writePointer(encoded, 0, pointer.fid, pointer.offset, pointer.len)
+  return encoded
+}
+
+/** The pointer at `at`. Throws `CorruptionError` when there are fewer than twelve bytes. */
+export function decodePointer(from: Uint8Array, at = 0): ValuePointer {
+  if (at < 0 || from.length - at < POINTER_LENGTH) throw new CorruptionError('a value pointer of fewer than 12 bytes')
+  return { fid: readPointerFid(from, at), offset: readPointerOffset(from, at), len: readPointerLen(from, at) }
+}
+
+/** Requires {@link POINTER_LENGTH} bytes at `at`, as the two below. */
+export function readPointerFid(from: Uint8Array, at: number): number {
+  return readU32(from, at)
+}
+
+export function readPointerLen(from: Uint8Array, at: number): number {
+  return readU32(from, at + 4)
+}
+
+export function readPointerOffset(from: Uint8Array, at: number): number {
+  return readU32(from, at + 8)
+}
+
+export function samePointer(a: ValuePointer, b: ValuePointer): boolean {
+  return a.fid === b.fid && a.offset === b.offset && a.len === b.len
+}
