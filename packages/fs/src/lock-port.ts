@@ -1,0 +1,36 @@
+/**
+ * What the directory lock needs from the file system that owns the descriptors, and the refusal every variant gives.
+ */
+import { LockedError } from '@wk/codec'
+import { isRunning, parseHolder } from './lock-holder.js'
+import type { ProcessTable } from './lock-holder.js'
+
+/** The few descriptor operations a lock needs. All synchronous; failures are errno errors as the system made them. */
+export interface LockPort {
+  /** Opens LOCK itself, never through a symbolic link, regular files only. `write` creates it if it is missing. */
+  open(path: string, access: 'read' | 'write'): number
+  close(fd: number): void
+  /** A text that names the file behind the descriptor for as long as it is open. */
+  identity(fd: number): string
+  /** {@link identity} of what the path names now; undefined if there is nothing. */
+  identityOf(path: string): string | undefined
+  /** The beginning of the file, as long as any line of ours. */
+  readText(fd: number): string
+  /** Replaces the whole content. */
+  writeText(fd: number, text: string): void
+  /** Creates a file with this content, atomically; false if there is one. */
+  createExclusive(path: string, text: string): boolean
+  rename(from: string, to: string): void
+  remove(path: string): void
+  readonly processes: ProcessTable
+}
+
+/** The refusal; names the holder if `text`, the content of LOCK, is the line of a running process. */
+export function lockedError(port: LockPort, path: string, text: string): LockedError {
+  const holder = parseHolder(text)
+  if (holder === undefined || !isRunning(holder, port.processes)) {
+    return new LockedError(`${path} is locked by another handle`)
+  }
+  const who = holder.pid === process.pid ? `this process (pid ${holder.pid})` : `process ${holder.pid}`
+  return new LockedError(`${path} is locked by ${who}`, { pid: holder.pid })
+}

@@ -1,0 +1,35 @@
+/**
+ * Loader of the optional dependency `fs-native-extensions` (prebuilt, not for every platform).
+ *
+ * The only place that names it. Guarantees: never throws; where the package or its binary is absent the answer is
+ * undefined, and `lock.ts` takes another way.
+ */
+import { createRequire } from 'node:module'
+
+export interface NativeExtensions {
+  /**
+   * Asks the kernel for a lock on a byte range of an open file, held by that open file: a second descriptor is
+   * refused in the same process too, and the lock goes when the descriptor is closed. @returns whether it was granted
+   */
+  tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean
+}
+
+let loaded: NativeExtensions | undefined
+let tried = false
+
+/** The package, or undefined where it cannot be loaded. */
+export function loadNativeExtensions(): NativeExtensions | undefined {
+  if (tried) return loaded
+  tried = true
+  try {
+    const candidate: unknown = createRequire(import.meta.url)('fs-native-extensions')
+    if (isNativeExtensions(candidate)) loaded = candidate
+  } catch {
+    // Not installed, or no binary for this platform: the caller has a fallback.
+  }
+  return loaded
+}
+
+function isNativeExtensions(value: unknown): value is NativeExtensions {
+  return typeof value === 'object' && value !== null && typeof (value as { tryLock?: unknown }).tryLock === 'function'
+}

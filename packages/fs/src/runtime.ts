@@ -1,0 +1,71 @@
+/**
+ * Time, randomness and yielding, injected everywhere so that tests can own them. The only place in the packages that
+ * touches the clock, `Math.random` and timers.
+ */
+import { throwIfAborted, AbortedError } from '@wk/codec'
+
+export interface Runtime {
+  /** Wall clock, milliseconds since the Unix epoch. May jump. */
+  now(): number
+  /** Milliseconds from an arbitrary start; never goes back. */
+  monotonic(): number
+  /** Uniform in [0, 1). Not for secrets. */
+  random(): number
+  /** Resolves after the event loop has had a turn for I/O and timers. */
+  yield(): Promise<void>
+  /** Resolves after `ms` milliseconds; keeps the process alive until then. @throws AbortedError when the signal aborts */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Runs `fn` after the current job, before any I/O. `fn` must not throw. */
+  microtask(fn: () => void): void
+}
+
+/** The real clock, timers and random numbers of the process. */
+export const defaultRuntime: Runtime = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  random: () => Math.random(),
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
+  sleep: async (ms, signal) => {
+    throwIfAborted(signal)
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, ms)
+      function onAbort(): void {
+        clearTimeout(timer)
+        reject(new AbortedError(undefined, { cause: signal?.reason }))
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  },
+  microtask: (fn) => queueMicrotask(fn),
+}
+
+/**
+ * Keeps background loops from holding the event loop: `if (slice.due()) await slice.pause()`.
+ * Not shared between loops.
+ */
+export class TimeSlice {
+  readonly #runtime: Runtime
+  readonly #budget: number
+  #start: number
+
+  /** @param budgetMs longest time between two pauses, in milliseconds, as far as the loop asks often enough */
+  constructor(runtime: Runtime, budgetMs = 4) {
+    this.#runtime = runtime
+    this.#budget = budgetMs
+    this.#start = runtime.monotonic()
+  }
+
+  /** Whether the slice is used up. */
+  due(): boolean {
+    return this.#runtime.monotonic() - this.#start >= this.#budget
+  }
+
+  /** Lets others run, then starts a new slice. */
+  async pause(): Promise<void> {
+    await this.#runtime.yield()
+    this.#start = this.#runtime.monotonic()
+  }
+}

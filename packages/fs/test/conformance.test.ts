@@ -1,0 +1,51 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'vitest'
+import { FaultFileSystem, MemoryFileSystem, NodeFileSystem, ScheduledFileSystem, TraceFileSystem } from '../src/index.js'
+import type { FileSystem, LockVariant } from '../src/index.js'
+import { fileSystemConformance } from '../src/conformance.js'
+import type { ConformanceSubject } from '../src/conformance.js'
+
+const api = { describe, test }
+
+function onDisk(make: () => FileSystem): () => Promise<ConformanceSubject> {
+  return async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'wk-fs-'))
+    return { fs: make(), dir, dispose: () => rm(dir, { recursive: true, force: true }) }
+  }
+}
+
+function inMemory(make: () => FileSystem): () => Promise<ConformanceSubject> {
+  return async () => {
+    const fs = make()
+    await fs.mkdir('/db')
+    return { fs, dir: '/db' }
+  }
+}
+
+const exclusiveOnly = { 'shared locks exclude an exclusive one': 'this variant gives exclusive locks only' }
+
+fileSystemConformance(api, 'node', onDisk(() => new NodeFileSystem()))
+for (const lockVariant of ['socket', 'pidfile'] satisfies LockVariant[]) {
+  if (lockVariant === 'socket' && process.platform !== 'linux') continue
+  fileSystemConformance(api, `node, ${lockVariant} lock`, onDisk(() => new NodeFileSystem({ lockVariant })), {
+    knownGaps: exclusiveOnly,
+  })
+}
+fileSystemConformance(api, 'memory', inMemory(() => new MemoryFileSystem()))
+fileSystemConformance(api, 'memory, late copy', inMemory(() => new MemoryFileSystem({ lateCopy: true })))
+fileSystemConformance(api, 'memory, not crashable', inMemory(() => new MemoryFileSystem({ crashable: false })))
+fileSystemConformance(api, 'fault(memory)', inMemory(() => new FaultFileSystem(new MemoryFileSystem())))
+fileSystemConformance(api, 'trace(memory)', inMemory(() => new TraceFileSystem(new MemoryFileSystem())))
+fileSystemConformance(api, 'scheduled(memory)', inMemory(() => new ScheduledFileSystem(new MemoryFileSystem(), 7)))
+fileSystemConformance(api, 'trace(fault(node))', onDisk(() => new TraceFileSystem(new FaultFileSystem(new NodeFileSystem()))))
+fileSystemConformance(
+  api,
+  'memory with short reads and writes',
+  inMemory(() => {
+    const short = [1, 7, 512].map((bytes, index) => ({ operation: ['read', 'write'] as const, short: bytes, index: index * 50, times: 50 }))
+    return new FaultFileSystem(new MemoryFileSystem(), short)
+  }),
+  { knownGaps: { 'close waits for the operations in flight': 'a write that goes on after a short one finds the file closed' } },
+)
