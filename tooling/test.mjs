@@ -14,7 +14,7 @@ const RESULTS = '.vitest-results.json'
 prepare()
 rmSync(RESULTS, { force: true })
 run('tsc', ['-p', 'tsconfig.test.json'])
-run('oxlint', ['--deny-warnings', '--quiet'])
+run('oxlint', ['--type-aware', '--deny-warnings', '--quiet'])
 
 const { status } = spawnSync('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${RESULTS}`, ...process.argv.slice(2)], {
   stdio: 'inherit',

@@ -1,0 +1,75 @@
+/**
+ * Runs one workload on one engine in this process and sums it up. Never rejects for what the engine does: a failure is part of
+ * the result, with the phases that were complete by then.
+ */
+import { join } from 'node:path'
+import type { Engine } from './engines/engine.js'
+import { readPlan } from './input/input-plan.js'
+import { peakResident } from './measure/memory.js'
+import { ioBetween, readProcessIo } from './measure/process-io.js'
+import { TimeSlice } from './measure/time-slice.js'
+import type { EngineJob } from './protocol.js'
+import type { EngineResult, PhaseResult } from './report/result.js'
+import { runFiles } from './workloads/files.js'
+import { kvScales, runKv } from './workloads/kv.js'
+import { PhaseRunner, type Observer } from './workloads/phase-runner.js'
+
+/** Runs it. The database lives in a subdirectory of `job.dir`, which the caller removes. */
+export async function runEngine(engine: Engine, job: EngineJob, observer: Observer): Promise<EngineResult> {
+  const slice = new TimeSlice()
+  const runner = new PhaseRunner(slice, observer)
+  const start = performance.now()
+  const residentBefore = process.memoryUsage.rss()
+  const io = readProcessIo()
+  const dir = join(job.dir, 'db')
+  let stats: Record<string, number> | null = null
+  let failure: string | null = null
+  try {
+    if (job.workload === 'kv') {
+      stats = await runKv(engine, dir, kvScales(job.quick), job.seed, runner, slice)
+    } else {
+      if (job.plan === null) throw new Error('the files workload needs an input plan')
+      const { summary, files } = readPlan(job.plan)
+      stats = await runFiles(engine, { root: summary.root, files, seed: job.seed, dir }, runner, slice)
+    }
+  } catch (error) {
+    failure = describeFailure(error)
+  }
+  const written = ioBetween(io, readProcessIo())
+  return {
+    engine: engine.name,
+    version: engine.version,
+    durability: engine.durability,
+    collection: engine.collection,
+    settings: engine.settings,
+    phases: runner.results,
+    userBytesWritten: sumWritten(runner.results),
+    bytesHanded: written?.handed ?? null,
+    bytesDirtied: written?.dirtied ?? null,
+    residentBefore,
+    residentPeak: peakResident(),
+    anonymousPeak: runner.anonymous.bytes,
+    wallSeconds: (performance.now() - start) / 1e3,
+    stats,
+    failure,
+  }
+}
+
+/** An error with its code and its causes, in one line. */
+export function describeFailure(error: unknown): string {
+  const parts: string[] = []
+  for (let current = error; current !== undefined && current !== null && parts.length < 5; ) {
+    if (!(current instanceof Error)) {
+      parts.push(String(current))
+      break
+    }
+    const { code } = current as { code?: unknown }
+    parts.push(`${typeof code === 'string' ? code : current.name}: ${current.message}`)
+    current = current.cause
+  }
+  return parts.join(' <- ')
+}
+
+function sumWritten(phases: readonly PhaseResult[]): number {
+  return phases.reduce((sum, phase) => sum + (phase.writes ? phase.bytes : 0), 0)
+}

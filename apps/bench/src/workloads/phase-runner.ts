@@ -1,0 +1,84 @@
+/**
+ * Runs the phases of a workload one after another and keeps their results; reports progress on the way.
+ */
+import { AnonymousPeak } from '../measure/memory.js'
+import { diskUsage } from '../measure/disk-usage.js'
+import { Meter } from '../measure/meter.js'
+import type { TimeSlice } from '../measure/time-slice.js'
+import type { PhaseResult } from '../report/result.js'
+
+/** Where a workload tells how far it is. */
+export interface Observer {
+  onProgress(title: string, done: number, total: number): void
+  onPhase(result: PhaseResult): void
+}
+
+/** What a phase is, apart from its work. */
+export interface PhaseDescription {
+  readonly name: string
+  readonly title: string
+  /** What one latency sample is. */
+  readonly sample: string
+  readonly writes?: boolean
+  readonly total: number
+}
+
+/** Handed to the work of a phase. */
+export interface PhaseWork {
+  readonly meter: Meter
+  /** Tells how much is done, of the description's `total`; cheap, may be called for each operation. */
+  progress(done: number): void
+}
+
+const PROGRESS_INTERVAL = 100
+
+/** Results of the phases so far. */
+export class PhaseRunner {
+  readonly results: PhaseResult[] = []
+  readonly anonymous = new AnonymousPeak()
+  private readonly slice: TimeSlice
+  private readonly observer: Observer
+
+  constructor(slice: TimeSlice, observer: Observer) {
+    this.slice = slice
+    this.observer = observer
+  }
+
+  /**
+   * Runs one phase. `work` may return a note for the report. `dir` is the database's directory, `liveBytes` tells the user bytes
+   * alive when the phase is over.
+   */
+  async run(
+    phase: PhaseDescription,
+    dir: string,
+    liveBytes: () => number,
+    work: (phase: PhaseWork) => Promise<string | undefined | void>,
+  ): Promise<void> {
+    const start = performance.now()
+    let told = 0
+    const progress = (done: number): void => {
+      const now = performance.now()
+      if (now - told < PROGRESS_INTERVAL && done < phase.total) return
+      told = now
+      this.anonymous.sample()
+      this.observer.onProgress(phase.title, done, phase.total)
+    }
+    progress(0)
+    const meter = await Meter.start(this.slice)
+    const note = await work({ meter, progress })
+    const measurement = await meter.stop(phase.sample)
+    progress(phase.total)
+    const result: PhaseResult = {
+      name: phase.name,
+      title: phase.title,
+      writes: phase.writes ?? false,
+      ...measurement,
+      wallSeconds: (performance.now() - start) / 1e3,
+      diskBytes: diskUsage(dir),
+      liveBytes: liveBytes(),
+      note: note ?? null,
+    }
+    this.results.push(result)
+    this.observer.onPhase(result)
+  }
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it, vi } from 'vitest'
+import { parseArguments } from '../src/cli.js'
+import { UsageError } from '../src/usage-error.js'
+
+describe('command line', () => {
+  it('runs the main job on all engines by default', () => {
+    const request = parseArguments([])
+    expect(request).toMatchObject({
+      kind: 'run',
+      options: { workload: 'files', engines: ['wk', 'classic-level', 'lmdb'], quick: false, rounds: 3, seed: 42 },
+    })
+    if (request.kind === 'run') expect(request.out).toMatch(/apps[/\\]bench[/\\]results$/)
+  })
+
+  it('takes its options', () => {
+    const args = ['--workload', 'kv', '--engine', 'lmdb,wk', '--quick', '--seed', '7', '--out', '/tmp/out', '--input', '/tmp', '--max-mib', '3']
+    expect(parseArguments(args)).toMatchObject({
+      kind: 'run',
+      out: '/tmp/out',
+      options: { workload: 'kv', engines: ['lmdb', 'wk'], quick: true, rounds: 1, seed: 7, input: '/tmp', limits: { maxBytes: 3 * 1024 * 1024, seed: 7 } },
+    })
+  })
+
+  it.each([
+    [['--engine', 'rocksdb'], /rocksdb: unknown; there are wk, classic-level, lmdb/],
+    [['--engine', 'wk,'], /unknown/],
+    [['--engine', 'wk', '--engine', 'lmdb'], /more than once/],
+    [['--workload', 'tpcc'], /tpcc: unknown/],
+    [['--seed', 'x'], /whole number/],
+    [['--rounds', '0'], /at least 1/],
+    [['--max-mib', '0.5'], /whole number/],
+    [['--input'], /missing/],
+    [['--fast'], /--fast/],
+    [['stray'], /stray/],
+  ])('refuses %j', (args, message) => {
+    expect(() => parseArguments(args)).toThrow(UsageError)
+    expect(() => parseArguments(args)).toThrow(message)
+  })
+
+  it('prints help and runs nothing', () => {
+    const log = vi.spyOn(console, 'info').mockImplementation(() => {})
+    const other = vi.spyOn(console, 'log').mockImplementation(() => {})
+    expect(parseArguments(['--help'])).toEqual({ kind: 'help' })
+    expect([...log.mock.calls, ...other.mock.calls].flat().join('\n')).toContain('--workload <name>')
+    vi.restoreAllMocks()
+  })
+})

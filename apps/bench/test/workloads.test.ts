@@ -1,0 +1,154 @@
+import { mkdtempSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { runEngine } from '../src/engine-run.js'
+import type { Database, Engine } from '../src/engines/engine.js'
+import { ENGINE_NAMES, loadEngine } from '../src/engines/registry.js'
+import { planInput, writePlan } from '../src/input/input-plan.js'
+import type { EngineJob } from '../src/protocol.js'
+import type { EngineResult } from '../src/report/result.js'
+import { temporaryDirectory, writeInput } from './temporary-directory.js'
+
+const ROOT = temporaryDirectory()
+const INPUT = join(ROOT, 'input')
+const PLAN = join(ROOT, 'plan.json')
+
+beforeAll(async () => {
+  mkdirSync(INPUT)
+  writeInput(INPUT, 60)
+  writePlan(PLAN, await planInput(INPUT, { maxBytes: 1e9, maxFiles: 1000, seed: 1 }))
+})
+
+function run(engine: Engine, workload: EngineJob['workload'] = 'files'): Promise<EngineResult> {
+  const dir = mkdtempSync(join(ROOT, 'run-'))
+  const job: EngineJob = { engine: engine.name, workload, quick: true, seed: 42, dir, plan: workload === 'files' ? PLAN : null }
+  return runEngine(engine, job, { onProgress: () => {}, onPhase: () => {} })
+}
+
+/** The engine with some calls of its database replaced. */
+function sabotaged(engine: Engine, change: (database: Database) => Partial<Database>): Engine {
+  return {
+    ...engine,
+    async open(dir) {
+      const database = await engine.open(dir)
+      const changed = change(database)
+      return new Proxy(database, {
+        get(target, name) {
+          const value: unknown = Reflect.get(name in changed ? changed : target, name)
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value
+        },
+      })
+    },
+  }
+}
+
+describe.each(ENGINE_NAMES)('the main job on %s', (name) => {
+  it('runs all phases and finds what it wrote', async () => {
+    const engine = await loadEngine(name)
+    const result = await run(engine)
+    expect(result.failure).toBeNull()
+    const phases = result.phases.map((phase) => phase.name)
+    const expected = ['open', 'load', 'read', 'scan', 'overwrite', 'delete', 'close', 'reopen', 'read-again', 'scan-again']
+    expect(phases.filter((phase) => phase !== 'collect' && phase !== 'verify')).toEqual(expected)
+    expect(phases.includes('collect')).toBe(engine.collection !== null)
+    const phase = (wanted: string) => result.phases.find((candidate) => candidate.name === wanted)
+    expect(phase('load')).toMatchObject({ operations: 60, writes: true })
+    expect(phase('overwrite')?.operations).toBe(30)
+    expect(phase('delete')?.operations).toBe(15)
+    expect(phase('read-again')?.operations).toBe(60)
+    expect(phase('scan-again')?.operations).toBe(45)
+    expect(result.userBytesWritten).toBeGreaterThan(1_000_000)
+    for (const { seconds, liveBytes } of result.phases.slice(1)) {
+      expect(seconds).toBeGreaterThan(0)
+      expect(liveBytes).toBeGreaterThan(0)
+    }
+  })
+
+  it('runs the key-value workload', async () => {
+    const result = await run(await loadEngine(name), 'kv')
+    expect(result.failure).toBeNull()
+    expect(result.phases.map((phase) => phase.name)).toContain('16 KiB scan-keys')
+    expect(result.phases).toHaveLength(16)
+  })
+})
+
+describe('the comparison catches', () => {
+  const base = () => loadEngine('classic-level')
+
+  it('one wrong byte in one read', async () => {
+    let reads = 0
+    const engine = sabotaged(await base(), (database) => ({
+      async get(key) {
+        const value = await database.get(key)
+        if (++reads === 20 && value !== undefined) value[value.length >> 1]! ^= 1
+        return value
+      },
+    }))
+    expect((await run(engine)).failure).toMatch(/MismatchError: .*byte \d+ of \d+ differs/)
+  })
+
+  it('one wrong byte on the way in, in the scan too', async () => {
+    let batches = 0
+    const engine = sabotaged(await base(), (database) => ({
+      putBatch(operations) {
+        const [first] = operations
+        if (++batches === 1 && first !== undefined) first.value[0]! ^= 0x80
+        return database.putBatch(operations)
+      },
+      get: () => Promise.resolve(undefined),
+    }))
+    expect((await run(engine)).failure).toMatch(/missing/)
+    batches = 0
+    const readsFine = sabotaged(await base(), (database) => ({
+      putBatch(operations) {
+        const [first] = operations
+        if (++batches === 1 && first !== undefined) first.value[0]! ^= 0x80
+        return database.putBatch(operations)
+      },
+    }))
+    expect((await run(readsFine)).failure).toMatch(/byte 0 of \d+ differs/)
+  })
+
+  it('an overwrite that was lost', async () => {
+    let batches = 0
+    const engine = sabotaged(await base(), (database) => ({
+      putBatch: (operations) => (++batches > 1 ? Promise.resolve() : database.putBatch(operations)),
+    }))
+    expect((await run(engine)).failure).toMatch(/generation 1/)
+  })
+
+  it('a delete that was lost', async () => {
+    const engine = sabotaged(await base(), () => ({ deleteBatch: () => Promise.resolve() }))
+    const { failure, phases } = await run(engine)
+    expect(failure).toMatch(/deleted, yet it has a value/)
+    expect(phases.at(-1)?.name).toBe('reopen')
+  })
+
+  it('an entry that a scan leaves out, and one it makes up', async () => {
+    const leavesOut = sabotaged(await base(), (database) => ({
+      scan() {
+        const scan = database.scan()
+        return { ...scan, next: async () => (await scan.next()).slice(1) }
+      },
+    }))
+    expect((await run(leavesOut)).failure).toMatch(/should not be there|ended after/)
+    let batches = 0
+    const makesUp = sabotaged(await base(), (database) => ({
+      putBatch: (operations) =>
+        database.putBatch(++batches === 1 ? [...operations, { type: 'put', key: Buffer.from('extra'), value: Buffer.from('x') }] : operations),
+    }))
+    expect((await run(makesUp)).failure).toMatch(/extra, which should not be there/)
+  })
+
+  it('problems that verify reports', async () => {
+    const engine = sabotaged(await base(), () => ({ verify: () => Promise.resolve(['WK_CORRUPTION 000001.vlog at 20: damaged']) }))
+    expect((await run(engine)).failure).toMatch(/verify found 1 problems, first: WK_CORRUPTION/)
+  })
+
+  it('an error of the engine, with its code and cause', async () => {
+    const engine = sabotaged(await base(), () => ({
+      putBatch: () => Promise.reject(Object.assign(new Error('disk', { cause: new Error('full') }), { code: 'WK_IO' })),
+    }))
+    expect((await run(engine)).failure).toBe('WK_IO: disk <- Error: full')
+  })
+})

@@ -1,0 +1,63 @@
+/**
+ * `clear()`: deletes what a range held when it was called.
+ *
+ * It walks the view of the call and writes tombstones in batches, so memory and group sizes stay bounded; each batch is
+ * atomic, the whole is not. A key that was written again after the call keeps its new value: before a tombstone is
+ * staged, the newest version of the key is looked up, in the same turn.
+ */
+import { throwIfAborted } from '@wk/codec'
+import type { KeyRange } from '@wk/codec'
+import { copyOf } from './entry-reader.js'
+import type { EntryReader } from './entry-reader.js'
+import type { MaintenanceOptions } from './maintenance.js'
+import type { Stager } from './stager.js'
+import type { LsmTree } from '@wk/lsm'
+import type { WriteQueue } from './write-queue.js'
+
+/** Keys of one batch of tombstones. */
+const BATCH_KEYS = 1000
+
+export interface ClearRequest extends MaintenanceOptions {
+  readonly range: KeyRange
+  readonly reverse: boolean
+  readonly limit: number
+  /** Acknowledge each batch only when it is on the device. */
+  readonly sync: boolean
+}
+
+export interface ClearParts {
+  readonly tree: LsmTree
+  readonly queue: WriteQueue
+  readonly stager: Stager
+  readonly reader: EntryReader
+}
+
+export async function clearRange({ tree, queue, stager, reader }: ClearParts, request: ClearRequest): Promise<void> {
+  const { range, reverse, limit, sync, signal, onProgress } = request
+  const sequence = tree.visibleSequence
+  const view = tree.acquireView()
+  try {
+    const cursor = tree.cursor(view, sequence, { reverse, range })
+    cursor.first()
+    let done = 0
+    let bytes = 0
+    while (cursor.valid && done < limit) {
+      throwIfAborted(signal)
+      const keys: Uint8Array[] = []
+      for (; cursor.valid && keys.length < BATCH_KEYS && done + keys.length < limit; cursor.next()) {
+        keys.push(copyOf(cursor.keyBytes, cursor.keyStart, cursor.keyEnd))
+      }
+      await queue.write(sync, () => {
+        const untouched = keys.filter((key) => reader.newestSequence(key) <= sequence)
+        const keyBytes = untouched.reduce((sum, key) => sum + key.length, 0)
+        if (untouched.length > 0) stager.prepare(untouched.length, keyBytes)
+        for (const key of untouched) stager.del(key)
+        bytes += keyBytes
+      })
+      done += keys.length
+      onProgress?.({ phase: 'clear', done, total: done, bytes })
+    }
+  } finally {
+    view.release()
+  }
+}

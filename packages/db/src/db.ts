@@ -1,0 +1,391 @@
+/**
+ * The database: its public methods, and nothing else. What they do is in the files beside this one.
+ *
+ * `open.ts` wires the parts, `write-queue.ts` is the only writer, `entry-reader.ts` reads, `health.ts` decides what an
+ * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
+ */
+import { EventEmitter } from 'node:events'
+import { InvalidArgumentError, NotSupportedError, ReadOnlyError } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import { NodeFileSystem } from '@wk/fs'
+import type { FileSystem } from '@wk/fs'
+import type { GcReport } from '@wk/gc'
+import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, syncOf, userMetaOf, valueBytes } from './arguments.js'
+import type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
+import { checkBatch, stageBatch } from './batch.js'
+import type { BatchOperation } from './batch.js'
+import { clearRange } from './clear.js'
+import { destroyDirectory } from './directory.js'
+import { EntryReader } from './entry-reader.js'
+import type { Entry } from './entry-reader.js'
+import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
+import type { IteratorMode, IteratorOptions } from './iterator.js'
+import type { MaintenanceOptions } from './maintenance.js'
+import { openParts } from './open.js'
+import type { Parts } from './open.js'
+import { checkSpaceAmp, resolveOptions } from './options.js'
+import type { DbOptions } from './options.js'
+import { Snapshot } from './snapshot.js'
+import { Stager } from './stager.js'
+import { collectStats } from './stats.js'
+import type { DbStats } from './stats.js'
+import { verifyDatabase } from './verify.js'
+import type { VerifyReport } from './verify.js'
+
+/** Options of a read. */
+export interface ReadOptions {
+  /** Read at this snapshot instead of at the call. */
+  snapshot?: Snapshot
+}
+
+export interface ClearOptions extends RangeOptions, MaintenanceOptions {
+  /** Begin with the last key; matters with `limit` only. Default false. */
+  reverse?: boolean
+  /** Most keys to delete; -1 is no limit. Default -1. */
+  limit?: number
+  sync?: boolean
+}
+
+export interface GcRunOptions extends MaintenanceOptions {
+  /** Disk bytes a live byte to get to. Default: the option of open. */
+  maxSpaceAmp?: number
+}
+
+/**
+ * A key-value database in one directory, owned by one thread of one process.
+ *
+ * Emits `health` (`{ state, cause }`) when a failure turns it read-only.
+ */
+export class DB extends EventEmitter {
+  readonly #parts: Parts
+  readonly #reader: EntryReader
+  readonly #stager: Stager
+  readonly #iterators = new Set<{ close(): Promise<void> }>()
+  readonly #snapshots = new Set<Snapshot>()
+  readonly #closeController = new AbortController()
+  #closing: Promise<void> | undefined
+
+  /** @internal Use {@link DB.open}. */
+  constructor(parts: Parts) {
+    super()
+    const { tree, vlog, options } = parts
+    this.#parts = parts
+    this.#reader = new EntryReader(tree, vlog, options.runtime)
+    this.#stager = new Stager(tree, vlog, options.valueThreshold)
+    parts.failureListener = (cause) => this.emit('health', { state: 'read-only', cause })
+  }
+
+  /**
+   * Opens or makes the database in `dir` and recovers what a crash left.
+   * @throws `WK_LOCKED`, `WK_NOT_FOUND`, `WK_EXISTS`, `WK_CORRUPTION`, `WK_IO`, `WK_INVALID_ARGUMENT`, `WK_NOT_SUPPORTED`
+   */
+  static async open(dir: string, options: DbOptions = {}): Promise<DB> {
+    const resolved = resolveOptions(options)
+    if (!resolved.inMemory) checkDirectory(dir)
+    return new DB(await openParts(dir, resolved))
+  }
+
+  /** Removes the files in `dir` that bear our names, then `dir` if it is empty. `WK_LOCKED` while it is open. */
+  static async destroy(dir: string, options: { fs?: FileSystem } = {}): Promise<void> {
+    checkDirectory(dir)
+    await destroyDirectory(options.fs ?? new NodeFileSystem(), dir)
+  }
+
+  /** Stores a value. Resolves when it is acknowledged; every read that starts after the call sees it. */
+  put(key: BytesLike, value: BytesLike, options?: WriteOptions): Promise<void> {
+    try {
+      const { ttl, userMeta } = optionsObject(options)
+      const k = keyBytes(key)
+      const v = valueBytes(value)
+      const meta = userMetaOf(userMeta)
+      const expiresAt = expiryOf(ttl, ttl === undefined ? 0 : this.#parts.options.runtime.now())
+      return this.#parts.queue.write(this.#sync(options), () => {
+        this.#stager.prepare(1, k.length + this.#stager.payloadLength(v.length, meta, expiresAt))
+        this.#stager.put(k, v, meta, expiresAt)
+      })
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /** Deletes a key, there or not. */
+  del(key: BytesLike, options?: { sync?: boolean }): Promise<void> {
+    try {
+      const k = keyBytes(key)
+      return this.#parts.queue.write(this.#sync(optionsObject(options)), () => {
+        this.#stager.prepare(1, k.length)
+        this.#stager.del(k)
+      })
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /** Applies operations in order, all or none of them. @throws `WK_TXN_TOO_BIG` */
+  batch(operations: readonly BatchOperation[], options?: { sync?: boolean }): Promise<void> {
+    try {
+      const { queue, options: limits } = this.#parts
+      const sync = this.#sync(optionsObject(options))
+      const checked = checkBatch(operations, limits, limits.runtime.now())
+      return queue.write(sync, () => {
+        if (checked.length > 0) stageBatch(this.#stager, checked)
+      })
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  /** Deletes what the range held at the call. Keys written later stay. */
+  async clear(options: ClearOptions = {}): Promise<void> {
+    this.#parts.health.assertWritable()
+    const { reverse = false, limit, signal, onProgress } = optionsObject(options)
+    await clearRange(
+      { ...this.#parts, stager: this.#stager, reader: this.#reader },
+      { range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options), signal: this.#signal(signal), onProgress },
+    )
+  }
+
+  /** The value of a key, as the caller's own copy. @throws `WK_CORRUPTION` if it does not verify */
+  async get(key: BytesLike, options?: ReadOptions): Promise<Uint8Array | undefined> {
+    return this.#reader.get(keyBytes(key), this.#sequence(options))
+  }
+
+  /** {@link get} on the calling thread. */
+  getSync(key: BytesLike, options?: ReadOptions): Uint8Array | undefined {
+    return this.#reader.getSync(keyBytes(key), this.#sequence(options))
+  }
+
+  /** The values of several keys, in their order. */
+  async getMany(keys: readonly BytesLike[], options?: ReadOptions): Promise<(Uint8Array | undefined)[]> {
+    if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
+    const sequence = this.#sequence(options)
+    const wanted = keys.map((key: BytesLike) => keyBytes(key))
+    return this.#reader.fill(wanted.map((key) => this.#reader.find(key, sequence)))
+  }
+
+  /** Whether a key has a value. Never touches the value log. */
+  async has(key: BytesLike, options?: ReadOptions): Promise<boolean> {
+    return this.#reader.has(keyBytes(key), this.#sequence(options))
+  }
+
+  /** The value with its version, expiry and user meta. */
+  async getEntry(key: BytesLike, options?: ReadOptions): Promise<Entry | undefined> {
+    const found = this.#reader.findEntry(keyBytes(key), this.#sequence(options))
+    if (found === undefined) return undefined
+    const [value] = await this.#reader.fill([found.value])
+    return { ...found.entry, value: value as Uint8Array }
+  }
+
+  /** Entries of a range, in byte order of their keys. */
+  iterator(options?: IteratorOptions): DbIterator<[Uint8Array, Uint8Array]> {
+    return this.#iterate('entries', options)
+  }
+
+  /** Keys of a range. Never reads the value log. */
+  keys(options?: IteratorOptions): DbIterator<Uint8Array> {
+    return this.#iterate('keys', options)
+  }
+
+  /** Values of a range, in the order of their keys. */
+  values(options?: IteratorOptions): DbIterator<Uint8Array> {
+    return this.#iterate('values', options)
+  }
+
+  /** A view of everything written so far. Close it: what it sees stays on disk until then. */
+  snapshot(): Snapshot {
+    const { health, tree } = this.#parts
+    health.assertReadable()
+    const snapshot = new Snapshot(tree.snapshot(), (closed) => this.#snapshots.delete(closed))
+    this.#snapshots.add(snapshot)
+    return snapshot
+  }
+
+  /** Resolves when every earlier write is on the device. */
+  async sync(): Promise<void> {
+    if (this.#parts.health.state === 'read-only' && this.#parts.health.failure === undefined) return
+    await this.#parts.queue.sync()
+  }
+
+  /** Puts all memtables into durable tables. */
+  async flush(): Promise<void> {
+    await this.#parts.queue.barrier()
+    await this.#parts.tree.flush()
+  }
+
+  /** Merges all tables downwards and drops what nobody can see any more. */
+  async compact(options?: MaintenanceOptions): Promise<void> {
+    const { signal, onProgress } = optionsObject(options)
+    await this.flush()
+    await this.#parts.tree.compact({ signal: this.#signal(signal), onProgress })
+  }
+
+  /**
+   * One value-log GC: drops dead files and rewrites the worst one whose garbage is at least `discardRatio`.
+   * @throws `WK_NO_REWRITE`, `WK_GC_RUNNING`, `WK_INVALID_ARGUMENT`, `WK_NOT_SUPPORTED`, `WK_CORRUPTION`
+   */
+  async runValueLogGC(discardRatio: number, options?: MaintenanceOptions): Promise<GcReport> {
+    const { signal, onProgress } = optionsObject(options)
+    return this.#collector().collectWorst(discardRatio, { signal: this.#signal(signal), onProgress })
+  }
+
+  /** GC passes until disk bytes over live bytes are at most `maxSpaceAmp`, or nothing is left to collect. */
+  async gc(options?: GcRunOptions): Promise<GcReport> {
+    const { signal, onProgress, maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp } = optionsObject(options)
+    checkSpaceAmp(maxSpaceAmp)
+    return this.#collector().collectTo(maxSpaceAmp, { signal: this.#signal(signal), onProgress })
+  }
+
+  /** Reads everything and reports what does not hold. Changes nothing. */
+  async verify(options?: MaintenanceOptions): Promise<VerifyReport> {
+    const { health, queue, tree, vlog, options: resolved } = this.#parts
+    health.assertReadable()
+    const { signal, onProgress } = optionsObject(options)
+    if (health.state === 'open') await queue.barrier()
+    return verifyDatabase(tree, vlog, resolved.runtime, { signal: this.#signal(signal), onProgress })
+  }
+
+  /** Counters and sizes, as a flat object of numbers. Cheap. */
+  stats(): DbStats {
+    this.#parts.health.assertReadable()
+    return collectStats(this.#parts, this.#iterators.size)
+  }
+
+  /** Not supported yet: `WK_NOT_SUPPORTED`. */
+  async transaction(): Promise<never> {
+    throw new NotSupportedError('transactions are not supported yet')
+  }
+
+  /** Not supported yet: `WK_NOT_SUPPORTED`. */
+  async versions(): Promise<never> {
+    throw new NotSupportedError('listing versions is not supported yet')
+  }
+
+  /** Not supported yet: `WK_NOT_SUPPORTED`. */
+  async checkpoint(): Promise<never> {
+    throw new NotSupportedError('checkpoints are not supported yet')
+  }
+
+  /** Not supported yet: `WK_NOT_SUPPORTED`. */
+  // eslint-disable-next-line require-yield
+  async *backup(): AsyncGenerator<Uint8Array, number, undefined> {
+    throw new NotSupportedError('backups are not supported yet')
+  }
+
+  /** Not supported yet: `WK_NOT_SUPPORTED`. */
+  async load(): Promise<never> {
+    throw new NotSupportedError('loading backups is not supported yet')
+  }
+
+  /**
+   * Lets called writes end, stops background work, closes live iterators and snapshots, makes everything durable and
+   * gives up the directory. Idempotent. After an earlier failure it resolves without writing; it rejects only when
+   * making the data durable fails now (what was acknowledged is still in the WAL).
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const { health, queue, gc, lock } = this.#parts
+    const writable = health.state === 'open'
+    health.startClosing()
+    this.#closeController.abort()
+    await queue.drained()
+    await gc?.stop()
+    await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
+    for (const snapshot of this.#snapshots) snapshot.close()
+    try {
+      await this.#closeFiles(writable && health.failure === undefined)
+    } finally {
+      await lock.release()
+      health.closed()
+    }
+  }
+
+  async #closeFiles(durably: boolean): Promise<void> {
+    const { tree, vlog } = this.#parts
+    if (!durably) {
+      vlog?.abandon(this.#parts.health.failure)
+      await Promise.all([tree.close({ clean: false }), vlog?.close()])
+      return
+    }
+    try {
+      await vlog?.sync()
+      const end = vlog?.position()
+      await tree.close({ clean: true, vlog: { fid: end?.fid ?? 0, size: end?.offset ?? 0 } })
+    } catch (error) {
+      vlog?.abandon(error)
+      await Promise.all([tree.close({ clean: false }), vlog?.close()])
+      throw error
+    }
+    await vlog?.close()
+  }
+
+  #iterate<T>(mode: IteratorMode, options: IteratorOptions | undefined): DbIterator<T> {
+    const { health, tree } = this.#parts
+    health.assertReadable()
+    const { reverse = false, limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
+    if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+    if (!Number.isSafeInteger(highWaterMarkBytes) || highWaterMarkBytes < 1) throw new InvalidArgumentError('highWaterMarkBytes must be a positive integer')
+    const range = rangeBytes(options ?? {})
+    const entries = limitOf(limit)
+    const sequence = this.#sequence(options)
+    const view = tree.acquireView()
+    const cursor = tree.cursor(view, sequence, { reverse, range })
+    cursor.first()
+    const source = {
+      cursor,
+      reader: this.#reader,
+      range,
+      limit: entries,
+      highWaterMarkBytes,
+      assertReadable: () => health.assertReadable(),
+      release: () => view.release(),
+    }
+    const iterator = new DbIterator<T>(source, mode, (closed) => this.#iterators.delete(closed))
+    this.#iterators.add(iterator)
+    return iterator
+  }
+
+  #sequence(options: ReadOptions | undefined): number {
+    this.#parts.health.assertReadable()
+    const { snapshot } = optionsObject(options)
+    return snapshot === undefined ? this.#parts.tree.visibleSequence : Snapshot.sequenceOf(snapshot)
+  }
+
+  #sync(options: { sync?: boolean } | undefined): boolean {
+    return syncOf(options, this.#parts.options.syncWrites)
+  }
+
+  #collector(): NonNullable<Parts['gc']> {
+    const { health, gc, options } = this.#parts
+    health.assertReadable()
+    if (options.inMemory) throw new NotSupportedError('a database in memory has no value log')
+    health.assertWritable()
+    if (gc === undefined) throw new ReadOnlyError('the database was opened read-only')
+    return gc
+  }
+
+  /** The caller's signal, or `close()`, whichever comes first. */
+  #signal(signal: AbortSignal | undefined): AbortSignal {
+    const closing = this.#closeController.signal
+    if (signal === undefined) return closing
+    if (!(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
+    return AbortSignal.any([signal, closing])
+  }
+}
+
+function checkDirectory(dir: unknown): asserts dir is string {
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
+}
+
+/** What listeners of `health` get. */
+export interface HealthEvent {
+  state: 'read-only'
+  cause: WkError
+}

@@ -1,0 +1,74 @@
+/**
+ * The database directory before it is opened, and when it is destroyed: which files in it are ours.
+ */
+import { CorruptionError, InvalidArgumentError, formatFileName, parseFileName } from '@wk/codec'
+import { isNotFound } from '@wk/fs'
+import type { FileSystem } from '@wk/fs'
+
+/** What stands in a directory. */
+export type DirectoryState = 'missing' | 'empty' | 'database'
+
+/** Names that may lie in a fresh directory without telling anything: hidden files, and what file systems put into their root. */
+const HARMLESS = /^(?:\.|lost\+found$)/
+
+/**
+ * Looks at a directory without changing anything in it. Throws `CorruptionError` for one that holds tables or value
+ * logs but no CURRENT (it was a database, or is another engine's), `InvalidArgumentError` for one with other files only,
+ * and `IoError` for what is no directory.
+ */
+export async function inspectDirectory(fs: FileSystem, dir: string): Promise<DirectoryState> {
+  let names: string[]
+  try {
+    names = await fs.list(dir)
+  } catch (error) {
+    if (isNotFound(error)) return 'missing'
+    throw error
+  }
+  if (names.includes(formatFileName('current'))) return 'database'
+  const kinds = names.map((name) => parseFileName(name)?.kind)
+  // A lock file is made by whoever opens first: its owner may be about to write CURRENT. The lock decides.
+  if (kinds.includes('lock')) return 'empty'
+  const lost = names.find((_, i) => kinds[i] === 'table' || kinds[i] === 'vlog' || kinds[i] === 'relocated')
+  if (lost !== undefined) throw new CorruptionError(`the directory holds ${lost}, but no CURRENT`, { file: formatFileName('current') })
+  const foreign = names.find((name, i) => kinds[i] === undefined && !HARMLESS.test(name))
+  if (foreign !== undefined) throw new InvalidArgumentError('the directory is not a database: it holds other files, and none of ours')
+  return 'empty'
+}
+
+/** Removes the files that bear our names, then the directory if it is empty. Resolves when there is nothing. */
+export async function destroyDirectory(fs: FileSystem, dir: string): Promise<void> {
+  let names: string[]
+  try {
+    names = await fs.list(dir)
+  } catch (error) {
+    if (isNotFound(error)) return
+    throw error
+  }
+  const ours = names.filter((name) => parseFileName(name) !== undefined)
+  if (ours.length > 0) await removeOurs(fs, dir, ours)
+  if (ours.length === names.length) await fs.rmdir(dir)
+}
+
+async function removeOurs(fs: FileSystem, dir: string, ours: string[]): Promise<void> {
+  const lockName = formatFileName('lock')
+  const lock = await fs.lock(`${dir}/${lockName}`)
+  try {
+    // CURRENT first: a crash in the middle leaves a directory that is refused, never one that opens with half its data.
+    const order = (name: string): number => (name === formatFileName('current') ? 0 : name === lockName ? 2 : 1)
+    for (const name of [...ours].sort((a, b) => order(a) - order(b))) {
+      if (name !== lockName) await removeIfThere(fs, `${dir}/${name}`)
+    }
+    await removeIfThere(fs, `${dir}/${lockName}`)
+    await fs.syncDir(dir)
+  } finally {
+    await lock.release()
+  }
+}
+
+async function removeIfThere(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.remove(path)
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * From a key to its entry: the lookup in the tree, then the value, from the payload or from the value log.
+ *
+ * A returned value is always the caller's own copy. A value that does not verify is a `CorruptionError`, never an empty
+ * value. Expired entries are not there.
+ */
+import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, baseKind, newLookupResult, readPayload, readPointerFid, readPointerLen, readPointerOffset } from '@wk/codec'
+import type { PayloadView, ValuePointer } from '@wk/codec'
+import type { Runtime } from '@wk/fs'
+import type { LsmTree } from '@wk/lsm'
+import type { ValueLog } from '@wk/vlog'
+
+/** An entry with everything the database knows of it. */
+export interface Entry {
+  key: Uint8Array
+  value: Uint8Array
+  /** Number of the write that made it; grows with every write of the database. */
+  version: number
+  /** Unix seconds, 0 = never. */
+  expiresAt: number
+  userMeta: number
+}
+
+/** A value that is still in the value log. */
+export interface StoredValue {
+  pointer: ValuePointer
+  key: Uint8Array
+  version: number
+}
+
+/** Bytes up to which a read from the value log is done on the calling thread: such a read costs less than a thread-pool trip. */
+const SYNC_READ_LIMIT = 64 * 1024
+
+export class EntryReader {
+  readonly #tree: LsmTree
+  readonly #vlog: ValueLog | undefined
+  readonly #runtime: Runtime
+  readonly #found = newLookupResult()
+  readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
+
+  constructor(tree: LsmTree, vlog: ValueLog | undefined, runtime: Runtime) {
+    this.#tree = tree
+    this.#vlog = vlog
+    this.#runtime = runtime
+  }
+
+  /** Whether a live entry of `key` is visible at `sequence`. Never touches the value log. */
+  has(key: Uint8Array, sequence: number): boolean {
+    return this.#locate(key, sequence)
+  }
+
+  /** The value, read on the calling thread. */
+  getSync(key: Uint8Array, sequence: number): Uint8Array | undefined {
+    if (!this.#locate(key, sequence)) return undefined
+    const { kind, valueBytes, valueStart } = this.#found
+    if (baseKind(kind) !== KIND_POINTER) return this.#inlineValue()
+    return this.#log().readValueSync(
+      readPointerFid(valueBytes, valueStart),
+      readPointerOffset(valueBytes, valueStart),
+      readPointerLen(valueBytes, valueStart),
+      key,
+      this.#found.sequence,
+    )
+  }
+
+  /** The value, or a promise of it when it is large and has to be read through the thread pool. */
+  get(key: Uint8Array, sequence: number): Uint8Array | undefined | Promise<Uint8Array> {
+    if (!this.#locate(key, sequence)) return undefined
+    const { kind, valueBytes, valueStart } = this.#found
+    if (baseKind(kind) !== KIND_POINTER) return this.#inlineValue()
+    const fid = readPointerFid(valueBytes, valueStart)
+    const offset = readPointerOffset(valueBytes, valueStart)
+    const len = readPointerLen(valueBytes, valueStart)
+    if (len <= SYNC_READ_LIMIT) return this.#log().readValueSync(fid, offset, len, key, this.#found.sequence)
+    return this.#log().readValue(fid, offset, len, key, this.#found.sequence)
+  }
+
+  /** The value if it lies in the tree, or where it lies in the value log. */
+  find(key: Uint8Array, sequence: number): Uint8Array | StoredValue | undefined {
+    return this.#locate(key, sequence) ? this.#valueOrPlace(key) : undefined
+  }
+
+  /** The entry without its value, and the value or its place. */
+  findEntry(key: Uint8Array, sequence: number): { entry: Omit<Entry, 'value'>; value: Uint8Array | StoredValue } | undefined {
+    if (!this.#locate(key, sequence)) return undefined
+    const { expiresAt, userMeta } = this.#payload
+    return { entry: { key: key.slice(), version: this.#found.sequence, expiresAt, userMeta }, value: this.#valueOrPlace(key) }
+  }
+
+  /** Puts the values that are still in the value log in place of where they lie. */
+  async fill(values: (Uint8Array | StoredValue | undefined)[]): Promise<(Uint8Array | undefined)[]> {
+    const stored: StoredValue[] = []
+    for (const value of values) if (value !== undefined && !(value instanceof Uint8Array)) stored.push(value)
+    if (stored.length === 0) return values as (Uint8Array | undefined)[]
+    const read = await this.#log().readValues(stored)
+    let next = 0
+    return values.map((value) => (value === undefined || value instanceof Uint8Array ? value : (read[next++] as Uint8Array)))
+  }
+
+  /** Sequence number of the newest entry of `key`, tombstones included; 0 if there is none. */
+  newestSequence(key: Uint8Array): number {
+    return this.#tree.get(key, this.#tree.visibleSequence, this.#found) ? this.#found.sequence : 0
+  }
+
+  /** Looks `key` up and takes the payload apart. Returns whether a live entry was found. */
+  #locate(key: Uint8Array, sequence: number): boolean {
+    const found = this.#found
+    if (!this.#tree.get(key, sequence, found) || found.kind === KIND_TOMBSTONE) return false
+    readPayload(found.kind, found.valueBytes, found.valueStart, found.valueEnd, this.#payload)
+    const { expiresAt } = this.#payload
+    return expiresAt === 0 || expiresAt > Math.floor(this.#runtime.now() / 1000)
+  }
+
+  #inlineValue(): Uint8Array {
+    return copyOf(this.#found.valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
+  }
+
+  #valueOrPlace(key: Uint8Array): Uint8Array | StoredValue {
+    const { kind, valueBytes, valueStart, sequence } = this.#found
+    if (baseKind(kind) !== KIND_POINTER) return this.#inlineValue()
+    return { pointer: pointerAt(valueBytes, valueStart), key, version: sequence }
+  }
+
+  #log(): ValueLog {
+    if (this.#vlog === undefined) throw new CorruptionError('an entry points into a value log, and this database has none')
+    return this.#vlog
+  }
+}
+
+/** The pointer of a payload of kind pointer. */
+export function pointerAt(bytes: Uint8Array, at: number): ValuePointer {
+  return { fid: readPointerFid(bytes, at), offset: readPointerOffset(bytes, at), len: readPointerLen(bytes, at) }
+}
+
+/** A private copy in plain, unshared memory (`slice` of a Buffer would share it). */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = new Uint8Array(end - start)
+  copy.set(bytes.subarray(start, end))
+  return copy
+}

@@ -1,0 +1,23 @@
+/**
+ * `@wk/db`: a key-value engine for values that are not tiny.
+ *
+ * An LSM-tree holds keys and pointers, a value log holds the values, and a garbage collector gives the space back.
+ *
+ * @packageDocumentation
+ */
+export { DB } from './db.js'
+export type { ClearOptions, GcRunOptions, HealthEvent, ReadOptions } from './db.js'
+export type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
+export type { BatchOperation } from './batch.js'
+export type { Entry } from './entry-reader.js'
+export { DbIterator } from './iterator.js'
+export type { IteratorMode, IteratorOptions } from './iterator.js'
+export type { MaintenanceOptions, Progress } from './maintenance.js'
+export { DEFAULT_VALUE_THRESHOLD, MAX_VALUE_LENGTH } from './options.js'
+export type { DbOptions, GcOptions } from './options.js'
+export { Snapshot } from './snapshot.js'
+export type { DbStats } from './stats.js'
+export type { Problem, VerifyReport } from './verify.js'
+export type { GcReport } from '@wk/gc'
+export { WkError } from '@wk/codec'
+export type { WkErrorCode } from '@wk/codec'

@@ -1,0 +1,156 @@
+/**
+ * The composition root: lock, recover, wire. The only place that knows how the parts fit together.
+ *
+ * Order (docs/design.md, Recovery): the tree's manifest and WAL headers tell what was promised durable; with that the
+ * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
+ * Whatever fails on the way releases everything that was taken.
+ */
+import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, formatFileName } from '@wk/codec'
+import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
+import type { FileSystem, Lock } from '@wk/fs'
+import { LsmTree } from '@wk/lsm'
+import type { LsmOptions, LsmRecovery } from '@wk/lsm'
+import { ValueLog } from '@wk/vlog'
+import { inspectDirectory } from './directory.js'
+import { Health } from './health.js'
+import type { ResolvedOptions } from './options.js'
+import { ValueLogGc } from './value-log-gc.js'
+import { WriteQueue } from './write-queue.js'
+import type { WkError } from '@wk/codec'
+
+/** Everything a database consists of. */
+export interface Parts {
+  readonly options: ResolvedOptions
+  readonly fs: FileSystem
+  readonly dir: string
+  readonly lock: Lock
+  readonly tree: LsmTree
+  /** Absent in memory. */
+  readonly vlog: ValueLog | undefined
+  readonly health: Health
+  readonly queue: WriteQueue
+  readonly gc: ValueLogGc | undefined
+  /** Tells listeners of the database about a failure. Set by the database. */
+  failureListener: ((failure: WkError) => void) | undefined
+}
+
+/** Where an in-memory database lives in its own file system. */
+const MEMORY_DIR = '/memory'
+
+export async function openParts(dir: string, options: ResolvedOptions): Promise<Parts> {
+  if (options.inMemory && options.readOnly) throw new NotSupportedError('a database in memory cannot be opened read-only')
+  const fs = options.inMemory ? new MemoryFileSystem({ crashable: false }) : (options.fs ?? new NodeFileSystem())
+  if (options.inMemory) dir = MEMORY_DIR
+  const state = await inspectDirectory(fs, dir)
+  if (state !== 'database' && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
+  if (state === 'missing') await fs.mkdir(dir)
+  const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
+  try {
+    return await openLocked(fs, dir, lock, options)
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
+  const wiring: Wiring = { vlog: undefined, fail: undefined, early: undefined }
+  const recovery = await LsmTree.recover(dir, lsmOptions(fs, options, wiring))
+  if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
+  if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
+  const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery)
+  wiring.vlog = vlog
+  try {
+    for (const fid of recovery.referencedFids) {
+      if (vlog?.hasFile(fid) !== true) {
+        const file = formatFileName('vlog', fid)
+        throw new CorruptionError(`the value log ${file} is missing`, { file })
+      }
+    }
+    const tree = await recovery.finish({
+      verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
+      minSequence: vlog?.maxVersion ?? 0,
+    })
+    return wire(fs, dir, lock, options, tree, vlog, wiring)
+  } catch (error) {
+    vlog?.abandon(error)
+    await vlog?.close()
+    throw error
+  }
+}
+
+/** Callbacks that are needed before what they call exists. */
+interface Wiring {
+  vlog: ValueLog | undefined
+  fail: ((error: WkError) => void) | undefined
+  early: WkError | undefined
+}
+
+function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog | undefined, wiring: Wiring): Parts {
+  const health = new Health(options.readOnly, (failure) => {
+    queue.abandon()
+    parts.failureListener?.(failure)
+  })
+  const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime)
+  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(tree, vlog, queue, options.runtime)
+  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, queue, gc, failureListener: undefined }
+  wiring.fail = (error) => {
+    // Nothing of a background failure was acknowledged wrongly, but nothing more can be: no version is hidden.
+    tree.fail(error, tree.nextSequence())
+    health.fail(error)
+  }
+  if (wiring.early !== undefined) wiring.fail(wiring.early)
+  if (gc !== undefined && options.gc.auto) {
+    gc.sweepAfterChanges((error) => wiring.fail?.(error))
+  }
+  return parts
+}
+
+function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): LsmOptions {
+  return {
+    fs,
+    runtime: options.runtime,
+    readOnly: options.readOnly,
+    createIfMissing: options.createIfMissing,
+    wal: !options.inMemory,
+    memTableSize: options.memTableSize,
+    blockSize: options.blockSize,
+    blockCacheSize: options.blockCacheSize,
+    bloomBitsPerKey: options.bloomBitsPerKey,
+    compression: options.compression,
+    tableSize: options.tableSize,
+    maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
+    verifyChecksums: options.verifyChecksums,
+    levelBaseSize: options.levelBaseSize,
+    levelSizeMultiplier: options.levelSizeMultiplier,
+    maxLevels: options.maxLevels,
+    l0CompactionTrigger: options.l0CompactionTrigger,
+    l0SlowdownTrigger: options.l0SlowdownTrigger,
+    l0StopTrigger: options.l0StopTrigger,
+    numVersionsToKeep: options.numVersionsToKeep,
+    // Law 3: a table is published only after the value-log bytes it points to are durable.
+    beforePublish: async () => {
+      await wiring.vlog?.sync()
+      return wiring.vlog?.syncedPosition()
+    },
+    onFailure: (error) => {
+      if (wiring.fail === undefined) wiring.early ??= error
+      else wiring.fail(error)
+    },
+  }
+}
+
+async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOptions, recovery: LsmRecovery): Promise<ValueLog> {
+  const clean = recovery.cleanClose
+  return ValueLog.open(dir, {
+    fs,
+    runtime: options.runtime,
+    lock: false,
+    readOnly: options.readOnly,
+    fileSize: options.valueLogFileSize,
+    maxEntries: options.valueLogMaxEntries,
+    maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
+    durable: recovery.promise,
+    cleanEnd: clean === undefined ? undefined : clean.vlogFid === 0 ? undefined : { fid: clean.vlogFid, size: clean.vlogSize },
+  })
+}

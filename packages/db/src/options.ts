@@ -1,0 +1,177 @@
+/**
+ * Options of a database: meaning, unit, default, when to change it; and the check of what was given.
+ *
+ * Every option may differ from one open to the next.
+ */
+import { InvalidArgumentError, NotSupportedError } from '@wk/codec'
+import { defaultRuntime } from '@wk/fs'
+import type { FileSystem, Runtime } from '@wk/fs'
+
+/** How the background garbage collector works; see {@link DbOptions.gc}. */
+export interface GcOptions {
+  /** Removes value logs without a live byte as soon as nothing reads them. Default true. */
+  auto?: boolean
+  /** Disk bytes a live byte that `gc()` works towards. Greater than 1. Default 1.3. */
+  maxSpaceAmp?: number
+}
+
+/** Options of `DB.open`. */
+export interface DbOptions {
+  /** Makes a new database where there is none; otherwise `WK_NOT_FOUND`. Default true. */
+  createIfMissing?: boolean
+  /** Refuses an existing database with `WK_EXISTS`. Default false. */
+  errorIfExists?: boolean
+  /** Shared lock, no file is changed; what a crash left is replayed in memory. Writes are `WK_READ_ONLY`. Default false. */
+  readOnly?: boolean
+  /** No files at all: everything is gone at `close()`. No value log, hence no value-log GC. Default false. */
+  inMemory?: boolean
+
+  /**
+   * Bytes. A value of at least this length goes to the value log, a shorter one into the tree. Smaller thresholds make
+   * compaction cheaper and scans of small values dearer. Default 512: from there on one write to the log costs less
+   * than carrying the value through WAL, flush and compaction.
+   */
+  valueThreshold?: number
+  /** Bytes after which the active value log is sealed: 4 KiB to 2 GiB. Smaller files give space back in smaller steps. Default 256 MiB. */
+  valueLogFileSize?: number
+  /** Entries after which the active value log is sealed. Default 1,000,000. */
+  valueLogMaxEntries?: number
+  /** Compression of values in the value log. Only `'none'` so far. */
+  valueCompression?: 'none' | 'lz4'
+
+  /** Default of the write option `sync`. Default false: an acknowledged write survives a crash of the process, not power loss. */
+  syncWrites?: boolean
+
+  /** Bytes of one memtable, at least 64 KiB. Larger ones mean fewer flushes, more memory and a longer recovery. Default 64 MiB. */
+  memTableSize?: number
+  /** Bytes of a table block before compression. Default 4 KiB. */
+  blockSize?: number
+  /** Bytes of table blocks held in memory. Default 32 MiB. */
+  blockCacheSize?: number
+  /** Bits of bloom filter a key; 0 is no filter. Default 10: 1 % false positives. */
+  bloomBitsPerKey?: number
+  /** Bytes after which a compaction begins the next table. Default 4 MiB (tables hold keys and pointers). */
+  tableSize?: number
+  /** Bytes of level 1. Default 16 MiB. */
+  levelBaseSize?: number
+  /** How many times more each level may hold than the one above. Default 10. */
+  levelSizeMultiplier?: number
+  /** Levels, level 0 included. Default 7. */
+  maxLevels?: number
+  /** Tables in level 0 that start a compaction. Default 4. */
+  l0CompactionTrigger?: number
+  /** Tables in level 0 from which writers are slowed. Default 12. */
+  l0SlowdownTrigger?: number
+  /** Tables in level 0 at which writers wait. Default 20. */
+  l0StopTrigger?: number
+  /** Files held open: half for tables, half for value logs. At least 8. Default 1,000. */
+  maxOpenFiles?: number
+  /** Compression of table blocks. Default `'lz4'` (falls back to `'none'` where the optional library is absent). */
+  compression?: 'none' | 'lz4'
+  /** Checks the CRC of every table block that is read from a file. Value-log records are always checked. Default true. */
+  verifyChecksums?: boolean
+
+  /** Most operations of one batch. Default 1,000,000. */
+  maxBatchCount?: number
+  /** Most bytes (keys and values) of one batch. Default 256 MiB. */
+  maxBatchSize?: number
+  /** Newest versions of a key that compaction keeps. Default 1. */
+  numVersionsToKeep?: number
+  /** Encryption at rest. Not supported so far: giving one is `WK_NOT_SUPPORTED`. */
+  encryptionKey?: Uint8Array
+
+  /** Background garbage collection. */
+  gc?: GcOptions
+  /** Background threads. Flush and compaction run in-line, in time slices, whatever is given here. Default 1. */
+  workers?: number
+  /** The file system. Default Node's. */
+  fs?: FileSystem
+  /** Clock, timers and randomness. Default Node's; tests inject their own. */
+  runtime?: Runtime
+}
+
+type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'valueCompression'>
+
+/** Options with every default filled in. */
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; gc: Required<GcOptions> }
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+/** Longest value, in bytes: 1 GiB. */
+export const MAX_VALUE_LENGTH = 1024 * MIB
+
+/** Default of {@link DbOptions.valueThreshold}, in bytes. */
+export const DEFAULT_VALUE_THRESHOLD = 512
+
+/** Fills in defaults. Throws `InvalidArgumentError` or `NotSupportedError`; nothing has been touched then. */
+export function resolveOptions(options: DbOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
+  if (options.encryptionKey !== undefined) throw new NotSupportedError('encryption at rest is not supported yet')
+  oneOf('valueCompression', options.valueCompression, 'none', ['none', 'lz4'])
+  if (options.valueCompression === 'lz4') throw new NotSupportedError('compression of values is not supported yet')
+  const gc = options.gc ?? {}
+  if (typeof gc !== 'object') throw new InvalidArgumentError('gc must be an object')
+  const maxSpaceAmp = gc.maxSpaceAmp ?? 1.3
+  checkSpaceAmp(maxSpaceAmp)
+  return {
+    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
+    errorIfExists: flag('errorIfExists', options.errorIfExists, false),
+    readOnly: flag('readOnly', options.readOnly, false),
+    inMemory: flag('inMemory', options.inMemory, false),
+    valueThreshold: integer('valueThreshold', options.valueThreshold, DEFAULT_VALUE_THRESHOLD, 0, Number.MAX_SAFE_INTEGER),
+    valueLogFileSize: integer('valueLogFileSize', options.valueLogFileSize, 256 * MIB, 4 * KIB, 2048 * MIB),
+    valueLogMaxEntries: integer('valueLogMaxEntries', options.valueLogMaxEntries, 1_000_000, 1, 0xffff_ffff),
+    syncWrites: flag('syncWrites', options.syncWrites, false),
+    memTableSize: integer('memTableSize', options.memTableSize, 64 * MIB, 64 * KIB, 1024 * MIB),
+    blockSize: integer('blockSize', options.blockSize, 4 * KIB, 256, 4 * MIB),
+    blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    bloomBitsPerKey: integer('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
+    tableSize: integer('tableSize', options.tableSize, 4 * MIB, 4 * KIB, 1024 * MIB),
+    levelBaseSize: integer('levelBaseSize', options.levelBaseSize, 16 * MIB, 4 * KIB, Number.MAX_SAFE_INTEGER),
+    levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
+    maxLevels: integer('maxLevels', options.maxLevels, 7, 2, 32),
+    l0CompactionTrigger: integer('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
+    l0SlowdownTrigger: integer('l0SlowdownTrigger', options.l0SlowdownTrigger, Math.max(12, options.l0CompactionTrigger ?? 0), 1, 10_000),
+    l0StopTrigger: integer(
+      'l0StopTrigger',
+      options.l0StopTrigger,
+      Math.max(20, options.l0SlowdownTrigger ?? 0, options.l0CompactionTrigger ?? 0),
+      1,
+      10_000,
+    ),
+    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 1000, 8, 1_000_000),
+    compression: oneOf('compression', options.compression, 'lz4', ['none', 'lz4']),
+    verifyChecksums: flag('verifyChecksums', options.verifyChecksums, true),
+    maxBatchCount: integer('maxBatchCount', options.maxBatchCount, 1_000_000, 1, 0xffff_ffff),
+    maxBatchSize: integer('maxBatchSize', options.maxBatchSize, 256 * MIB, 1, 1024 * MIB),
+    numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
+    workers: integer('workers', options.workers, 1, 0, 64),
+    gc: { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp },
+    fs: options.fs,
+    runtime: options.runtime ?? defaultRuntime,
+  }
+}
+
+/** Throws `InvalidArgumentError` unless `value` can be a space target. */
+export function checkSpaceAmp(value: unknown): asserts value is number {
+  if (typeof value !== 'number' || !(value > 1) || !Number.isFinite(value)) throw new InvalidArgumentError('maxSpaceAmp must be a number greater than 1')
+}
+
+function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {
+  const value = given ?? byDefault
+  if (!Number.isSafeInteger(value) || value < least || value > most) throw new InvalidArgumentError(`${name} must be an integer from ${least} to ${most}`)
+  return value
+}
+
+function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
+  const value = given ?? byDefault
+  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
+  return value
+}
+
+function oneOf<T extends string>(name: string, given: T | undefined, byDefault: T, allowed: readonly T[]): T {
+  const value = given ?? byDefault
+  if (!allowed.includes(value)) throw new InvalidArgumentError(`${name} must be one of ${allowed.join(', ')}`)
+  return value
+}

@@ -1,0 +1,81 @@
+/**
+ * Stages single operations: decides where a value goes and encodes it there, without an allocation of its own.
+ *
+ * A value of at least `valueThreshold` bytes is encoded into the value log's buffers and its pointer becomes the
+ * entry's payload; a shorter one is the payload itself. Runs inside a `WriteQueue.write`, whose caller has validated
+ * everything: a stage call fails only when the database has failed.
+ */
+import {
+  KIND_POINTER,
+  KIND_TOMBSTONE,
+  KIND_VALUE,
+  MAX_UVARINT_LENGTH,
+  POINTER_LENGTH,
+  attributesLength,
+  kindWithAttributes,
+  writeAttributes,
+  writePointer,
+} from '@wk/codec'
+import type { ValuePointer } from '@wk/codec'
+import type { LsmTree } from '@wk/lsm'
+import type { ValueLog } from '@wk/vlog'
+
+/** Bytes staged in one group after which the value log may go on to its next file. */
+const ROTATION_STEP = 256 * 1024
+
+const NOTHING = new Uint8Array(0)
+
+export class Stager {
+  readonly #tree: LsmTree
+  readonly #vlog: ValueLog | undefined
+  readonly #threshold: number
+  readonly #pointer: ValuePointer = { fid: 0, offset: 0, len: 0 }
+  readonly #payload = new Uint8Array(POINTER_LENGTH + 1 + MAX_UVARINT_LENGTH)
+  #sinceRotation = 0
+
+  constructor(tree: LsmTree, vlog: ValueLog | undefined, valueThreshold: number) {
+    this.#tree = tree
+    this.#vlog = vlog
+    this.#threshold = vlog === undefined ? Number.POSITIVE_INFINITY : valueThreshold
+  }
+
+  /** Bytes that the payload of a value will take in the tree. */
+  payloadLength(valueLength: number, userMeta: number, expiresAt: number): number {
+    return attributesLength(userMeta, expiresAt) + (valueLength >= this.#threshold ? POINTER_LENGTH : valueLength)
+  }
+
+  /** Announces an atomic batch: `bytes` are those of its keys and payloads. */
+  prepare(operations: number, bytes: number): void {
+    this.#tree.prepareBatch(operations, bytes)
+  }
+
+  put(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {
+    if (value.length >= this.#threshold) this.#putPointer(key, value, userMeta, expiresAt)
+    else if (userMeta === 0 && expiresAt === 0) this.#tree.stage(KIND_VALUE, key, value, 0, value.length)
+    else {
+      const attributes = attributesLength(userMeta, expiresAt)
+      const payload = new Uint8Array(attributes + value.length)
+      writeAttributes(payload, 0, userMeta, expiresAt)
+      payload.set(value, attributes)
+      this.#tree.stage(kindWithAttributes(KIND_VALUE, userMeta, expiresAt), key, payload, 0, payload.length)
+    }
+  }
+
+  del(key: Uint8Array): void {
+    this.#tree.stage(KIND_TOMBSTONE, key, NOTHING, 0, 0)
+  }
+
+  #putPointer(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {
+    const vlog = this.#vlog as ValueLog
+    const pointer = this.#pointer
+    vlog.stage(key, this.#tree.nextSequence(), 0, userMeta, expiresAt, value, pointer)
+    writePointer(this.#payload, 0, pointer.fid, pointer.offset, pointer.len)
+    const end = writeAttributes(this.#payload, POINTER_LENGTH, userMeta, expiresAt)
+    this.#tree.stage(kindWithAttributes(KIND_POINTER, userMeta, expiresAt), key, this.#payload, 0, end)
+    this.#sinceRotation += pointer.len
+    if (this.#sinceRotation >= ROTATION_STEP) {
+      this.#sinceRotation = 0
+      vlog.endGroup()
+    }
+  }
+}

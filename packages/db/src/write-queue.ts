@@ -1,0 +1,195 @@
+/**
+ * The only writer: group commit.
+ *
+ * A write is staged at the call: it gets its sequence number, its value is encoded into the value log's buffers, its
+ * entry into the WAL's buffer and into the memtable, so that every later read sees it. Writes staged in one turn of the
+ * event loop (and while an earlier group is on its way) form a group, share one promise, and go out with one write to
+ * the value log and one to the WAL; if any of them asked for `sync`, both files are then fdatasynced in parallel, once.
+ *
+ * A small unsynced group is written synchronously in a microtask: a thread-pool trip costs more than the write.
+ *
+ * The first failure ends writing for good (law 9): the group and everything staged after it is rejected and hidden.
+ */
+import { WkError, invariant } from '@wk/codec'
+import { NO_DEPENDENCY } from '@wk/lsm'
+import type { DependencyPosition, LsmTree } from '@wk/lsm'
+import type { Runtime } from '@wk/fs'
+import type { ValueLog } from '@wk/vlog'
+import type { Health } from './health.js'
+
+/** What waits for one commit: a promise that all its writers share. */
+class Group {
+  readonly promise: Promise<void>
+  resolve!: () => void
+  reject!: (error: unknown) => void
+  sync = false
+  /** Sequence number of its first entry. */
+  readonly firstSequence: number
+
+  constructor(firstSequence: number) {
+    this.firstSequence = firstSequence
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Waiters have their own handlers; a group nobody waits for must not be an unhandled rejection.
+    this.promise.catch(() => {})
+  }
+}
+
+export class WriteQueue {
+  readonly #tree: LsmTree
+  readonly #vlog: ValueLog | undefined
+  readonly #health: Health
+  readonly #runtime: Runtime
+  #collecting: Group | undefined
+  #exclusive: (() => Promise<void>)[] = []
+  #running = false
+  #idle: Promise<void> = Promise.resolve()
+
+  constructor(tree: LsmTree, vlog: ValueLog | undefined, health: Health, runtime: Runtime) {
+    this.#tree = tree
+    this.#vlog = vlog
+    this.#health = health
+    this.#runtime = runtime
+  }
+
+  /**
+   * Joins what was just staged to the group that is collecting and returns its promise. `stage` runs at once; when it
+   * throws after it staged something, writing ends.
+   */
+  write(sync: boolean, stage: () => void): Promise<void> {
+    this.#health.assertWritable()
+    const before = this.#tree.nextSequence()
+    const group = (this.#collecting ??= new Group(before))
+    try {
+      stage()
+    } catch (error) {
+      if (this.#tree.nextSequence() !== before) this.#fail(error, before)
+      this.#schedule()
+      throw error
+    }
+    if (sync) group.sync = true
+    this.#schedule()
+    return group.promise
+  }
+
+  /** Resolves when everything staged so far is durable. */
+  sync(): Promise<void> {
+    return this.write(true, () => {})
+  }
+
+  /** Resolves when everything staged so far is with the operating system. */
+  barrier(): Promise<void> {
+    return this.write(false, () => {})
+  }
+
+  /** Runs `task` between two groups, with nothing of an earlier group left to write. */
+  exclusive<T>(task: () => Promise<T>): Promise<T> {
+    this.#health.assertWritable()
+    return new Promise<T>((resolve, reject) => {
+      this.#exclusive.push(() => task().then(resolve, reject))
+      this.#schedule()
+    })
+  }
+
+  /** Resolves when nothing is on its way any more, failed or not. */
+  async drained(): Promise<void> {
+    while (this.#running) await this.#idle
+  }
+
+  /** Called (through health) in the turn of the first failure: rejects what is collecting. */
+  abandon(): void {
+    const group = this.#collecting
+    this.#collecting = undefined
+    group?.reject(this.#health.readOnlyError())
+  }
+
+  #schedule(): void {
+    if (this.#running) return
+    this.#running = true
+    this.#runtime.microtask(() => {
+      if (!this.#drainSync()) this.#idle = this.#drain()
+    })
+  }
+
+  /** Commits the group that is collecting if that takes no waiting. Returns false, having changed nothing, if it does. */
+  #drainSync(): boolean {
+    const group = this.#collecting
+    if (group === undefined || group.sync || this.#exclusive.length > 0) return false
+    try {
+      this.#vlog?.endGroup()
+      if (this.#vlog !== undefined && !this.#vlog.writeStagedSync()) return false
+      const wal = this.#tree.takeGroup()
+      this.#collecting = undefined
+      const written = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
+      const room = written ? this.#tree.waitForRoom() : undefined
+      if (!written || room !== undefined) {
+        this.#idle = this.#drain(group, async () => {
+          if (wal !== undefined && !written) await this.#tree.writeGroup(wal, this.#promised())
+          await (room ?? this.#tree.waitForRoom())
+        })
+        return true
+      }
+      this.#running = false
+      group.resolve()
+    } catch (error) {
+      this.#collecting = undefined
+      this.#running = false
+      group.reject(this.#fail(error, group.firstSequence))
+    }
+    return true
+  }
+
+  /** Commits group after group until none is collecting, with exclusive tasks in between. */
+  async #drain(begun?: Group, rest?: () => Promise<void>): Promise<void> {
+    if (begun !== undefined && rest !== undefined) await this.#commit(begun, rest)
+    for (;;) {
+      const task = this.#exclusive.shift()
+      if (task === undefined && this.#collecting === undefined) break
+      const group = (this.#collecting ??= new Group(this.#tree.nextSequence()))
+      await this.#commit(group, () => this.#writeGroup(group))
+      if (task !== undefined) await task()
+    }
+    this.#running = false
+  }
+
+  async #writeGroup(group: Group): Promise<void> {
+    const vlog = this.#vlog
+    vlog?.endGroup()
+    const wal = this.#tree.takeGroup()
+    // What is staged from here on belongs to the next group, also while this one waits for the disk.
+    if (this.#collecting === group) this.#collecting = undefined
+    if (vlog !== undefined && !vlog.writeStagedSync()) await vlog.writeStaged()
+    if (wal !== undefined && !this.#tree.writeGroupSync(wal, this.#promised())) await this.#tree.writeGroup(wal, this.#promised())
+    if (group.sync) await Promise.all([vlog?.sync(), this.#tree.syncWal()])
+    // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
+    const room = this.#tree.waitForRoom()
+    if (room !== undefined) await room
+  }
+
+  /** Up to where the value log is durable now: a WAL frame says so, for recovery. */
+  #promised(): DependencyPosition {
+    return this.#vlog?.syncedPosition() ?? NO_DEPENDENCY
+  }
+
+  async #commit(group: Group, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      group.resolve()
+    } catch (error) {
+      group.reject(this.#fail(error, group.firstSequence))
+    } finally {
+      if (this.#collecting === group) this.#collecting = undefined
+    }
+  }
+
+  /** Ends writing. Everything from `firstSequence` on was not acknowledged and is never visible again. */
+  #fail(error: unknown, firstSequence: number): WkError {
+    const failure = error instanceof WkError ? error : new WkError('WK_IO', `a write failed: ${String(error)}`, { cause: error })
+    invariant(firstSequence > 0, 'a group starts at a sequence number')
+    this.#tree.fail(failure, firstSequence)
+    this.#health.fail(failure)
+    return failure
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Law 9: the first failed write or sync of WAL, value log or manifest turns the database read-only in the same turn;
+ * who waits is rejected, reads go on, what was rejected is not readable, and `close()` resolves.
+ */
+import { FaultFileSystem, MemoryFileSystem, type FaultRule } from '@wk/fs'
+import { describe, expect, it } from 'vitest'
+import { DB } from '../src/index.js'
+import { all, expectCode, failureOf, keep, large, SMALL, text } from './harness.js'
+
+interface Fixture {
+  readonly db: DB
+  readonly disk: MemoryFileSystem
+  readonly fault: FaultFileSystem
+  readonly health: unknown[]
+}
+
+/** An open database with some durable entries, on a device that is about to fail. */
+async function fixture(): Promise<Fixture> {
+  const disk = new MemoryFileSystem()
+  const fault = new FaultFileSystem(disk)
+  const db = keep(await DB.open('/db', { ...SMALL, fs: fault }))
+  for (let i = 0; i < 20; i++) await db.put(`old${i}`, large(i * 30, i))
+  await db.flush()
+  for (let i = 0; i < 10; i++) await db.put(`new${i}`, large(i * 30, 100 + i))
+  await db.sync()
+  const health: unknown[] = []
+  ;(db as unknown as { on(event: string, listener: (event: unknown) => void): void }).on('health', (event) => health.push(event))
+  return { db, disk, fault, health }
+}
+
+/** What must hold from the turn of the failure on. */
+async function expectReadOnly({ db, disk, fault }: Fixture, rejected: string[]): Promise<void> {
+  const before = fault.injected.length
+  expect(before).toBeGreaterThan(0)
+  fault.clear()
+  for (const write of [() => db.put('late', 'x'), () => db.del('old1'), () => db.batch([{ type: 'put', key: 'late', value: large(500) }]), () => db.clear(), () => db.flush(), () => db.compact(), () => db.sync(), () => db.runValueLogGC(0.5)]) {
+    const err = await expectCode(write, 'WK_READ_ONLY')
+    expect(err.cause, 'the cause is the failure').toMatchObject({ code: 'WK_IO' })
+  }
+  for (let i = 0; i < 20; i++) expect(await db.get(`old${i}`)).toEqual(large(i * 30, i))
+  for (let i = 0; i < 10; i++) expect(db.getSync(`new${i}`)).toEqual(large(i * 30, 100 + i))
+  for (const key of [...rejected, 'late']) {
+    expect(await db.get(key), key).toBeUndefined()
+    expect(await db.has(key), key).toBe(false)
+  }
+  const keys = (await all(db.keys())).map(text)
+  for (const key of [...rejected, 'late']) expect(keys).not.toContain(key)
+  const operations = disk.opCount
+  const start = performance.now()
+  await db.close()
+  expect(performance.now() - start).toBeLessThan(1000)
+  expect(disk.opCount, 'close writes nothing').toBe(operations)
+}
+
+/** After the device is whole again: nothing acknowledged lost, rejected writes whole or not at all, and they stay so. */
+async function expectSoundAfterReopening({ disk }: Fixture, rejected: Map<string, Uint8Array>): Promise<void> {
+  let there: string[] | undefined
+  for (let round = 0; round < 2; round++) {
+    const db = await DB.open('/db', { ...SMALL, fs: disk })
+    for (let i = 0; i < 20; i++) expect(await db.get(`old${i}`)).toEqual(large(i * 30, i))
+    for (let i = 0; i < 10; i++) expect(await db.get(`new${i}`)).toEqual(large(i * 30, 100 + i))
+    const found: string[] = []
+    for (const [key, value] of rejected) {
+      const now = await db.get(key)
+      if (now === undefined) continue
+      expect(now).toEqual(value)
+      found.push(key)
+    }
+    there ??= found
+    expect(found).toEqual(there)
+    expect(await db.get('late')).toBeUndefined()
+    expect((await db.verify()).ok).toBe(true)
+    if (round === 0) await db.put(`round`, 'x')
+    await db.close()
+  }
+}
+
+describe('law 9: a failing device', () => {
+  const cases: [string, FaultRule, (db: DB) => Promise<unknown>[]][] = [
+    ['write to the WAL', { operation: 'write', path: '.wal' }, (db) => [db.put('r0', 'small'), db.put('r1', large(300, 1))]],
+    ['write to the WAL, disk full', { operation: 'write', path: '.wal', errno: 'ENOSPC', times: Infinity }, (db) => [db.put('r0', 'small'), db.put('r1', large(300, 1))]],
+    ['short, then failed write to the WAL', { operation: 'write', path: '.wal', short: 7, errno: 'EIO' }, (db) => [db.put('r0', 'small'), db.put('r1', large(300, 1))]],
+    ['sync of the WAL', { operation: 'sync', path: '.wal' }, (db) => [db.put('r0', 'small', { sync: true }), db.put('r1', large(300, 1))]],
+    ['sync of the WAL that lies afterwards', { operation: 'sync', path: '.wal', thenLie: true }, (db) => [db.put('r0', 'small', { sync: true })]],
+    ['write to the value log', { operation: 'write', path: '.vlog' }, (db) => [db.put('r0', large(300, 0)), db.put('r1', large(300, 1))]],
+    ['short, then failed write to the value log', { operation: 'write', path: '.vlog', short: 40, errno: 'ENOSPC' }, (db) => [db.put('r0', large(300, 0)), db.put('r1', large(300, 1))]],
+    ['sync of the value log', { operation: 'sync', path: '.vlog' }, (db) => [db.put('r0', large(300, 0), { sync: true }), db.put('r1', 'small')]],
+    ['write of a large batch', { operation: 'write', path: '.vlog' }, (db) => [db.batch(Array.from({ length: 30 }, (_, i) => ({ type: 'put' as const, key: `r${i}`, value: large(3000, i) })))]],
+  ]
+  for (const [name, rule, writes] of cases) {
+    it(`law 9: ${name}: read-only in the same turn, waiters rejected, reads go on`, async () => {
+      const at = await fixture()
+      at.fault.add(rule)
+      const rejected = new Map<string, Uint8Array>([
+        ['r0', name.includes('large batch') ? large(3000, 0) : name.includes('value log') ? large(300, 0) : new Uint8Array(Buffer.from('small'))],
+        ['r1', name.includes('large batch') ? large(3000, 1) : name.startsWith('sync of the value') ? new Uint8Array(Buffer.from('small')) : large(300, 1)],
+      ])
+      const outcomes = await Promise.allSettled(writes(at.db))
+      for (const outcome of outcomes) {
+        expect(outcome.status).toBe('rejected')
+        if (outcome.status === 'rejected') expect((outcome.reason as { code: string }).code).toMatch(/^WK_(IO|READ_ONLY)$/)
+      }
+      expect(at.health).toHaveLength(1)
+      expect(at.health[0]).toMatchObject({ cause: { code: 'WK_IO' } })
+      await expectReadOnly(at, ['r0', 'r1'])
+      await expectSoundAfterReopening(at, rejected)
+    })
+  }
+
+  it('law 9: the error carries the errno error as its cause', async () => {
+    const at = await fixture()
+    at.fault.add({ operation: 'write', path: '.wal', errno: 'ENOSPC' })
+    const err = await failureOf(() => at.db.put('k', 'v'))
+    const io = err.code === 'WK_IO' ? err : (err.cause as typeof err)
+    expect(io.code).toBe('WK_IO')
+    expect(io.operation).toBe('write')
+    expect(String(io.file)).toContain('.wal')
+    expect((io.cause as NodeJS.ErrnoException).code).toBe('ENOSPC')
+  })
+
+  it('law 9: a write called in the turn of the failure is refused, and everything that waited is rejected', async () => {
+    const at = await fixture()
+    at.fault.add({ operation: 'sync', path: '.wal' })
+    const waiting = Array.from({ length: 10 }, (_, i) => at.db.put(`r${i}`, large(i * 50, i), { sync: i === 0 }))
+    const later = waiting[0]?.catch(() => expectCode(() => at.db.put('late', 'x'), 'WK_READ_ONLY'))
+    for (const outcome of await Promise.allSettled(waiting)) expect(outcome.status).toBe('rejected')
+    await later
+    await expectReadOnly(at, Array.from({ length: 10 }, (_, i) => `r${i}`))
+  })
+
+  for (const [what, rule] of [
+    ['write to the manifest', { operation: 'write', path: 'MANIFEST' }],
+    ['sync of the manifest', { operation: 'sync', path: 'MANIFEST' }],
+  ] as const) {
+    it(`law 9: a failed ${what} during flush`, async () => {
+      const at = await fixture()
+      at.fault.add(rule)
+      const err = await failureOf(() => at.db.flush())
+      expect(err.code).toMatch(/^WK_(IO|READ_ONLY)$/)
+      await expectReadOnly(at, [])
+      await expectSoundAfterReopening(at, new Map())
+    })
+  }
+
+  it('law 9: a background failure that no caller waited for makes the next write reject, and emits health', async () => {
+    const at = await fixture()
+    at.fault.add({ operation: ['write', 'sync'], path: 'MANIFEST', times: Infinity })
+    let refused: unknown
+    for (let i = 0; i < 4000 && refused === undefined; i++) refused = await at.db.put(`fill${i}`, large(60, i)).then(() => undefined, (err: unknown) => err)
+    expect(refused).toMatchObject({ code: 'WK_READ_ONLY', cause: { code: 'WK_IO' } })
+    expect(at.health).toHaveLength(1)
+    at.fault.clear()
+    await at.db.close()
+    const again = keep(await DB.open('/db', { ...SMALL, fs: at.disk }))
+    for (let i = 0; i < 20; i++) expect(await again.get(`old${i}`)).toEqual(large(i * 30, i))
+    expect(await again.get('fill0')).toEqual(large(60, 0))
+  })
+
+  it('a snapshot and an iterator that were open go on reading', async () => {
+    const at = await fixture()
+    const [snapshot, iterator] = [at.db.snapshot(), at.db.iterator()]
+    await iterator.next()
+    at.fault.add({ operation: 'write', path: '.wal' })
+    await failureOf(() => at.db.put('r0', 'x'))
+    expect((await iterator.nextv(1000)).length).toBe(29)
+    expect(await at.db.get('old5', { snapshot })).toEqual(large(150, 5))
+    await iterator.close()
+    await at.db.close()
+  })
+})
+
+describe('short reads and writes are no failure', () => {
+  it('every operation short, the same answers', async () => {
+    const disk = new MemoryFileSystem()
+    const fault = new FaultFileSystem(disk, [{ operation: ['read', 'write'], short: 7, times: Infinity }])
+    let db = await DB.open('/db', { ...SMALL, fs: fault })
+    for (let i = 0; i < 40; i++) await db.put(`k${i % 15}`, large(i * 20, i))
+    await db.flush()
+    await db.compact()
+    await db.runValueLogGC(0.1).catch((err: unknown) => expect(err).toMatchObject({ code: 'WK_NO_REWRITE' }))
+    await db.close()
+    db = keep(await DB.open('/db', { ...SMALL, fs: fault }))
+    for (let i = 25; i < 40; i++) expect(await db.get(`k${i % 15}`)).toEqual(large(i * 20, i))
+    expect((await db.verify()).ok).toBe(true)
+  })
+})
+
+describe('an error at every operation', () => {
+  for (const errno of ['EIO', 'ENOSPC']) {
+    it(`${errno} at every n-th operation of open, put, flush, compact, gc, scan and close: typed errors, sound afterwards`, async () => {
+      const acknowledged = new Map<string, Uint8Array>()
+      async function run(db: DB): Promise<void> {
+        for (let i = 0; i < 30; i++) {
+          const key = `k${i % 9}`
+          acknowledged.delete(key)
+          await db.put(key, large(40 + i * 11, i), { sync: i % 5 === 0 })
+          acknowledged.set(key, large(40 + i * 11, i))
+          if (i % 10 === 9) await db.flush()
+        }
+        await db.compact()
+        await db.runValueLogGC(0.1).catch((err: { code: string }) => {
+          if (err.code !== 'WK_NO_REWRITE') throw err
+        })
+        await all(db.iterator())
+        await db.verify()
+      }
+      const counting = new FaultFileSystem(new MemoryFileSystem({ crashable: false }))
+      const whole = await DB.open('/db', { ...SMALL, fs: counting })
+      await run(whole)
+      await whole.close()
+      const total = counting.opCount
+      expect(total).toBeGreaterThan(100)
+      const step = Number(process.env.WK_FAULT_STEP ?? Math.max(1, Math.floor(total / 150)))
+      for (let index = 0; index < total; index += step) {
+        acknowledged.clear()
+        const disk = new MemoryFileSystem({ crashable: false })
+        const fault = new FaultFileSystem(disk, [{ index, errno }])
+        const typed = (err: unknown): void => expect(err, `operation ${index}`).toMatchObject({ code: expect.stringMatching(/^WK_(IO|READ_ONLY)$/) as string })
+        let db: DB | undefined
+        try {
+          db = await DB.open('/db', { ...SMALL, fs: fault })
+          await run(db)
+        } catch (err) {
+          typed(err)
+        }
+        await db?.close().catch(typed)
+        fault.clear()
+        const again = await DB.open('/db', { ...SMALL, fs: disk }).catch((err: unknown) => {
+          throw new Error(`does not open after ${errno} at operation ${index} (${JSON.stringify(fault.injected)})`, { cause: err })
+        })
+        for (const [key, value] of acknowledged) expect(await again.get(key), `${key} after operation ${index}`).toEqual(value)
+        expect((await again.verify()).ok).toBe(true)
+        await again.close()
+      }
+    }, 120_000)
+  }
+})

@@ -1,0 +1,237 @@
+import { describe, expect, it } from 'vitest'
+import { all, expectCode, large, memoryPlace, onBothFileSystems, text } from './harness.js'
+
+const name = (i: number): string => `k${String(i).padStart(3, '0')}`
+
+onBothFileSystems('iterator', (place) => {
+  /** 100 keys: a third in tables, a third overwritten in a newer table, a third in memory, every tenth deleted. */
+  async function filled() {
+    const db = await place().open()
+    for (let i = 0; i < 100; i++) await db.put(name(i), large(400, i))
+    await db.flush()
+    for (let i = 0; i < 66; i++) await db.put(name(i), large(i * 5, i + 1))
+    await db.flush()
+    for (let i = 0; i < 33; i++) await db.put(name(i), large(i * 7, i + 2))
+    for (let i = 0; i < 100; i += 10) await db.del(name(i))
+    return db
+  }
+  const value = (i: number): Uint8Array => (i < 33 ? large(i * 7, i + 2) : i < 66 ? large(i * 5, i + 1) : large(400, i))
+  const live = Array.from({ length: 100 }, (_, i) => i).filter((i) => i % 10 !== 0)
+  const entries = (numbers: number[]): [string, Uint8Array][] => numbers.map((i) => [name(i), value(i)])
+  const named = (found: [Uint8Array, Uint8Array][]): [string, Uint8Array][] => found.map(([key, bytes]) => [text(key) as string, bytes])
+
+  it('gives all entries in byte order, both ways, as entries, keys and values', async () => {
+    const db = await filled()
+    expect(named(await all(db.iterator()))).toEqual(entries(live))
+    expect(named(await all(db.iterator({ reverse: true })))).toEqual(entries([...live].reverse()))
+    expect((await all(db.keys())).map(text)).toEqual(live.map(name))
+    expect((await all(db.keys({ reverse: true }))).map(text)).toEqual([...live].reverse().map(name))
+    expect(await all(db.values())).toEqual(live.map(value))
+    expect(await all(db.values({ reverse: true }))).toEqual([...live].reverse().map(value))
+  })
+
+  it('ranges: every pair of bounds, both ways; gte wins over gt, lte over lt', async () => {
+    const db = await filled()
+    for (const low of [undefined, 20, 21, 55]) {
+      for (const high of [undefined, 20, 60, 61, 99]) {
+        for (const lowKind of ['gt', 'gte'] as const) {
+          for (const highKind of ['lt', 'lte'] as const) {
+            const wanted = live.filter((i) => (low === undefined || (lowKind === 'gt' ? i > low : i >= low)) && (high === undefined || (highKind === 'lt' ? i < high : i <= high)))
+            const range = { ...(low === undefined ? {} : { [lowKind]: name(low) }), ...(high === undefined ? {} : { [highKind]: name(high) }) }
+            expect((await all(db.keys(range))).map(text)).toEqual(wanted.map(name))
+            expect((await all(db.keys({ ...range, reverse: true }))).map(text)).toEqual([...wanted].reverse().map(name))
+          }
+        }
+      }
+    }
+    expect((await all(db.keys({ gt: name(50), gte: name(95) }))).map(text)).toEqual([95, 96, 97, 98, 99].map(name))
+    expect((await all(db.keys({ gte: name(1), gt: name(97) }))).length).toBe(live.length)
+    expect((await all(db.keys({ lt: name(50), lte: name(3) }))).map(text)).toEqual([1, 2, 3].map(name))
+    expect(await all(db.keys({ gt: name(5), lt: name(5) }))).toEqual([])
+    expect(await all(db.keys({ gte: name(9), lte: name(3) }))).toEqual([])
+    expect(await all(db.keys({ gte: 'zzz' }))).toEqual([])
+  })
+
+  it('limit counts, 0 is nothing, -1 is no limit', async () => {
+    const db = await filled()
+    expect(named(await all(db.iterator({ limit: 3 })))).toEqual(entries([1, 2, 3]))
+    expect(named(await all(db.iterator({ limit: 3, reverse: true })))).toEqual(entries([99, 98, 97]))
+    expect(await all(db.iterator({ limit: 0 }))).toEqual([])
+    expect((await all(db.iterator({ limit: -1 }))).length).toBe(90)
+    expect((await all(db.iterator({ limit: 1000 }))).length).toBe(90)
+  })
+
+  it('next() gives entries, then undefined, again and again', async () => {
+    const db = await filled()
+    const iterator = db.iterator({ gte: name(98) })
+    expect(text((await iterator.next())?.[0])).toBe(name(98))
+    expect(text((await iterator.next())?.[0])).toBe(name(99))
+    for (let i = 0; i < 3; i++) expect(await iterator.next()).toBeUndefined()
+    expect(await iterator.nextv(5)).toEqual([])
+    await iterator.close()
+    const keys = db.keys({ gte: name(99) })
+    expect(text(await keys.next())).toBe(name(99))
+    await keys.close()
+    const values = db.values({ gte: name(99) })
+    expect(await values.next()).toEqual(value(99))
+    await values.close()
+  })
+
+  it('nextv(n) gives at most n and is empty at the end', async () => {
+    const db = await filled()
+    const iterator = db.iterator()
+    const found: [Uint8Array, Uint8Array][] = []
+    for (;;) {
+      const some = await iterator.nextv(7)
+      expect(some.length).toBeLessThanOrEqual(7)
+      if (some.length === 0) break
+      found.push(...some)
+    }
+    expect(named(found)).toEqual(entries(live))
+    expect(await iterator.nextv(1)).toEqual([])
+    await iterator.close()
+  })
+
+  it('nextv is bounded by highWaterMarkBytes as well, but always gives one', async () => {
+    const db = await filled()
+    const iterator = db.iterator({ gte: name(70), highWaterMarkBytes: 1200 })
+    const some = await iterator.nextv(20)
+    expect(some.length).toBeGreaterThanOrEqual(1)
+    expect(some.length).toBeLessThanOrEqual(4)
+    await iterator.close()
+    const tight = db.iterator({ gte: name(70), highWaterMarkBytes: 1 })
+    const found: [Uint8Array, Uint8Array][] = []
+    for (let batch = await tight.nextv(20); batch.length > 0; batch = await tight.nextv(20)) found.push(...batch)
+    expect(named(found)).toEqual(entries(live.filter((i) => i >= 70)))
+    await tight.close()
+  })
+
+  it('seek goes to the first entry at or after, in reverse at or before; outside the range is the end', async () => {
+    const db = await filled()
+    const after = async (options: object, target: string, first?: number): Promise<(string | undefined)[]> => {
+      const iterator = db.iterator(options)
+      for (let i = 0; i < (first ?? 0); i++) await iterator.next()
+      iterator.seek(target)
+      const found = (await iterator.nextv(2)).map(([key]) => text(key))
+      await iterator.close()
+      return found
+    }
+    expect(await after({}, name(50))).toEqual([name(51), name(52)])
+    expect(await after({}, name(51))).toEqual([name(51), name(52)])
+    expect(await after({}, name(51), 60)).toEqual([name(51), name(52)])
+    expect(await after({}, '')).toEqual([name(1), name(2)])
+    expect(await after({ reverse: true }, name(50))).toEqual([name(49), name(48)])
+    expect(await after({ reverse: true }, name(49))).toEqual([name(49), name(48)])
+    expect(await after({ reverse: true }, 'z')).toEqual([name(99), name(98)])
+    expect(await after({ gte: name(20), lt: name(30) }, name(25))).toEqual([name(25), name(26)])
+    expect(await after({ gte: name(20), lt: name(30) }, name(29))).toEqual([name(29)])
+    for (const target of [name(19), name(30), name(31), '']) {
+      expect(await after({ gte: name(20), lt: name(30) }, target), target).toEqual([])
+      expect(await after({ gte: name(20), lt: name(30), reverse: true }, target), target).toEqual([])
+    }
+    expect(await after({ gt: name(20), lte: name(30) }, name(20))).toEqual([])
+    expect(await after({ limit: 3 }, name(50), 2)).toEqual([name(51)])
+  })
+
+  it('seek on keys() and values(), and after reading ahead', async () => {
+    const db = await filled()
+    const keys = db.keys()
+    await keys.nextv(30)
+    keys.seek(name(3))
+    expect(text(await keys.next())).toBe(name(3))
+    keys.seek(name(97))
+    expect((await keys.nextv(9)).map(text)).toEqual([97, 98, 99].map(name))
+    await keys.close()
+    const values = db.values({ reverse: true })
+    await values.next()
+    values.seek(name(35))
+    expect(await values.next()).toEqual(value(35))
+    await values.close()
+  })
+
+  it('for await closes, also when it is left early', async () => {
+    const db = await filled()
+    const iterator = db.iterator()
+    for await (const [key] of iterator) if (text(key) === name(5)) break
+    await expectCode(() => iterator.next(), 'WK_CLOSED')
+    const ended = db.keys()
+    await all(ended)
+    await expectCode(() => ended.next(), 'WK_CLOSED')
+  })
+
+  it('after close() everything is WK_CLOSED; close is idempotent and disposes', async () => {
+    const db = await filled()
+    const iterator = db.iterator()
+    await iterator.next()
+    await iterator.close()
+    await iterator.close()
+    await expectCode(() => iterator.next(), 'WK_CLOSED')
+    await expectCode(() => iterator.nextv(1), 'WK_CLOSED')
+    await expectCode(() => all(iterator), 'WK_CLOSED')
+    const other = db.iterator()
+    {
+      await using used = other
+      await used.next()
+    }
+    await expectCode(() => other.next(), 'WK_CLOSED')
+  })
+
+  it('does not move while the map under it is overwritten, cleared, flushed, compacted and collected', async () => {
+    const db = await filled()
+    const [forward, backward] = [db.iterator(), db.iterator({ reverse: true })]
+    const found = [await forward.nextv(10), await backward.nextv(10)]
+    for (let i = 0; i < 100; i++) await db.put(name(i), large(300, i + 77))
+    await db.flush()
+    await db.clear()
+    await db.flush()
+    await db.compact()
+    for (let i = 0; i < 3; i++) await db.runValueLogGC(0.01).catch((err: unknown) => expect(err).toMatchObject({ code: 'WK_NO_REWRITE' }))
+    for (const [i, iterator] of [forward, backward].entries()) for (let more = await iterator.nextv(13); more.length > 0; more = await iterator.nextv(13)) found[i]?.push(...more)
+    expect(named(found[0] ?? [])).toEqual(entries(live))
+    expect(named(found[1] ?? [])).toEqual(entries([...live].reverse()))
+    await forward.close()
+    await backward.close()
+    expect(await all(db.keys())).toEqual([])
+  })
+
+  it('many iterators side by side do not disturb each other', async () => {
+    const db = await filled()
+    const iterators = Array.from({ length: 20 }, (_, i) => db.iterator({ gte: name(i * 3), reverse: i % 2 === 1 }))
+    const found = await Promise.all(iterators.map((iterator) => all(iterator)))
+    for (const [i, list] of found.entries()) {
+      const wanted = live.filter((n) => n >= i * 3)
+      expect(named(list)).toEqual(entries(i % 2 === 1 ? wanted.reverse() : wanted))
+    }
+  })
+})
+
+describe('keys() and has()', () => {
+  it('never touch the value log', async () => {
+    const at = memoryPlace()
+    const db = await at.open()
+    for (let i = 0; i < 100; i++) await db.put(name(i), large(400, i))
+    await db.flush()
+    await db.close()
+    const opened: string[] = []
+    const watched = new Proxy(at.fs, {
+      get(target, property) {
+        const member: unknown = Reflect.get(target, property, target)
+        if (typeof member !== 'function') return member
+        return (...args: unknown[]) => {
+          if (String(property).startsWith('open') && /\.(vlog|rlog)$/.test(String(args[0]))) opened.push(String(args[0]))
+          return Reflect.apply(member, target, args) as unknown
+        }
+      },
+    })
+    const again = await at.open({ fs: watched })
+    opened.length = 0
+    const reads = again.stats()
+    expect((await all(again.keys())).length).toBe(100)
+    expect((await all(again.keys({ reverse: true }))).length).toBe(100)
+    for (let i = 0; i < 100; i++) expect(await again.has(name(i))).toBe(true)
+    expect(opened).toEqual([])
+    const valueReads = Object.entries(again.stats()).filter(([key, count]) => /value.*reads/i.test(key) && count !== reads[key as keyof typeof reads])
+    expect(valueReads).toEqual([])
+    expect(await again.get(name(5))).toEqual(large(400, 5))
+  })
+})

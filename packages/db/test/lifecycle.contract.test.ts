@@ -1,0 +1,198 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { all, expectCode, large, memoryPlace, nodePlace, onBothFileSystems, text } from './harness.js'
+
+onBothFileSystems('close', (place) => {
+  it('lets writes that were called end, and makes them durable', async () => {
+    const at = place()
+    const db = await at.open()
+    const writes = Array.from({ length: 50 }, (_, i) => db.put(`k${i}`, large(i % 2 === 0 ? 10 : 600, i), { sync: i % 10 === 0 }))
+    const closing = db.close()
+    await Promise.all(writes)
+    await closing
+    const again = await at.open()
+    for (let i = 0; i < 50; i++) expect(await again.get(`k${i}`)).toEqual(large(i % 2 === 0 ? 10 : 600, i))
+  })
+
+  it('is idempotent, also while it runs', async () => {
+    const db = await place().open()
+    await db.put('k', 'v')
+    await Promise.all([db.close(), db.close()])
+    await db.close()
+  })
+
+  it('then everything is WK_CLOSED: the database, its iterators and its snapshots', async () => {
+    const at = place()
+    const db = await at.open()
+    await db.put('k', large(500))
+    const [iterator, keys, snapshot] = [db.iterator(), db.keys(), db.snapshot()]
+    await iterator.next()
+    await db.close()
+    for (const use of [
+      () => db.put('k', 'v'),
+      () => db.del('k'),
+      () => db.get('k'),
+      () => db.getSync('k'),
+      () => db.getMany(['k']),
+      () => db.has('k'),
+      () => db.getEntry('k'),
+      () => db.batch([]),
+      () => db.clear(),
+      () => all(db.iterator()),
+      () => all(db.keys()),
+      () => all(db.values()),
+      () => db.snapshot(),
+      () => db.runValueLogGC(0.5),
+      () => db.flush(),
+      () => db.compact(),
+      () => db.sync(),
+      () => db.verify(),
+      () => iterator.next(),
+      () => iterator.nextv(1),
+      () => keys.next(),
+      () => db.get('k', { snapshot }),
+    ]) {
+      await expectCode(use, 'WK_CLOSED')
+    }
+    await iterator.close()
+    await keys.close()
+    snapshot.close()
+  })
+
+  it('starts refusing in the turn of the call', async () => {
+    const db = await place().open()
+    const closing = db.close()
+    await expectCode(() => db.put('k', 'v'), 'WK_CLOSED')
+    await expectCode(() => db.getSync('k'), 'WK_CLOSED')
+    await closing
+  })
+
+  it('ends work that is under way, and leaves a database that opens', async () => {
+    const at = place()
+    for (let round = 0; round < 5; round++) {
+      const db = await at.open()
+      for (let i = 0; i < 120; i++) await db.put(`k${i % 40}`, large(500, round * 1000 + i))
+      const work = Promise.allSettled([db.compact(), db.runValueLogGC(0.1), db.flush(), db.verify(), db.clear({ gte: 'zz' })])
+      await db.close()
+      for (const outcome of await work) {
+        if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: expect.stringMatching(/^WK_(CLOSED|ABORTED|NO_REWRITE)$/) })
+      }
+      const again = await at.open()
+      for (let i = 80; i < 120; i++) expect(await again.get(`k${i % 40}`)).toEqual(large(500, round * 1000 + i))
+      expect((await again.verify()).ok).toBe(true)
+      await again.close()
+    }
+  })
+
+  it('opened and closed many times over, keeps everything and gathers no debris', async () => {
+    const at = place()
+    for (let round = 0; round < 25; round++) {
+      const db = await at.open()
+      for (let i = 0; i < round; i++) expect(await db.get(`k${i}`)).toEqual(large(300, i))
+      await db.put(`k${round}`, large(300, round))
+      await db.close()
+    }
+    const names = await at.names()
+    expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([])
+    expect(names.filter((name) => name.startsWith('MANIFEST')).length).toBeLessThanOrEqual(2)
+    expect(names.filter((name) => name.endsWith('.wal')).length).toBeLessThanOrEqual(2)
+  })
+})
+
+describe('locks between processes', () => {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const hasBuild = existsSync(join(root, 'dist/index.js'))
+
+  /** Another process that opens the directory, says so, and waits to be told to close. */
+  async function holder(dir: string): Promise<{ child: ChildProcess; close(): Promise<void> }> {
+    const script = `import { DB } from ${JSON.stringify(join(root, 'dist/index.js'))}
+      const db = await DB.open(${JSON.stringify(dir)})
+      await db.put('from', 'child')
+      process.stdout.write('open\\n')
+      process.stdin.once('data', async () => { await db.close(); process.exit(0) })`
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(child.stdout as NodeJS.ReadableStream, 'data')
+    return {
+      child,
+      close: async () => {
+        child.stdin?.write('x')
+        await once(child, 'exit')
+      },
+    }
+  }
+
+  it.skipIf(!hasBuild)('another process holds it: WK_LOCKED that names its pid, until it closes', async () => {
+    const at = nodePlace()
+    const other = await holder(at.dir)
+    const err = await expectCode(() => at.open(), 'WK_LOCKED')
+    expect(err.message).toContain(String(other.child.pid))
+    await expectCode(() => at.destroy(), 'WK_LOCKED')
+    await other.close()
+    expect(text(await (await at.open()).get('from'))).toBe('child')
+  })
+
+  it.skipIf(!hasBuild)('after the owner was killed it opens at once, without a manual step', async () => {
+    const at = nodePlace()
+    const other = await holder(at.dir)
+    other.child.kill('SIGKILL')
+    await once(other.child, 'exit')
+    const start = performance.now()
+    const db = await at.open()
+    expect(performance.now() - start).toBeLessThan(1000)
+    expect(text(await db.get('from'))).toBe('child')
+  })
+})
+
+describe('what is not there yet', () => {
+  it('answers WK_NOT_SUPPORTED, at once and for every form', async () => {
+    const at = memoryPlace()
+    const db = await at.open()
+    await db.put('k', 'v')
+    const any = db as unknown as Record<string, (...args: unknown[]) => unknown>
+    const calls: Record<string, unknown[]> = { transaction: [async () => undefined], checkpoint: ['/data/copy'], load: [[]], versions: ['k'] }
+    for (const [name, args] of Object.entries(calls)) {
+      const outcome = await Promise.resolve()
+        .then(() => any[name]?.(...args))
+        .then(
+          () => 'works',
+          (err: { code?: string }) => err.code,
+        )
+      expect(['works', 'WK_NOT_SUPPORTED'], `${name}: ${outcome}`).toContain(outcome)
+    }
+    const backup = await Promise.resolve()
+      .then(() => all(any.backup?.({ since: 0 }) as AsyncIterable<unknown>))
+      .then(
+        () => 'works',
+        (err: { code?: string }) => err.code,
+      )
+    expect(['works', 'WK_NOT_SUPPORTED']).toContain(backup)
+  })
+
+  it('a ttl is kept or refused with WK_NOT_SUPPORTED, never ignored', async () => {
+    const db = await memoryPlace().open()
+    try {
+      await db.put('k', 'v', { ttl: 100 })
+      expect((await db.getEntry('k'))?.expiresAt).toBeGreaterThan(0)
+    } catch (err) {
+      expect(err).toMatchObject({ code: 'WK_NOT_SUPPORTED' })
+    }
+  })
+
+  it('encryption and value compression likewise', async () => {
+    for (const options of [{ encryptionKey: new Uint8Array(32) }, { valueCompression: 'lz4' as const }]) {
+      const at = memoryPlace()
+      try {
+        const db = await at.open(options)
+        await db.put('k', large(5000))
+        await db.close()
+      } catch (err) {
+        expect(err).toMatchObject({ code: 'WK_NOT_SUPPORTED' })
+        expect(await at.fs.list(at.dir).catch(() => [])).toEqual([])
+      }
+    }
+  })
+})

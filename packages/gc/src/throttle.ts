@@ -1,0 +1,61 @@
+/**
+ * Bytes per second: a token bucket over the runtime's clock and sleep.
+ *
+ * A request is never refused or split: it may run the bucket into debt, and then waits until the debt is paid. So
+ * the rate holds on average for requests of any size, and every wait ends.
+ */
+
+import { InvalidArgumentError, throwIfAborted } from '@wk/codec'
+import type { Runtime } from '@wk/fs'
+
+/** The bucket holds this part of a second's bytes: how far a pass may run ahead after it idled. */
+const BURST_SECONDS = 0.1
+/** One sleep is never longer: timers have a limit, and a slow rate may be raised meanwhile. */
+const MAX_SLEEP_MS = 60_000
+
+export class Throttle {
+  readonly #runtime: Runtime
+  #rate: number
+  #tokens: number
+  #filledAt: number
+
+  /** `bytesPerSecond` undefined: no limit. Throws `InvalidArgumentError` unless it is a positive number. */
+  constructor(bytesPerSecond: number | undefined, runtime: Runtime) {
+    this.#runtime = runtime
+    this.#rate = checkedRate(bytesPerSecond)
+    this.#tokens = this.#rate * BURST_SECONDS
+    this.#filledAt = runtime.monotonic()
+  }
+
+  /** Takes effect with the next request. */
+  setRate(bytesPerSecond: number | undefined): void {
+    this.#rate = checkedRate(bytesPerSecond)
+    this.#tokens = Math.min(this.#tokens, this.#rate * BURST_SECONDS)
+  }
+
+  /** Resolves when `bytes` more may be read or written. Throws `AbortedError` as soon as the signal is aborted. */
+  async take(bytes: number, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    if (!Number.isFinite(this.#rate)) return
+    this.#refill()
+    this.#tokens -= bytes
+    while (this.#tokens < 0) {
+      const wait = (-this.#tokens / this.#rate) * 1000
+      await this.#runtime.sleep(Math.min(MAX_SLEEP_MS, Math.max(1, wait)), signal)
+      this.#refill()
+    }
+  }
+
+  #refill(): void {
+    const now = this.#runtime.monotonic()
+    const earned = (Math.max(0, now - this.#filledAt) / 1000) * this.#rate
+    this.#filledAt = now
+    this.#tokens = Math.min(this.#rate * BURST_SECONDS, this.#tokens + earned)
+  }
+}
+
+function checkedRate(bytesPerSecond: number | undefined): number {
+  if (bytesPerSecond === undefined) return Number.POSITIVE_INFINITY
+  if (typeof bytesPerSecond === 'number' && bytesPerSecond > 0) return bytesPerSecond
+  throw new InvalidArgumentError('bytesPerSecond must be a positive number')
+}

@@ -1,0 +1,216 @@
+/**
+ * Runs compactions: the ones that the picker finds due, one at a time in the background, and explicit ones on request.
+ *
+ * A compaction reads only tables of the current version and publishes with one edit. Its inputs are removed once that
+ * edit is durable and no view holds them. Picks that touch each other never run at the same time.
+ */
+import { throwIfAborted } from '@wk/codec'
+import type { KeyRange, WkError } from '@wk/codec'
+import { planFullCompaction, remainingBytes } from './compaction/full-compaction.js'
+import { INITIAL_SHADOW_RATIO, learnShadowRatio } from './compaction/garbage.js'
+import type { JobResult } from './compaction/job.js'
+import { fileNumbersFor, jobOf } from './compaction/pick.js'
+import type { CompactionPick } from './compaction/pick.js'
+import { advanceCursors, pickCompaction } from './compaction/picker.js'
+import type { PickerOptions } from './compaction/picker.js'
+import { asWkError } from './failure.js'
+import { prepareToPublish } from './flush-scheduler.js'
+import type { VersionEdit } from './manifest/version-edit.js'
+import { jobOptionsOf, runWithRetries } from './run-job.js'
+import type { TreeContext } from './tree-context.js'
+
+/** How far a long task is. */
+export interface Progress {
+  phase: string
+  /** Work done and in all, in `bytes`. */
+  done: number
+  total: number
+  bytes: number
+}
+
+export interface CompactOptions {
+  signal?: AbortSignal | undefined
+  onProgress?: ((progress: Progress) => void) | undefined
+  /** Keys to compact. Default: all. */
+  range?: KeyRange | undefined
+}
+
+export interface CompactionStats {
+  compactions: number
+  moves: number
+  bytesRead: number
+  bytesWritten: number
+  /** Entries that compactions left out. */
+  droppedEntries: number
+}
+
+export class CompactionScheduler {
+  readonly stats: CompactionStats = { compactions: 0, moves: 0, bytesRead: 0, bytesWritten: 0, droppedEntries: 0 }
+  readonly #context: TreeContext
+  readonly #options: PickerOptions
+  readonly #onPublished: () => void
+  readonly #onFailure: (error: WkError) => void
+  readonly #running = new Set<CompactionPick>()
+  readonly #work = new Set<Promise<unknown>>()
+  #background = false
+  #cursors: (Uint8Array | undefined)[] = []
+  #shadowRatio = INITIAL_SHADOW_RATIO
+
+  constructor(context: TreeContext, onPublished: () => void, onFailure: (error: WkError) => void) {
+    this.#context = context
+    this.#onPublished = onPublished
+    this.#onFailure = onFailure
+    const { levelBaseSize, levelSizeMultiplier, maxLevels, l0CompactionTrigger, tableSize } = context.options
+    const { maxGrandparentOverlap } = jobOptionsOf(context.options)
+    this.#options = { levelBaseSize, levelSizeMultiplier, maxLevels, l0CompactionTrigger, tableSize, maxGrandparentOverlap }
+  }
+
+  /** Whether a compaction is under way. */
+  get isRunning(): boolean {
+    return this.#running.size > 0
+  }
+
+  /** Begins the next compaction if one is due and none of the background is under way. */
+  schedule(): void {
+    if (this.#background || this.#context.lifecycle.isStopped) return
+    this.#background = true
+    void this.#track(this.#runInBackground())
+  }
+
+  /**
+   * Brings all entries of the range that are in tables now to the deepest level, dropping what may be dropped.
+   * Rejects with `AbortedError` after `signal`; what was published until then stays.
+   */
+  async compact({ signal, onProgress, range }: CompactOptions): Promise<void> {
+    const { versions, lifecycle } = this.#context
+    const floor = versions.nextFileNumber
+    let done = 0
+    for (;;) {
+      throwIfAborted(signal)
+      lifecycle.checkWritable()
+      const input = { levels: versions.current.levels, options: this.#options, running: [...this.#running], floor }
+      const step = planFullCompaction(range === undefined ? input : { ...input, range })
+      if (step.type === 'done') break
+      if (step.type === 'wait') {
+        await lifecycle.changes.next()
+        continue
+      }
+      await this.#track(this.#runExplicitly(step.pick, signal))
+      done += bytesOf(step.pick)
+      if (onProgress !== undefined) {
+        const total = done + remainingBytes({ ...input, levels: versions.current.levels })
+        onProgress({ phase: 'compact', done, total, bytes: done })
+      }
+    }
+  }
+
+  /** Waits for the end of everything under way. */
+  async settle(): Promise<void> {
+    while (this.#work.size > 0) await Promise.allSettled(this.#work)
+  }
+
+  #pick(): CompactionPick | undefined {
+    const { versions, memtables, snapshots } = this.#context
+    return pickCompaction({
+      levels: versions.current.levels,
+      options: this.#options,
+      cursors: this.#cursors,
+      running: [...this.#running],
+      oldestSnapshot: snapshots.oldest(),
+      reclaim: memtables.immutables.length === 0,
+      shadowRatio: this.#shadowRatio,
+    })
+  }
+
+  async #runInBackground(): Promise<void> {
+    const { lifecycle } = this.#context
+    try {
+      for (let pick = this.#pick(); pick !== undefined && !lifecycle.isStopped; pick = this.#pick()) {
+        this.#cursors = advanceCursors(this.#cursors, pick)
+        await this.#runPick(pick, lifecycle.signal)
+      }
+    } catch (error) {
+      if (!lifecycle.isStopped) this.#onFailure(asWkError(error))
+    } finally {
+      this.#background = false
+    }
+  }
+
+  /** Runs a pick until the caller's signal or the end of the tree. */
+  async #runExplicitly(pick: CompactionPick, signal: AbortSignal | undefined): Promise<void> {
+    const ends = [this.#context.lifecycle.signal, ...(signal === undefined ? [] : [signal])]
+    // Not AbortSignal.any: it ties every step to the signals for as long as those live.
+    const controller = new AbortController()
+    const abort = (): void => controller.abort(signal?.reason)
+    for (const end of ends) {
+      if (end.aborted) abort()
+      end.addEventListener('abort', abort)
+    }
+    try {
+      await this.#runPick(pick, controller.signal)
+    } finally {
+      for (const end of ends) end.removeEventListener('abort', abort)
+    }
+  }
+
+  async #runPick(pick: CompactionPick, signal: AbortSignal): Promise<void> {
+    this.#running.add(pick)
+    try {
+      if (pick.trivialMove) await this.#move(pick)
+      else await this.#compact(pick, signal)
+    } finally {
+      this.#running.delete(pick)
+      this.#onPublished()
+    }
+  }
+
+  async #move(pick: CompactionPick): Promise<void> {
+    const removed = removedBy(pick)
+    const added = pick.inputs.flatMap(({ tables }) => tables.map((table) => ({ level: pick.outputLevel, table })))
+    await this.#publish({ added, removed })
+    this.stats.moves++
+  }
+
+  async #compact(pick: CompactionPick, signal: AbortSignal): Promise<void> {
+    const context = this.#context
+    const count = fileNumbersFor(pick, jobOptionsOf(context.options))
+    const result = await runWithRetries(context, count, (setting) => jobOf(pick, setting), signal)
+    await prepareToPublish(context)
+    await this.#publish({
+      added: result.tables.map((table) => ({ level: pick.outputLevel, table })),
+      removed: removedBy(pick),
+    })
+    this.#shadowRatio = learnShadowRatio(this.#shadowRatio, pick, result)
+    this.#count(result)
+  }
+
+  async #publish(edit: VersionEdit): Promise<void> {
+    const { versions, views, memtables, retirement } = this.#context
+    await versions.commit(edit, (version) => {
+      views.replace(memtables.memtables(), version)
+      // CR3: the edit that drops them is durable; now only views can need them.
+      retirement.retire((edit.removed ?? []).filter(({ number }) => !version.has(number)).map(({ number }) => number), views)
+    })
+  }
+
+  #count(result: JobResult): void {
+    this.stats.compactions++
+    this.stats.bytesRead += result.bytesRead
+    this.stats.bytesWritten += result.bytesWritten
+    this.stats.droppedEntries += result.dropped.entries
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.finally(() => this.#work.delete(tracked))
+    this.#work.add(tracked)
+    return tracked
+  }
+}
+
+function removedBy(pick: CompactionPick): { level: number; number: number }[] {
+  return pick.inputs.flatMap(({ level, tables }) => tables.map(({ number }) => ({ level, number })))
+}
+
+function bytesOf(pick: CompactionPick): number {
+  return pick.inputs.reduce((sum, { tables }) => tables.reduce((bytes, { size }) => bytes + size, sum), 0)
+}

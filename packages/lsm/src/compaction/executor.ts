@@ -1,0 +1,54 @@
+/**
+ * Where jobs run. The tree knows only this interface; the same job function runs behind every implementation.
+ */
+import { ClosedError, throwIfAborted } from '@wk/codec'
+import type { FileSystem, Runtime } from '@wk/fs'
+import type { Job, JobResult } from './job.js'
+import { runJob } from './job-runner.js'
+
+export interface Executor {
+  /**
+   * Runs a job. The outputs are synced and closed when it resolves; when it rejects (`WkError`, `AbortedError` after
+   * `signal`) none of them is left, as far as the file system allows. The same job must not be run again after a
+   * failure: it needs new file numbers.
+   */
+  run(job: Job, signal?: AbortSignal): Promise<JobResult>
+  /** Aborts what runs and waits for its end. Later calls of `run` reject with `ClosedError`. */
+  close(): Promise<void>
+}
+
+/** Runs jobs on the calling thread, in slices of a few milliseconds. */
+export class InlineExecutor implements Executor {
+  readonly #fs: FileSystem
+  readonly #runtime: Runtime
+  readonly #running = new Map<AbortController, Promise<unknown>>()
+  #closed = false
+
+  constructor(fs: FileSystem, runtime: Runtime) {
+    this.#fs = fs
+    this.#runtime = runtime
+  }
+
+  async run(job: Job, signal?: AbortSignal): Promise<JobResult> {
+    if (this.#closed) throw new ClosedError('the executor is closed')
+    throwIfAborted(signal)
+    // Not AbortSignal.any: it ties every job to the caller's signal for as long as that lives.
+    const controller = new AbortController()
+    const abort = (): void => controller.abort(signal?.reason)
+    signal?.addEventListener('abort', abort)
+    const running = runJob(job, { fs: this.#fs, runtime: this.#runtime, signal: controller.signal })
+    this.#running.set(controller, running)
+    try {
+      return await running
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      this.#running.delete(controller)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    for (const controller of this.#running.keys()) controller.abort()
+    await Promise.allSettled([...this.#running.values()])
+  }
+}

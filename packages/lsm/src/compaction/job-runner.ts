@@ -1,0 +1,148 @@
+/**
+ * Runs a job: merges its inputs, applies the drop rules, writes the output tables, makes their bytes durable.
+ *
+ * The same function runs on the main thread, in slices, and in a worker. It owns the files it creates until it returns:
+ * on failure or abort they are closed and removed (what cannot be removed is an orphan that open removes). It never
+ * touches the inputs, syncs no directory and knows no manifest: publishing is the tree's.
+ */
+import {
+  CorruptionError,
+  KIND_POINTER,
+  KIND_TOMBSTONE,
+  POINTER_LENGTH,
+  baseKind,
+  readPointerFid,
+  readPointerLen,
+  throwIfAborted,
+} from '@wk/codec'
+import type { EntryCursor } from '@wk/codec'
+import { TimeSlice } from '@wk/fs'
+import type { FileSystem, Runtime } from '@wk/fs'
+import { Memtable } from '@wk/memtable'
+import { LevelCursor } from '../iterator/level-cursor.js'
+import { MergingCursor } from '../iterator/merging-cursor.js'
+import { BURY, DropRules, KEEP, VANISH } from './drop-rules.js'
+import type { Verdict } from './drop-rules.js'
+import type { DroppedEntries, Job, JobResult } from './job.js'
+import { TableInputs } from './table-inputs.js'
+import { TableOutputs } from './table-outputs.js'
+
+export interface JobContext {
+  fs: FileSystem
+  runtime: Runtime
+  /** Checked between slices. */
+  signal?: AbortSignal | undefined
+}
+
+/** Entries between two looks at the clock: a few hundred microseconds. */
+const ENTRIES_PER_LOOK = 128
+
+/**
+ * Runs `job` to its end. Resolves when all outputs are synced and closed.
+ * Throws `AbortedError`, `IoError`, `CorruptionError` (a damaged input), with no output left behind.
+ */
+export async function runJob(job: Job, context: JobContext): Promise<JobResult> {
+  throwIfAborted(context.signal)
+  const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
+  const outputs = new TableOutputs(context.fs, job)
+  try {
+    const copied = await copyEntries(job, cursorOf(job, inputs), outputs, context)
+    await inputs.close()
+    const tables = await outputs.finish()
+    let bytesWritten = 0
+    for (const { size } of tables) bytesWritten += size
+    return { tables, ...copied, bytesRead: inputBytes(job), bytesWritten }
+  } catch (error) {
+    // The first error counts; what goes wrong while clearing up adds nothing.
+    await inputs.close().catch(() => undefined)
+    await outputs.discard()
+    throw error
+  }
+}
+
+interface Copied {
+  entries: number
+  dropped: DroppedEntries
+}
+
+async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs, context: JobContext): Promise<Copied> {
+  const rules = new DropRules({
+    snapshots: job.snapshots,
+    now: job.now,
+    versionsToKeep: job.options.numVersionsToKeep,
+    deeper: job.type === 'compact' ? job.deeper : undefined,
+  })
+  const losses = new Losses()
+  const slice = new TimeSlice(context.runtime)
+  let entries = 0
+  for (cursor.first(); cursor.valid; cursor.next()) {
+    entries++
+    if (entries % ENTRIES_PER_LOOK === 0) {
+      if (slice.due()) await slice.pause()
+      throwIfAborted(context.signal)
+    }
+    const verdict = rules.judge(cursor)
+    if (verdict === KEEP || verdict === BURY) {
+      // Only between user keys: versions of one key never part.
+      if (rules.isNewKey && outputs.isDue(cursor)) await outputs.startTable()
+      if (verdict === KEEP) outputs.add(cursor)
+      else outputs.addTombstone(cursor)
+    }
+    if (verdict !== KEEP) losses.count(verdict, cursor)
+  }
+  return { entries, dropped: losses.result() }
+}
+
+function cursorOf(job: Job, inputs: TableInputs): EntryCursor {
+  if (job.type === 'flush') return Memtable.attach(job.memtable).cursor()
+  const sources: EntryCursor[] = []
+  for (const { level, tables } of job.inputs) {
+    if (level === 0) for (const table of tables) sources.push(new LevelCursor([table], inputs.open))
+    else sources.push(new LevelCursor(tables, inputs.open))
+  }
+  return sources.length === 1 ? sources[0]! : new MergingCursor(sources)
+}
+
+function inputBytes(job: Job): number {
+  let bytes = 0
+  if (job.type === 'compact') for (const { tables } of job.inputs) for (const { size } of tables) bytes += size
+  return bytes
+}
+
+/** Adds up what the outputs lack. */
+class Losses {
+  readonly #dropped: DroppedEntries = { entries: 0, tombstones: 0, shadowed: 0, expired: 0, highestTombstone: 0, references: [] }
+  readonly #references = new Map<number, { fid: number; count: number; bytes: number }>()
+
+  count(verdict: Verdict, entry: EntryCursor): void {
+    const dropped = this.#dropped
+    if (verdict === BURY) dropped.expired++
+    else {
+      dropped.entries++
+      if (verdict === VANISH) {
+        dropped.tombstones++
+        if (entry.sequence > dropped.highestTombstone) dropped.highestTombstone = entry.sequence
+      } else {
+        dropped.shadowed++
+        if (baseKind(entry.kind) === KIND_TOMBSTONE) dropped.tombstones++
+      }
+    }
+    if (baseKind(entry.kind) === KIND_POINTER) this.#loseReference(entry)
+  }
+
+  result(): DroppedEntries {
+    return { ...this.#dropped, references: [...this.#references.values()].sort((a, b) => a.fid - b.fid) }
+  }
+
+  #loseReference({ valueBytes, valueStart, valueEnd }: EntryCursor): void {
+    if (valueEnd - valueStart < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
+    const fid = readPointerFid(valueBytes, valueStart)
+    let sum = this.#references.get(fid)
+    if (sum === undefined) {
+      sum = { fid, count: 0, bytes: 0 }
+      this.#references.set(fid, sum)
+    }
+    sum.count++
+    sum.bytes += readPointerLen(valueBytes, valueStart)
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Brings sealed memtables into tables, in the background: one at a time, oldest first.
+ *
+ * A memtable is flushed once its last group was written; it is published only after the value-log bytes it points to
+ * are durable (law 3). In the turn of publication readers change from the memtable to its tables; then its log goes.
+ */
+import { formatFileName, invariant } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import { flushCountBound } from './compaction/job.js'
+import type { JobResult } from './compaction/job.js'
+import { asWkError } from './failure.js'
+import type { LoggedMemtable } from './log/wal.js'
+import type { VersionEdit } from './manifest/version-edit.js'
+import { jobOptionsOf, runWithRetries } from './run-job.js'
+import type { TreeContext } from './tree-context.js'
+
+export interface FlushStats {
+  flushes: number
+  bytesWritten: number
+}
+
+export class FlushScheduler {
+  readonly stats: FlushStats = { flushes: 0, bytesWritten: 0 }
+  readonly #context: TreeContext
+  readonly #onPublished: () => void
+  readonly #onFailure: (error: WkError) => void
+  #running: Promise<void> | undefined
+
+  constructor(context: TreeContext, onPublished: () => void, onFailure: (error: WkError) => void) {
+    this.#context = context
+    this.#onPublished = onPublished
+    this.#onFailure = onFailure
+  }
+
+  /** Begins to flush what can be flushed. */
+  schedule(): void {
+    if (this.#running !== undefined || this.#next() === undefined) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      // What became complete in the meantime must not wait for the next write.
+      this.schedule()
+    })
+  }
+
+  /** Resolves when every memtable up to `target` is in tables; rejects when that will not come. */
+  async until(target: LoggedMemtable): Promise<void> {
+    const { memtables, lifecycle } = this.#context
+    this.schedule()
+    while (memtables.immutables.includes(target)) await lifecycle.changes.next()
+  }
+
+  /** Waits for the end of a flush under way. */
+  async settle(): Promise<void> {
+    await this.#running
+  }
+
+  /** The memtable to flush next, if it may be flushed. */
+  #next(): LoggedMemtable | undefined {
+    const { memtables, lifecycle } = this.#context
+    const oldest = memtables.immutables[0]
+    return oldest?.isComplete === true && !lifecycle.isStopped ? oldest : undefined
+  }
+
+  async #run(): Promise<void> {
+    const { lifecycle } = this.#context
+    try {
+      for (let target = this.#next(); target !== undefined; target = this.#next()) await this.#flush(target)
+    } catch (error) {
+      if (!lifecycle.isStopped) this.#onFailure(asWkError(error))
+    }
+  }
+
+  async #flush(target: LoggedMemtable): Promise<void> {
+    const { options, lifecycle, memtables, versions, views, wal, obsolete } = this.#context
+    const { memtable } = target
+    const count = flushCountBound(memtable.usedBytes, jobOptionsOf(options))
+    const description = memtable.describe()
+    const result = await runWithRetries(
+      this.#context,
+      count,
+      (setting) => ({ type: 'flush', memtable: description, ...setting }),
+      lifecycle.signal,
+    )
+    await prepareToPublish(this.#context)
+    const dependency = await options.beforePublish?.()
+    if (lifecycle.isStopped) return
+    const edit: VersionEdit = {
+      added: result.tables.map((table) => ({ level: 0, table })),
+      lastSequence: memtable.lastSequence,
+      ...(dependency === undefined ? {} : { dependency }),
+      ...(target.log === undefined ? {} : { logNumber: target.log.number + 1 }),
+    }
+    await versions.commit(edit, (version) => {
+      memtables.drop(target)
+      views.replace(memtables.memtables(), version)
+      this.#count(result)
+    })
+    const logNumber = await wal.retire(target)
+    if (logNumber !== undefined) obsolete.remove(formatFileName('wal', logNumber))
+    this.#onPublished()
+  }
+
+  #count(result: JobResult): void {
+    this.stats.flushes++
+    this.stats.bytesWritten += result.bytesWritten
+  }
+}
+
+/** Makes the names of new tables durable (CR2): the last step before an edit may name them. */
+export async function prepareToPublish(context: TreeContext): Promise<void> {
+  invariant(!context.options.readOnly, 'a read-only tree publishes nothing')
+  await context.options.fs.syncDir(context.dir)
+}

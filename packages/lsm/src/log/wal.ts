@@ -1,0 +1,207 @@
+/**
+ * The write-ahead logs that are alive, one per memtable: groups go to them strictly in order.
+ *
+ * A log file is made when the first frame for its memtable is written. A log whose memtable is sealed is synced in the
+ * background once its last frame is written, so that the promise in later frames moves on. The first failure of a
+ * write or sync is reported in the same turn and ends all writing.
+ *
+ * It leaves to others: when a memtable is full, when a log may be removed.
+ */
+import { ReadOnlyError, invariant } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import type { FileSystem } from '@wk/fs'
+import type { Memtable } from '@wk/memtable'
+import { asWkError } from '../failure.js'
+import type { DependencyPosition } from '../options.js'
+import { OPERATIONS_START } from '../write-group.js'
+import type { StagedFrame, WalGroup } from '../write-group.js'
+import type { WalFramePrefix } from './format.js'
+import { LogWriter } from './log-writer.js'
+
+/** A memtable and the log that holds the same operations. */
+export class LoggedMemtable {
+  readonly memtable: Memtable
+  /** Absent until its first frame is written, and where there is no WAL. */
+  log: LogWriter | undefined
+  /** Frames staged and not yet written. */
+  pendingFrames = 0
+
+  constructor(memtable: Memtable) {
+    this.memtable = memtable
+  }
+
+  /** Whether nothing will be added and everything that was is in the log. */
+  get isComplete(): boolean {
+    return this.memtable.sealed && this.pendingFrames === 0
+  }
+}
+
+export interface WriteAheadLogOptions {
+  fs: FileSystem
+  dir: string
+  /** False: groups are only counted as written. */
+  logged: boolean
+  /** A file number that was never used. */
+  allocateNumber: () => Promise<number>
+  /** Called once, in the turn of the first failure; `firstSequence`: of the first operation that may be lost. */
+  onFailure: (error: WkError, firstSequence: number | undefined) => void
+  /** Called when the last frame for a sealed memtable was written. */
+  onComplete: (target: LoggedMemtable) => void
+}
+
+/** Bytes up to which a group is written on the calling thread: beyond, the event loop would feel the copy. */
+export const SYNC_WRITE_LIMIT = 512 * 1024
+
+export class WriteAheadLog {
+  readonly #options: WriteAheadLogOptions
+  /** Memtables with a log, oldest first. */
+  readonly #live: LoggedMemtable[] = []
+  #writing = false
+  #writtenSequence = 0
+  #failure: WkError | undefined
+
+  constructor(options: WriteAheadLogOptions) {
+    this.#options = options
+  }
+
+  /** Sequence number of the last operation that is with the operating system; 0 before the first. */
+  get writtenSequence(): number {
+    return this.#writtenSequence
+  }
+
+  /** Bytes in all live logs. */
+  get bytes(): number {
+    return this.#live.reduce((sum, { log }) => sum + (log?.end ?? 0), 0)
+  }
+
+  /**
+   * Writes a group on the calling thread, or does nothing and returns false if that would block: a log has to be made,
+   * or the group is large. Requires that no write is under way.
+   */
+  writeGroupSync(group: WalGroup, dependency: DependencyPosition): boolean {
+    this.#begin()
+    if (this.#options.logged && (group.bytes > SYNC_WRITE_LIMIT || group.frames.some(({ target }) => target.log === undefined))) return false
+    try {
+      for (const frame of group.frames) {
+        frame.target.log?.appendSync(this.#prefix(frame, dependency), frame.bytes, OPERATIONS_START, frame.end)
+        this.#written(frame)
+      }
+    } catch (error) {
+      throw this.#fail(error, group.firstSequence)
+    }
+    return true
+  }
+
+  /** Writes a group, making log files where they are missing. Requires that no write is under way. */
+  async writeGroup(group: WalGroup, dependency: DependencyPosition): Promise<void> {
+    this.#begin()
+    this.#writing = true
+    try {
+      for (const frame of group.frames) {
+        const log = await this.#logOf(frame.target)
+        await log?.append(this.#prefix(frame, dependency), frame.bytes, OPERATIONS_START, frame.end)
+        this.#written(frame)
+      }
+    } catch (error) {
+      throw this.#fail(error, group.firstSequence)
+    } finally {
+      this.#writing = false
+    }
+  }
+
+  /** Makes everything durable that was written before the call, in every live log. */
+  async sync(): Promise<void> {
+    this.#check()
+    // A log that is being made holds nothing yet.
+    const logs = this.#live.map(({ log }) => log).filter((log) => log !== undefined && !log.isSynced)
+    try {
+      await Promise.all(logs.map((log) => log?.sync()))
+    } catch (error) {
+      throw this.#fail(error, undefined)
+    }
+  }
+
+  /** Up to where the logs are durable: this file up to `offset`, every lower live one wholly. */
+  durablePosition(): { file: number; offset: number } {
+    let position = { file: 0, offset: 0 }
+    for (const { log } of this.#live) {
+      if (log === undefined) continue
+      position = { file: log.number, offset: log.syncedEnd }
+      if (!log.isSynced) break
+    }
+    return position
+  }
+
+  /** Lets go of the log of a memtable that is in durable tables now. Resolves to the number of the file, if there is one. */
+  async retire(target: LoggedMemtable): Promise<number | undefined> {
+    const at = this.#live.indexOf(target)
+    if (at >= 0) this.#live.splice(at, 1)
+    await target.log?.retire()
+    return target.log?.number
+  }
+
+  /** Closes the files; syncs nothing. Idempotent. */
+  async close(): Promise<void> {
+    await Promise.all(this.#live.splice(0).map(({ log }) => log?.close()))
+  }
+
+  async #logOf(target: LoggedMemtable): Promise<LogWriter | undefined> {
+    if (!this.#options.logged || target.log !== undefined) return target.log
+    const number = await this.#options.allocateNumber()
+    target.log = await LogWriter.create(this.#options.fs, this.#options.dir, number)
+    const before = this.#live.at(-1)?.log
+    invariant(before === undefined || before.number < number, 'log numbers grow')
+    this.#live.push(target)
+    return target.log
+  }
+
+  #prefix(frame: StagedFrame, dependency: DependencyPosition): WalFramePrefix {
+    const { file, offset } = this.durablePosition()
+    return {
+      firstSequence: frame.firstSequence,
+      count: frame.count,
+      walFile: file,
+      walOffset: offset,
+      dependencyFid: dependency.fid,
+      dependencyOffset: dependency.offset,
+    }
+  }
+
+  #written(frame: StagedFrame): void {
+    const { target } = frame
+    target.pendingFrames--
+    this.#writtenSequence = frame.firstSequence + frame.count - 1
+    this.completeIfDone(target)
+  }
+
+  /** To be called when a memtable is sealed: it may be complete at once. */
+  completeIfDone(target: LoggedMemtable): void {
+    if (!target.isComplete) return
+    // The log is final: its sync is on nobody's way, but until it is durable no later frame can promise anything.
+    target.log?.sync().catch((error: unknown) => this.#fail(error, undefined))
+    this.#options.onComplete(target)
+  }
+
+  /** Ends all writing after a failure elsewhere. */
+  stop(error: WkError): void {
+    this.#failure ??= error
+  }
+
+  #begin(): void {
+    this.#check()
+    invariant(!this.#writing, 'groups are written one at a time')
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw new ReadOnlyError('the write-ahead log failed before', { cause: this.#failure })
+  }
+
+  #fail(error: unknown, firstSequence: number | undefined): WkError {
+    const failure = asWkError(error)
+    if (this.#failure === undefined) {
+      this.#failure = failure
+      this.#options.onFailure(failure, firstSequence)
+    }
+    return failure
+  }
+}

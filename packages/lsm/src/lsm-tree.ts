@@ -1,0 +1,361 @@
+/**
+ * The tree: staging and visibility of writes, reads, and the wiring of the parts that do the rest.
+ *
+ * It is driven by one writer. An operation is visible from the moment it is staged; it survives a crash of the process
+ * once its group is written, and loss of power once the WAL is synced after that. A batch never spans two frames.
+ *
+ * Parts: `write-group.ts` staging, `log/` WAL, `manifest/` versions, `flush-scheduler.ts`, `compaction-scheduler.ts`,
+ * `back-pressure.ts`, `read-view.ts`, `recovery.ts` (which makes trees).
+ */
+import { MAX_KEY_LENGTH, ReadOnlyError, invariant } from '@wk/codec'
+import type { EntryCursor, KeyRange, LookupResult, WkError } from '@wk/codec'
+import { Memtable } from '@wk/memtable'
+import { BackPressure } from './back-pressure.js'
+import { CompactionScheduler } from './compaction-scheduler.js'
+import type { CompactOptions } from './compaction-scheduler.js'
+import { FlushScheduler } from './flush-scheduler.js'
+import { VisibleCursor } from './iterator/visible-cursor.js'
+import { liveRangesOf } from './live-ranges.js'
+import type { LiveRange } from './live-ranges.js'
+import type { LoggedMemtable } from './log/wal.js'
+import type { TreeState } from './manifest/manifest-reader.js'
+import type { CleanClose } from './manifest/version-edit.js'
+import type { ReferenceSum } from './manifest/version.js'
+import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './options.js'
+import type { ReadView } from './read-view.js'
+import { recoverTree } from './recovery.js'
+import type { LsmRecovery } from './recovery.js'
+import type { Snapshot } from './snapshot-list.js'
+import { entriesOf, lookUp } from './table-lookup.js'
+import { makeContext } from './tree-context.js'
+import type { TreeContext } from './tree-context.js'
+import { statsOf } from './tree-stats.js'
+import type { LsmStats } from './tree-stats.js'
+import { verifyTables } from './verify.js'
+import type { Problem, VerifyOptions } from './verify.js'
+import { Staging } from './write-group.js'
+import type { WalGroup } from './write-group.js'
+
+export interface CursorOptions {
+  /** From the last key to the first. Default false. */
+  reverse?: boolean | undefined
+  /** Keys to visit. The bytes must not change while the cursor is used. Default: all. */
+  range?: KeyRange | undefined
+  /** Unix seconds: what expired by then is not seen. Default: now. */
+  now?: number | undefined
+}
+
+export interface CloseOptions {
+  /** Flush everything and mark the end as clean. After a failure, or read-only, nothing is written anyway. */
+  clean: boolean
+  /** Newest value-log file and its exact size, for the mark. Default: there is none. */
+  vlog?: { fid: number; size: number } | undefined
+}
+
+/** No value log: nothing is promised about it. */
+export const NO_DEPENDENCY: DependencyPosition = { fid: 0, offset: 0 }
+
+const NO_FAILURE = Number.MAX_SAFE_INTEGER
+
+export class LsmTree {
+  /** For the parts of this package. */
+  readonly context: TreeContext
+  readonly #staging: Staging
+  readonly #flushes: FlushScheduler
+  readonly #compactions: CompactionScheduler
+  readonly #pressure: BackPressure
+  readonly #listeners = new Set<() => void>()
+  #sequence = 0
+  /** After a failure: the last sequence number that readers may see. */
+  #visibleLimit = NO_FAILURE
+  /** Operations of the batch being staged. */
+  #prepared = 0
+  #closing: Promise<void> | undefined
+
+  /** Made by `LsmRecovery.finish`. */
+  constructor(dir: string, options: ResolvedLsmOptions, state: TreeState) {
+    this.context = makeContext(dir, options, state, {
+      onFailure: (error, firstSequence) => this.#report(error, firstSequence),
+      onComplete: () => this.#flushes.schedule(),
+      onViewDropped: () => this.#collect(),
+    })
+    this.#staging = new Staging(options.wal)
+    const onPublished = (): void => this.#published()
+    const onFailure = (error: WkError): void => this.#report(error, undefined)
+    this.#flushes = new FlushScheduler(this.context, onPublished, onFailure)
+    this.#compactions = new CompactionScheduler(this.context, onPublished, onFailure)
+    this.#pressure = new BackPressure(this.context, () => this.#schedule())
+  }
+
+  /**
+   * Reads what lies in `dir` and changes nothing; `LsmRecovery.finish` then opens the tree. The caller holds the lock of
+   * the directory. Throws `NotFoundError`, `ExistsError`, `CorruptionError`, `IoError`, `InvalidArgumentError`.
+   */
+  static recover(dir: string, options: LsmOptions): Promise<LsmRecovery> {
+    return recoverTree(dir, options, (...state) => new LsmTree(...state))
+  }
+
+  /** Recovers and opens in one step, for a host without a value log. */
+  static async open(dir: string, options: LsmOptions): Promise<LsmTree> {
+    return (await LsmTree.recover(dir, options)).finish()
+  }
+
+  /** Takes up work after recovery. @internal */
+  start(lastSequence: number): void {
+    this.#sequence = lastSequence
+    if (!this.context.options.readOnly) this.#schedule()
+  }
+
+  // Writing. Synchronous but for what says otherwise; to be called by one writer.
+
+  /** The sequence number that the next staged operation gets. */
+  nextSequence(): number {
+    return this.#sequence + 1
+  }
+
+  /** Reads that start now see operations up to this sequence number. */
+  get visibleSequence(): number {
+    return this.#sequence < this.#visibleLimit ? this.#sequence : this.#visibleLimit
+  }
+
+  /**
+   * Makes room for a batch of `operations` with `bytes` of keys and payloads in all, so that it lies in one memtable and
+   * one frame. To be called before the first `stage` of a batch; the batch is exactly the next `operations` calls.
+   */
+  prepareBatch(operations: number, bytes: number): void {
+    invariant(this.#prepared === 0, 'the batch before was staged wholly')
+    this.#checkWritable()
+    if (!this.context.memtables.active.memtable.hasRoomFor(operations, bytes)) this.#rotate(Memtable.capacityFor(operations, bytes))
+    else if (this.#staging.isFrameLong) this.#staging.closeFrame()
+    this.#prepared = operations
+  }
+
+  /**
+   * Adds an operation: visible at once, written with the next group. Key and payload are copied. Returns its sequence
+   * number. Outside of a batch every operation is one of its own.
+   */
+  stage(kind: number, key: Uint8Array, value: Uint8Array, valueStart = 0, valueEnd: number = value.length): number {
+    if (this.#prepared > 0) this.#prepared--
+    else {
+      this.#checkWritable()
+      const length = valueEnd - valueStart
+      if (!this.context.memtables.active.memtable.hasRoom(key.length, length)) this.#rotate(Memtable.capacityFor(1, key.length + length))
+      else if (this.#staging.isFrameLong) this.#staging.closeFrame()
+    }
+    invariant(key.length <= MAX_KEY_LENGTH, 'a key within its limit')
+    const target = this.context.memtables.active
+    const sequence = this.#sequence + 1
+    target.memtable.add(key, sequence, kind, value, valueStart, valueEnd)
+    this.#staging.add(target, sequence, kind, key, value, valueStart, valueEnd)
+    this.#sequence = sequence
+    return sequence
+  }
+
+  /** Everything staged since the last call, to be written as one group; `undefined` if that is nothing. */
+  takeGroup(): WalGroup | undefined {
+    invariant(this.#prepared === 0, 'a batch is staged wholly')
+    return this.#staging.take()
+  }
+
+  /**
+   * Writes a group on the calling thread; false, with nothing done, if that needs {@link LsmTree.writeGroup}.
+   * `dependency`: up to where the value log is durable now. Groups are written in the order in which they were taken,
+   * one at a time, after the values they point to. The first failure turns the tree read-only.
+   */
+  writeGroupSync(group: WalGroup, dependency: DependencyPosition): boolean {
+    if (!this.context.wal.writeGroupSync(group, dependency)) return false
+    this.#staging.recycle(group)
+    return true
+  }
+
+  /** {@link LsmTree.writeGroupSync} through the thread pool, whatever it needs. */
+  async writeGroup(group: WalGroup, dependency: DependencyPosition): Promise<void> {
+    await this.context.wal.writeGroup(group, dependency)
+    this.#staging.recycle(group)
+  }
+
+  /** Makes everything durable that was written before the call, in all logs. */
+  syncWal(): Promise<void> {
+    return this.context.wal.sync()
+  }
+
+  /**
+   * `undefined` if a group may be staged, else a promise that says when (back-pressure). Every stall ends; it rejects
+   * once the tree takes no more writes. Groups staged before must go on being written meanwhile.
+   */
+  waitForRoom(): Promise<void> | undefined {
+    return this.#pressure.waitForRoom()
+  }
+
+  /**
+   * Turns the tree read-only, for ever, in this turn (law 9): operations from `firstSequence` on are not visible any
+   * more, background work stops without publishing, who waits is rejected. Reads go on.
+   */
+  fail(error: WkError, firstSequence: number): void {
+    this.#visibleLimit = Math.min(this.#visibleLimit, firstSequence - 1)
+    const { lifecycle, versions, wal } = this.context
+    lifecycle.fail(error)
+    versions.stop(error)
+    wal.stop(error)
+  }
+
+  // Reading.
+
+  /**
+   * Finds the newest entry of `key` up to `sequence`, tombstones and expired ones included, and fills `out`, whose
+   * views are good until the next turn. Synchronous.
+   */
+  get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+    this.context.lifecycle.checkOpen()
+    return lookUp(this.context.views.current, this.context.tables, key, Math.min(sequence, this.#visibleLimit), out)
+  }
+
+  /** The memtables and tables of now, kept until released. */
+  acquireView(): ReadView {
+    this.context.lifecycle.checkOpen()
+    return this.context.views.acquire()
+  }
+
+  /**
+   * A cursor over the newest visible version of each key, beside all of them at first. Good until `view` is released.
+   * Throws on damage, as all its moves may.
+   */
+  cursor(view: ReadView, sequence: number, options: CursorOptions = {}): VisibleCursor {
+    const { tables, options: settings } = this.context
+    const { reverse = false, range = {}, now = Math.floor(settings.runtime.now() / 1000) } = options
+    const visible = Math.min(sequence, this.#visibleLimit)
+    return new VisibleCursor(entriesOf(view, tables, range, reverse), { sequence: visible, now, reverse, range })
+  }
+
+  /** Every entry of a view, all versions and tombstones included, forward. Good until `view` is released. For checks. */
+  entries(view: ReadView): EntryCursor {
+    return entriesOf(view, this.context.tables, {}, false)
+  }
+
+  /** What is visible now, kept by compactions until released. */
+  snapshot(): Snapshot {
+    this.context.lifecycle.checkOpen()
+    return this.context.snapshots.acquire(this.visibleSequence)
+  }
+
+  // Maintenance.
+
+  /** Brings everything staged before the call into durable tables. Staged groups must go on being written meanwhile. */
+  async flush(): Promise<void> {
+    this.#checkWritable()
+    const { memtables } = this.context
+    if (memtables.active.memtable.count > 0) this.#rotate(0)
+    const newest = memtables.immutables.at(-1)
+    if (newest !== undefined) await this.#flushes.until(newest)
+  }
+
+  /** Flushes, then brings everything (of a range) to the deepest level, dropping what nobody can see. */
+  async compact(options: CompactOptions = {}): Promise<void> {
+    await this.flush()
+    await this.#compactions.compact(options)
+  }
+
+  /** What tables and memtables of now reference in the value log. A recount: always exact (law 8). */
+  liveReferences(): Map<number, ReferenceSum> {
+    return this.context.views.liveReferences()
+  }
+
+  /** Value-log files that anything referenced by a live view needs, older versions included. */
+  pinnedFids(): Set<number> {
+    return this.context.views.pinnedFids()
+  }
+
+  /** The records of a value-log file that some live version references, by offset; `undefined` while a memtable references the file. */
+  liveRanges(fid: number): Iterable<LiveRange> | undefined {
+    return liveRangesOf(fid, this.context.views, this.context.tables)
+  }
+
+  /** Calls `listener` after each published edit. Returns a function that ends it. */
+  onVersionChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Checks all tables. Damage goes to `onProblem`; rejects only when it could not look. Resolves to the entries checked. */
+  async verify(onProblem: (problem: Problem) => void, options: VerifyOptions = {}): Promise<number> {
+    this.context.lifecycle.checkOpen()
+    return verifyTables(this.context, onProblem, options)
+  }
+
+  /** Figures, cheap to get. */
+  stats(): LsmStats {
+    return statsOf(this.context, this.#flushes.stats, this.#compactions.stats, this.#pressure.stats, this.visibleSequence)
+  }
+
+  /**
+   * Ends background work and closes all files. A clean close first makes everything durable; when that fails, it
+   * rejects, with all files closed. Requires that all groups were written, for a clean one. Idempotent.
+   */
+  close(options: CloseOptions): Promise<void> {
+    this.#closing ??= this.#close(options)
+    return this.#closing
+  }
+
+  async #close({ clean, vlog }: CloseOptions): Promise<void> {
+    const { options, lifecycle, versions, wal, executor, obsolete, tables } = this.context
+    const writes = clean && !options.readOnly && lifecycle.failure === undefined
+    try {
+      if (writes) {
+        invariant(this.#staging.isEmpty, 'all groups were written')
+        await this.flush()
+      }
+      lifecycle.stop()
+      await Promise.all([this.#flushes.settle(), this.#compactions.settle()])
+      if (writes) {
+        const cleanClose: CleanClose = { vlogFid: vlog?.fid ?? 0, vlogSize: vlog?.size ?? 0 }
+        await versions.commit({ cleanClose, lastSequence: this.#sequence })
+      }
+    } finally {
+      lifecycle.close()
+      await Promise.allSettled([this.#flushes.settle(), this.#compactions.settle()])
+      if (options.executor === undefined) await executor.close()
+      await Promise.allSettled([wal.close(), versions.close(), obsolete.settle(), tables.close()])
+    }
+  }
+
+  #rotate(capacity: number): void {
+    const { memtables, views, versions, wal } = this.context
+    this.#staging.closeFrame()
+    const sealed: LoggedMemtable = memtables.rotate(capacity)
+    views.replace(memtables.memtables(), versions.current)
+    wal.completeIfDone(sealed)
+  }
+
+  #checkWritable(): void {
+    const { lifecycle, options } = this.context
+    if (lifecycle.isWritable && !options.readOnly) return
+    lifecycle.checkWritable()
+    throw new ReadOnlyError('the tree was opened read-only')
+  }
+
+  #schedule(): void {
+    this.#flushes.schedule()
+    this.#compactions.schedule()
+  }
+
+  #published(): void {
+    this.context.lifecycle.changes.changed()
+    for (const listener of this.#listeners) listener()
+    this.#schedule()
+  }
+
+  /** Frees what only an older view needed. */
+  #collect(): void {
+    const { retirement, memtables, views } = this.context
+    retirement.collect(views)
+    memtables.recycle((memtable) => views.holdsMemtable(memtable))
+  }
+
+  #report(error: WkError, firstSequence: number | undefined): void {
+    const { lifecycle, options, wal } = this.context
+    if (lifecycle.failure !== undefined || lifecycle.isClosed) return
+    options.onFailure?.(error)
+    // The host knows best which of its writers wait; without a host, what is not written is lost.
+    if (lifecycle.failure === undefined) this.fail(error, firstSequence ?? Math.min(wal.writtenSequence, this.#sequence) + 1)
+  }
+}

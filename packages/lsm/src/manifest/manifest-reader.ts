@@ -1,0 +1,104 @@
+/**
+ * Reading a manifest back: its edits, applied one after another.
+ *
+ * A frame that does not verify ends it. If a valid frame follows anywhere behind, or the last edit marks a clean close,
+ * that is corruption; else it is the torn tail of an edit that never counted.
+ */
+import { ByteReader, CorruptionError, formatFileName } from '@wk/codec'
+import { isNotFound } from '@wk/fs'
+import type { FileSystem, Runtime } from '@wk/fs'
+import { checkLogHeader } from '../log/format.js'
+import { FrameScanner } from '../log/frame-scanner.js'
+import type { Frame } from '../log/frame-scanner.js'
+import { laterOf } from '../log/log-reader.js'
+import type { DependencyPosition } from '../options.js'
+import { MANIFEST_FORMAT } from './format.js'
+import { decodeRecord } from './version-edit.js'
+import type { CleanClose, VersionEdit } from './version-edit.js'
+import { Version } from './version.js'
+
+/** What a manifest says. */
+export interface ManifestState {
+  number: number
+  version: Version
+  nextFileNumber: number
+  logNumber: number
+  lastSequence: number
+  dependency: DependencyPosition | undefined
+  /** Present if the last edit marks a clean close. */
+  cleanClose: CleanClose | undefined
+}
+
+/** What a manifest says about the tree itself. */
+export type TreeState = Omit<ManifestState, 'number' | 'cleanClose'>
+
+/** Reads manifest `number`. Throws `CorruptionError` if it is missing or damaged. */
+export async function readManifest(fs: FileSystem, dir: string, number: number, runtime: Runtime): Promise<ManifestState> {
+  const name = formatFileName('manifest', number)
+  let file
+  try {
+    file = await fs.open(`${dir}/${name}`, 'read')
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+    throw new CorruptionError(`${name} is missing`, { file: name, cause: error })
+  }
+  try {
+    const scanner = new FrameScanner(file, number, await file.size(), runtime)
+    checkLogHeader(MANIFEST_FORMAT, number, await scanner.header())
+    let state: ManifestState | undefined
+    for (;;) {
+      const frame = await scanner.next()
+      if (frame === undefined) break
+      state = applyFrame(state, number, frame)
+    }
+    if (!scanner.atEnd) {
+      const offset = scanner.offset
+      const isTail = state?.cleanClose === undefined && (await scanner.findNext()) === undefined
+      if (!isTail) throw new CorruptionError(`damage in ${name} at offset ${offset}`, { file: name, offset })
+    }
+    // CURRENT names a manifest only once its first edit is durable.
+    if (state === undefined) throw new CorruptionError(`${name} holds no edit`, { file: name, offset: scanner.offset })
+    return state
+  } finally {
+    await file.close()
+  }
+}
+
+function applyFrame(state: ManifestState | undefined, number: number, frame: Frame): ManifestState {
+  const reader = new ByteReader(frame.bytes, {
+    file: formatFileName('manifest', number),
+    start: frame.start,
+    end: frame.end,
+    baseOffset: frame.nextOffset - frame.end,
+  })
+  const record = decodeRecord(reader)
+  if (record.type === 'seal') {
+    if (state === undefined || record.offset !== frame.offset) throw reader.corrupt('a seal in the wrong place')
+    return state
+  }
+  if (record.edit.base === true ? state !== undefined : state === undefined) throw reader.corrupt('a base edit in the wrong place')
+  if (state?.cleanClose !== undefined) throw reader.corrupt('an edit behind a clean close')
+  return applyEdit(state ?? emptyState(number), record.edit, reader)
+}
+
+function applyEdit(state: ManifestState, edit: VersionEdit, reader: ByteReader): ManifestState {
+  const problem = state.version.conflict(edit.added ?? [], edit.removed ?? [])
+  if (problem !== undefined) throw reader.corrupt(problem)
+  const next = {
+    ...state,
+    version: state.version.apply(edit.added ?? [], edit.removed ?? []),
+    nextFileNumber: edit.nextFileNumber ?? state.nextFileNumber,
+    logNumber: edit.logNumber ?? state.logNumber,
+    lastSequence: edit.lastSequence ?? state.lastSequence,
+    dependency: laterOf(state.dependency, edit.dependency),
+    cleanClose: edit.cleanClose,
+  }
+  if (next.nextFileNumber < state.nextFileNumber || next.logNumber < state.logNumber || next.lastSequence < state.lastSequence) {
+    throw reader.corrupt('a number that went back')
+  }
+  return next
+}
+
+function emptyState(number: number): ManifestState {
+  return { number, version: Version.empty(1), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, cleanClose: undefined }
+}

@@ -1,0 +1,74 @@
+/**
+ * One manifest being written. An edit counts once it is synced; then it is sealed (`format.ts`).
+ *
+ * One call at a time. After a failure nothing more is written (CR13).
+ */
+import { ByteWriter, FRAME_HEADER_LENGTH, ReadOnlyError, formatFileName, writeFrameHeader } from '@wk/codec'
+import { writeFully } from '@wk/fs'
+import type { File, FileSystem } from '@wk/fs'
+import { LOG_HEADER_LENGTH, encodeLogHeader } from '../log/format.js'
+import { MANIFEST_FORMAT } from './format.js'
+import { encodeEdit, encodeSeal } from './version-edit.js'
+import type { VersionEdit } from './version-edit.js'
+
+export class ManifestWriter {
+  readonly number: number
+  readonly #file: File
+  readonly #writer = new ByteWriter(4096)
+  #end = LOG_HEADER_LENGTH
+  #failure: unknown
+
+  private constructor(number: number, file: File) {
+    this.number = number
+    this.#file = file
+  }
+
+  /** Creates manifest `number` with a base edit; it is durable, name included, when the promise resolves. */
+  static async create(fs: FileSystem, dir: string, number: number, base: VersionEdit): Promise<ManifestWriter> {
+    const file = await fs.open(`${dir}/${formatFileName('manifest', number)}`, 'create')
+    try {
+      await writeFully(file, encodeLogHeader(MANIFEST_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
+      const manifest = new ManifestWriter(number, file)
+      await manifest.append({ ...base, base: true })
+      await fs.syncDir(dir)
+      return manifest
+    } catch (error) {
+      file.closeSync()
+      throw error
+    }
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.#end
+  }
+
+  /** Writes an edit and makes it durable. */
+  async append(edit: VersionEdit): Promise<void> {
+    if (this.#failure !== undefined) throw new ReadOnlyError('the manifest failed before', { cause: this.#failure })
+    try {
+      await this.#write((writer) => encodeEdit(edit, writer))
+      await this.#file.sync()
+      if (edit.cleanClose === undefined) await this.#write((writer) => encodeSeal(this.#end, writer))
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+
+  async #write(encode: (writer: ByteWriter) => void): Promise<void> {
+    const writer = this.#writer
+    writer.reset()
+    writer.reserve(FRAME_HEADER_LENGTH)
+    writer.length = FRAME_HEADER_LENGTH
+    encode(writer)
+    writeFrameHeader(writer.bytes, 0, writer.length - FRAME_HEADER_LENGTH, this.number, this.#end)
+    await writeFully(this.#file, writer.bytes, 0, writer.length, this.#end)
+    this.#end += writer.length
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The current version and the manifest that remembers it: the one place where versions change.
+ *
+ * Edits are committed one after another: written, synced, then installed in the turn in which the sync was seen. File
+ * numbers are handed out from blocks that an earlier edit reserved, so that none comes back, whatever crashes (CR5).
+ * The first failure is reported in the same turn and ends all committing.
+ */
+import { ReadOnlyError, formatFileName, invariant } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import type { FileSystem } from '@wk/fs'
+import { asWkError } from '../failure.js'
+import { laterOf } from '../log/log-reader.js'
+import type { ObsoleteFiles } from '../obsolete-files.js'
+import type { DependencyPosition } from '../options.js'
+import { writeCurrent } from './current.js'
+import type { TreeState } from './manifest-reader.js'
+import { ManifestWriter } from './manifest-writer.js'
+import type { VersionEdit } from './version-edit.js'
+import type { Version } from './version.js'
+
+/** File numbers that one edit reserves. */
+const NUMBER_BLOCK = 64
+/** With fewer left, the next edit reserves another block. */
+const NUMBERS_LOW = 32
+
+/** A manifest is written anew when it is larger than this and {@link ROLL_FACTOR} times its first edit. */
+const ROLL_SIZE = 1024 * 1024
+const ROLL_FACTOR = 4
+
+export interface VersionSetOptions {
+  fs: FileSystem
+  dir: string
+  obsolete: ObsoleteFiles
+  /** Called once, in the turn of the first failure. */
+  onFailure: (error: WkError) => void
+}
+
+export class VersionSet {
+  readonly #options: VersionSetOptions
+  #current: Version
+  #logNumber: number
+  #lastSequence: number
+  #dependency: DependencyPosition | undefined
+  /** The number to hand out next. */
+  #next: number
+  /** Numbers below it are reserved in the manifest. */
+  #reserved: number
+  #manifest: ManifestWriter | undefined
+  #rollAt = ROLL_SIZE
+  #tail: Promise<void> = Promise.resolve()
+  #failure: WkError | undefined
+
+  /**
+   * A set in the state that a manifest (or nothing) left. It commits only after {@link VersionSet.startManifest}.
+   * `nextFileNumber` is higher than every number in the directory.
+   */
+  constructor(options: VersionSetOptions, state: TreeState) {
+    this.#options = options
+    this.#current = state.version
+    this.#logNumber = state.logNumber
+    this.#lastSequence = state.lastSequence
+    this.#dependency = state.dependency
+    this.#next = state.nextFileNumber
+    this.#reserved = state.nextFileNumber
+  }
+
+  get current(): Version {
+    return this.#current
+  }
+
+  /** Logs with smaller numbers are not needed any more. */
+  get logNumber(): number {
+    return this.#logNumber
+  }
+
+  /** Sequence number of the last operation that is in tables. */
+  get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** Number of the manifest being written, 0 if there is none. */
+  get manifestNumber(): number {
+    return this.#manifest?.number ?? 0
+  }
+
+  /** Numbers from here on were never used. */
+  get nextFileNumber(): number {
+    return this.#next
+  }
+
+  /**
+   * Writes a new manifest with the whole state and makes it the current one. With it a mark of clean close is gone and
+   * the first block of numbers is reserved. The old manifest is left to the caller.
+   */
+  async startManifest(): Promise<void> {
+    invariant(this.#manifest === undefined, 'a manifest is started once')
+    try {
+      this.#manifest = await this.#newManifest()
+    } catch (error) {
+      throw this.#fail(error)
+    }
+  }
+
+  /** A file number that was never used, durably so. */
+  async allocate(): Promise<number> {
+    const [number] = await this.allocateMany(1)
+    invariant(number !== undefined, 'one number was asked for')
+    return number
+  }
+
+  /** `count` ascending file numbers that were never used, durably so. */
+  async allocateMany(count: number): Promise<number[]> {
+    while (this.#reserved - this.#next < count) await this.commit({ nextFileNumber: this.#next + count + NUMBER_BLOCK })
+    const numbers = Array.from({ length: count }, (_, i) => this.#next + i)
+    this.#next += count
+    return numbers
+  }
+
+  /**
+   * Commits an edit. Everything it names must be durable (CR2). `install` is called in the turn in which the edit
+   * counts, with the new version; when the promise rejects, the edit may or may not be in the manifest.
+   */
+  commit(edit: VersionEdit, install?: (version: Version) => void): Promise<void> {
+    const committed = this.#tail.then(() => this.#commit(edit, install))
+    this.#tail = committed.catch(() => undefined)
+    return committed
+  }
+
+  /** Ends all committing: what waits, and what comes, is rejected. */
+  stop(error: WkError): void {
+    this.#failure ??= error
+  }
+
+  /** Waits for commits under way and closes the file. */
+  async close(): Promise<void> {
+    await this.#tail
+    await this.#manifest?.close()
+  }
+
+  async #commit(edit: VersionEdit, install: ((version: Version) => void) | undefined): Promise<void> {
+    this.#check()
+    const manifest = this.#manifest
+    invariant(manifest !== undefined, 'a commit needs a manifest')
+    const version = this.#current.apply(edit.added ?? [], edit.removed ?? [])
+    const reserved = Math.max(this.#reserved, edit.nextFileNumber ?? 0, this.#reserved - this.#next < NUMBERS_LOW ? this.#next + NUMBER_BLOCK : 0)
+    try {
+      await manifest.append({ ...edit, ...(reserved > this.#reserved ? { nextFileNumber: reserved } : {}) })
+      this.#check()
+      this.#current = version
+      this.#reserved = reserved
+      this.#logNumber = Math.max(this.#logNumber, edit.logNumber ?? 0)
+      this.#lastSequence = Math.max(this.#lastSequence, edit.lastSequence ?? 0)
+      this.#dependency = laterOf(this.#dependency, edit.dependency)
+      install?.(version)
+      if (manifest.size > this.#rollAt && edit.cleanClose === undefined) await this.#roll(manifest)
+    } catch (error) {
+      throw this.#fail(error)
+    }
+  }
+
+  async #roll(old: ManifestWriter): Promise<void> {
+    this.#manifest = await this.#newManifest()
+    await old.close()
+    this.#options.obsolete.remove(formatFileName('manifest', old.number))
+  }
+
+  async #newManifest(): Promise<ManifestWriter> {
+    const { fs, dir } = this.#options
+    const number = this.#next++
+    this.#reserved = Math.max(this.#reserved, this.#next + NUMBER_BLOCK)
+    const manifest = await ManifestWriter.create(fs, dir, number, {
+      nextFileNumber: this.#reserved,
+      logNumber: this.#logNumber,
+      lastSequence: this.#lastSequence,
+      ...(this.#dependency === undefined ? {} : { dependency: this.#dependency }),
+      added: this.#current.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
+    })
+    try {
+      await writeCurrent(fs, dir, number)
+    } catch (error) {
+      await manifest.close()
+      throw error
+    }
+    this.#rollAt = Math.max(ROLL_SIZE, manifest.size * ROLL_FACTOR)
+    return manifest
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw new ReadOnlyError('the tree takes no more changes', { cause: this.#failure })
+  }
+
+  #fail(error: unknown): WkError {
+    const failure = asWkError(error)
+    if (this.#failure === undefined) {
+      this.#failure = failure
+      this.#options.onFailure(failure)
+    }
+    return failure
+  }
+}

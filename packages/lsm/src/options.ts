@@ -1,0 +1,138 @@
+/**
+ * Options of the tree: meaning, unit, default, and the check of what was given.
+ *
+ * Every option may differ from one open to the next.
+ */
+import { InvalidArgumentError } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import { defaultRuntime } from '@wk/fs'
+import type { FileSystem, Runtime } from '@wk/fs'
+import type { Executor } from './compaction/executor.js'
+
+/** A place in the host's value log; everything before it, and every lower file, is meant too. */
+export interface DependencyPosition {
+  fid: number
+  offset: number
+}
+
+export interface LsmOptions {
+  /** Where the files live. */
+  fs: FileSystem
+  /** Clock, randomness, timers. Default: Node's. */
+  runtime?: Runtime
+  /** Changes no file; the WAL is replayed in memory. Default false. */
+  readOnly?: boolean
+  /** Makes a new tree where there is none; otherwise `WK_NOT_FOUND`. Default true. */
+  createIfMissing?: boolean
+  /** Refuses an existing tree with `WK_EXISTS`. Default false. */
+  errorIfExists?: boolean
+  /** Writes a WAL. Without it a write survives only once it was flushed: for file systems that are gone at the end anyway. Default true. */
+  wal?: boolean
+
+  /** Bytes of one memtable. Larger ones mean fewer flushes, more memory and a longer recovery. Default 64 MiB, at least 64 KiB. */
+  memTableSize?: number
+  /** Sealed memtables that may wait for their flush before writers are held. Default 2. */
+  maxImmutableMemtables?: number
+
+  /** Bytes of a table block before compression. Smaller ones make point reads cheaper, larger ones scans. Default 4 KiB. */
+  blockSize?: number
+  /** Entries between two restart points of a block. Default 16. */
+  restartInterval?: number
+  /** Bits of bloom filter per key; 0 is no filter. Default 10 (1 % false positives). */
+  bloomBitsPerKey?: number
+  /** Compression of table blocks. Default `'lz4'`. */
+  compression?: 'none' | 'lz4'
+  /** Bytes after which a compaction begins the next table. Default 4 MiB. */
+  tableSize?: number
+  /** Bytes of table blocks held in memory. Default 32 MiB. */
+  blockCacheSize?: number
+  /** Tables held open at once. Default 500. */
+  maxOpenFiles?: number
+  /** Checks the CRC of every block that is read from a file. Default true. */
+  verifyChecksums?: boolean
+
+  /** Bytes of level 1; each level below may hold `levelSizeMultiplier` times more. Default 16 MiB. */
+  levelBaseSize?: number
+  /** Default 10. */
+  levelSizeMultiplier?: number
+  /** Levels, level 0 included: 2 to 32. Default 7. */
+  maxLevels?: number
+  /** Tables in level 0 that start a compaction. Default 4. */
+  l0CompactionTrigger?: number
+  /** Tables in level 0 from which writers are slowed. Default 12. */
+  l0SlowdownTrigger?: number
+  /** Tables in level 0 at which writers wait. Default 20. */
+  l0StopTrigger?: number
+  /** Newest versions of a key that a compaction keeps though no snapshot needs them. Default 1. */
+  numVersionsToKeep?: number
+
+  /** Runs the background jobs. Default: in-line, in time slices. */
+  executor?: Executor
+  /**
+   * Awaited before tables are published: makes durable what their entries point to (law 3). May resolve to the position
+   * up to which that holds; the manifest keeps it as a promise for recovery.
+   */
+  beforePublish?: () => Promise<DependencyPosition | undefined | void>
+  /**
+   * Told in the same turn about the first failure of a write or sync of WAL or manifest, or of background work that
+   * gave up. The host answers with {@link LsmTree.fail}; if there is no listener the tree fails itself.
+   */
+  onFailure?: (error: WkError) => void
+}
+
+/** Options with every default filled in. */
+export type ResolvedLsmOptions = Required<Omit<LsmOptions, 'executor' | 'beforePublish' | 'onFailure'>> &
+  Pick<LsmOptions, 'executor' | 'beforePublish' | 'onFailure'>
+
+const MIB = 1024 * 1024
+
+/** Smallest memtable, in bytes. */
+export const MIN_MEMTABLE_SIZE = 64 * 1024
+
+/** Fills in defaults. Throws `InvalidArgumentError` for what is out of range. */
+export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
+  const resolved: ResolvedLsmOptions = {
+    ...options,
+    fs: options.fs,
+    runtime: options.runtime ?? defaultRuntime,
+    readOnly: options.readOnly ?? false,
+    createIfMissing: options.createIfMissing ?? true,
+    errorIfExists: options.errorIfExists ?? false,
+    wal: options.wal ?? true,
+    memTableSize: integer('memTableSize', options.memTableSize, 64 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
+    maxImmutableMemtables: integer('maxImmutableMemtables', options.maxImmutableMemtables, 2, 1, 64),
+    blockSize: integer('blockSize', options.blockSize, 4096, 256, 4 * MIB),
+    restartInterval: integer('restartInterval', options.restartInterval, 16, 1, 1024),
+    bloomBitsPerKey: integer('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
+    compression: oneOf('compression', options.compression, 'lz4', ['none', 'lz4']),
+    tableSize: integer('tableSize', options.tableSize, 4 * MIB, 4096, 2 ** 31 - 1),
+    blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 500, 4, 1_000_000),
+    verifyChecksums: options.verifyChecksums ?? true,
+    levelBaseSize: integer('levelBaseSize', options.levelBaseSize, 16 * MIB, 4096, Number.MAX_SAFE_INTEGER),
+    levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
+    maxLevels: integer('maxLevels', options.maxLevels, 7, 2, 32),
+    l0CompactionTrigger: integer('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
+    l0SlowdownTrigger: integer('l0SlowdownTrigger', options.l0SlowdownTrigger, 12, 1, 10_000),
+    l0StopTrigger: integer('l0StopTrigger', options.l0StopTrigger, 20, 1, 10_000),
+    numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
+  }
+  if (resolved.l0SlowdownTrigger < resolved.l0CompactionTrigger || resolved.l0StopTrigger < resolved.l0SlowdownTrigger) {
+    throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')
+  }
+  return resolved
+}
+
+function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {
+  const value = given ?? byDefault
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    throw new InvalidArgumentError(`${name} must be an integer from ${least} to ${most}`)
+  }
+  return value
+}
+
+function oneOf<T extends string>(name: string, given: T | undefined, byDefault: T, allowed: readonly T[]): T {
+  const value = given ?? byDefault
+  if (!allowed.includes(value)) throw new InvalidArgumentError(`${name} must be one of ${allowed.join(', ')}`)
+  return value
+}

@@ -1,0 +1,165 @@
+/**
+ * The write queue of the plain engine: the one writer of its tree.
+ *
+ * A write is staged, and visible, in the turn of its call unless back-pressure holds it; then it waits in call order.
+ * All writes of a group share one write, one sync if any of them asked for it, and one promise.
+ */
+import { ReadOnlyError } from '@wk/codec'
+import type { WkError } from '@wk/codec'
+import { asWkError } from './failure.js'
+import { NO_DEPENDENCY } from './lsm-tree.js'
+import type { LsmTree } from './lsm-tree.js'
+
+export interface QueuedOperation {
+  kind: number
+  key: Uint8Array
+  value: Uint8Array
+}
+
+/** Writes that are acknowledged together. */
+class Group {
+  sync = false
+  /** Sequence number of the first operation; `undefined` for a sync alone. */
+  firstSequence: number | undefined
+  readonly done: Promise<void>
+  resolve!: () => void
+  reject!: (error: WkError) => void
+
+  constructor() {
+    this.done = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // Every writer awaits it; where none is left to, a rejection is nobody's.
+    this.done.catch(() => undefined)
+  }
+}
+
+interface HeldWrite {
+  operations: readonly QueuedOperation[]
+  sync: boolean
+  resolve: (staged: Promise<void>) => void
+  reject: (error: WkError) => void
+}
+
+export class PlainWriteQueue {
+  readonly #tree: LsmTree
+  /** Collects what is staged now. */
+  #open: Group | undefined
+  /** On its way to the disk. */
+  #writing: Group | undefined
+  #pump: Promise<void> | undefined
+  #held: HeldWrite[] = []
+  #release: Promise<void> | undefined
+
+  constructor(tree: LsmTree) {
+    this.#tree = tree
+  }
+
+  /** Writes operations as one batch. The bytes may be reused when the call returns. */
+  write(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
+    const room = this.#held.length > 0 ? this.#release : this.#tree.waitForRoom()
+    if (room === undefined) return this.#stage(operations, sync)
+    const copies = operations.map(({ kind, key, value }) => ({ kind, key: key.slice(), value: value.slice() }))
+    return new Promise((resolve, reject) => {
+      this.#held.push({ operations: copies, sync, resolve, reject })
+      this.#release ??= this.#releaseHeld(room)
+    })
+  }
+
+  /** Makes every write called before durable. */
+  async sync(): Promise<void> {
+    await this.#release
+    this.#tree.context.lifecycle.checkWritable()
+    const group = this.#openGroup()
+    group.sync = true
+    await group.done
+  }
+
+  /** Brings every write called before into tables. */
+  async flush(): Promise<void> {
+    await this.#release
+    const flushed = this.#tree.flush()
+    this.#schedule()
+    await flushed
+  }
+
+  /** Lets everything that was called end. */
+  async close(): Promise<void> {
+    await this.#release
+    await this.#pump
+  }
+
+  /** Answers a failure in its own turn: nothing that was not acknowledged stays visible, and all writers are told. */
+  fail(error: WkError): void {
+    const first = this.#writing?.firstSequence ?? this.#open?.firstSequence ?? this.#tree.nextSequence()
+    this.#tree.fail(error, first)
+    const told = new ReadOnlyError('the write failed', { cause: error })
+    this.#writing?.reject(error)
+    this.#open?.reject(told)
+    for (const { reject } of this.#held.splice(0)) reject(told)
+  }
+
+  #stage(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
+    const tree = this.#tree
+    try {
+      let bytes = 0
+      for (const { key, value } of operations) bytes += key.length + value.length
+      tree.prepareBatch(operations.length, bytes)
+      const group = this.#openGroup()
+      group.firstSequence ??= tree.nextSequence()
+      group.sync ||= sync
+      for (const { kind, key, value } of operations) tree.stage(kind, key, value)
+      return group.done
+    } catch (error) {
+      return Promise.reject(asWkError(error))
+    }
+  }
+
+  #openGroup(): Group {
+    this.#open ??= new Group()
+    this.#schedule()
+    return this.#open
+  }
+
+  #schedule(): void {
+    this.#pump ??= this.#run()
+  }
+
+  async #run(): Promise<void> {
+    // What else is called in this turn belongs to the same group.
+    await Promise.resolve()
+    for (;;) {
+      const group = this.#open
+      this.#open = undefined
+      const staged = this.#tree.takeGroup()
+      if (group === undefined && staged === undefined) break
+      this.#writing = group
+      try {
+        if (staged !== undefined && !this.#tree.writeGroupSync(staged, NO_DEPENDENCY)) await this.#tree.writeGroup(staged, NO_DEPENDENCY)
+        if (group?.sync === true) await this.#tree.syncWal()
+        group?.resolve()
+      } catch (error) {
+        group?.reject(asWkError(error))
+      } finally {
+        this.#writing = undefined
+      }
+    }
+    this.#pump = undefined
+  }
+
+  /** Stages held writes in call order, as room comes up. */
+  async #releaseHeld(room: Promise<void>): Promise<void> {
+    try {
+      for (let wait: Promise<void> | undefined = room; ; wait = this.#tree.waitForRoom()) {
+        await wait
+        const held = this.#held.shift()
+        if (held === undefined) break
+        held.resolve(this.#stage(held.operations, held.sync))
+      }
+    } catch (error) {
+      for (const { reject } of this.#held.splice(0)) reject(asWkError(error))
+    }
+    this.#release = undefined
+  }
+}

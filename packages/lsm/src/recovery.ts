@@ -1,0 +1,207 @@
+/**
+ * Opening: find out what is there without changing anything, then bring it into a writable state.
+ *
+ * In two steps, because a host has a value log to open in between: the first step says how far that log was promised
+ * to be durable, the second needs it for checking pointers. Recovery is idempotent: until its one edit is durable, a
+ * crash leaves the old manifest or an equal one, the same logs, and orphans, which the next open removes.
+ *
+ * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10).
+ */
+import { CorruptionError, ExistsError, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
+import { TableReader } from '@wk/sstable'
+import { expectNoData, listDirectory, numberAbove } from './directory-listing.js'
+import type { DirectoryListing } from './directory-listing.js'
+import { prepareToPublish } from './flush-scheduler.js'
+import { laterOf, scanWals } from './log/log-reader.js'
+import type { WalScan } from './log/log-reader.js'
+import type { LsmTree } from './lsm-tree.js'
+import { readCurrent } from './manifest/current.js'
+import { readManifest } from './manifest/manifest-reader.js'
+import type { ManifestState, TreeState } from './manifest/manifest-reader.js'
+import type { CleanClose } from './manifest/version-edit.js'
+import { Version } from './manifest/version.js'
+import { resolveOptions } from './options.js'
+import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './options.js'
+import { replayWals } from './replay.js'
+import type { PointerCheck } from './replay.js'
+import type { TreeContext } from './tree-context.js'
+
+export interface FinishOptions {
+  /** Says whether the record that a pointer names is there. Default: every pointer is good. */
+  verifyPointer?: PointerCheck
+  /** Sequence numbers up to this one were used, wherever. Default 0. */
+  minSequence?: number
+}
+
+/** Makes a tree in a given state: the constructor of `LsmTree`, which this file must not import. */
+export type TreeMaker = (dir: string, options: ResolvedLsmOptions, state: TreeState) => LsmTree
+
+/**
+ * Reads what lies in `dir`, changing nothing. Throws `NotFoundError` or `ExistsError` as the options want it, and
+ * `CorruptionError` for damage, a missing table, or data without a manifest.
+ */
+export async function recoverTree(dir: string, options: LsmOptions, makeTree: TreeMaker): Promise<LsmRecovery> {
+  const resolved = resolveOptions(options)
+  const { fs, runtime, readOnly, createIfMissing, errorIfExists } = resolved
+  const listing = await listDirectory(fs, dir)
+  const manifestNumber = listing.exists ? await readCurrent(fs, dir) : undefined
+  if (manifestNumber === undefined) {
+    await expectNoData(fs, dir, listing)
+    if (readOnly || !createIfMissing) throw new NotFoundError('there is no database in the directory')
+    return new LsmRecovery({ dir, options: resolved, listing, state: undefined, scan: NO_LOGS, makeTree })
+  }
+  const state = await readManifest(fs, dir, manifestNumber, runtime)
+  expectTables(state.version, listing)
+  if (errorIfExists) throw new ExistsError('there is a database in the directory')
+  const logs = listing.numbers.wal.filter((number) => number >= state.logNumber)
+  const scan = await scanWals({ fs, dir, runtime }, logs, state.lastSequence)
+  if (state.cleanClose !== undefined && scan.files.length > 0) throw damagedManifest(state.number, 'a clean close beside a log')
+  if (state.cleanClose === undefined && logs.length === 0) await expectNoLostTables(dir, resolved, listing, state)
+  return new LsmRecovery({ dir, options: resolved, listing, state, scan, makeTree })
+}
+
+interface Found {
+  dir: string
+  options: ResolvedLsmOptions
+  listing: DirectoryListing
+  state: ManifestState | undefined
+  scan: WalScan
+  makeTree: TreeMaker
+}
+
+/** What was found. */
+export class LsmRecovery {
+  /** Whether there is a tree already. */
+  readonly exists: boolean
+  /** Position up to which the value log was promised to be durable; `null` if nothing promises anything. */
+  readonly promise: DependencyPosition | null
+  /** Present after a clean close: newest value-log file (0: none) and its exact size. */
+  readonly cleanClose: CleanClose | undefined
+  /** Value-log files that tables reference; logs may reference more. */
+  readonly referencedFids: ReadonlySet<number>
+  readonly #found: Found
+  #finished = false
+
+  /** Made by {@link recoverTree}. */
+  constructor(found: Found) {
+    const { state, scan } = found
+    this.exists = state !== undefined
+    this.promise = laterOf(state?.dependency, scan.dependency) ?? null
+    this.cleanClose = state?.cleanClose
+    this.referencedFids = new Set(state?.version.references().keys())
+    this.#found = found
+  }
+
+  /** Replays the logs and opens the tree. Once. When it rejects, every file is closed and what was there is still whole. */
+  async finish({ verifyPointer, minSequence = 0 }: FinishOptions = {}): Promise<LsmTree> {
+    invariant(!this.#finished, 'a recovery is finished once')
+    this.#finished = true
+    const { dir, options, listing, scan, makeTree } = this.#found
+    const state = this.#found.state ?? EMPTY_STATE
+    const lastSequence = Math.max(state.lastSequence, scan.highestSequence, minSequence)
+    const tree = makeTree(dir, options, {
+      version: state.version.widenedTo(options.maxLevels),
+      nextFileNumber: Math.max(state.nextFileNumber, numberAbove(listing)),
+      logNumber: state.logNumber,
+      lastSequence: state.lastSequence,
+      dependency: state.dependency,
+    })
+    try {
+      if (options.readOnly) await this.#replayInMemory(tree.context, verifyPointer)
+      else await this.#makeWritable(tree.context, verifyPointer, lastSequence)
+      tree.start(lastSequence)
+      return tree
+    } catch (error) {
+      await tree.close({ clean: false })
+      throw error
+    }
+  }
+
+  async #replayInMemory(context: TreeContext, verifyPointer: PointerCheck | undefined): Promise<void> {
+    await replayWals(context, this.#found.scan, this.promise ?? undefined, verifyPointer)
+    context.views.replace(context.memtables.memtables(), context.versions.current)
+  }
+
+  async #makeWritable(context: TreeContext, verifyPointer: PointerCheck | undefined, lastSequence: number): Promise<void> {
+    const { options, versions, views, memtables } = context
+    if (!this.exists) await options.fs.mkdir(this.#found.dir)
+    // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
+    await versions.startManifest()
+    const { tables } = await replayWals(context, this.#found.scan, this.promise ?? undefined, verifyPointer)
+    const newestLog = this.#found.listing.numbers.wal.at(-1)
+    if (tables.length > 0 || newestLog !== undefined || lastSequence > versions.lastSequence) {
+      await prepareToPublish(context)
+      const dependency = tables.length > 0 ? await options.beforePublish?.() : undefined
+      await versions.commit(
+        {
+          added: tables.map((table) => ({ level: 0, table })),
+          lastSequence,
+          ...(newestLog === undefined ? {} : { logNumber: Math.max(newestLog + 1, versions.logNumber) }),
+          ...(dependency === undefined ? {} : { dependency }),
+        },
+        (version) => views.replace(memtables.memtables(), version),
+      )
+    }
+    this.#removeOrphans(context)
+    await context.obsolete.settle()
+  }
+
+  /** Files of ours that were there before and that nothing names any more. */
+  #removeOrphans({ obsolete, versions }: TreeContext): void {
+    const { numbers, hasTemporary } = this.#found.listing
+    for (const number of numbers.wal) if (number < versions.logNumber) obsolete.remove(formatFileName('wal', number))
+    for (const number of numbers.table) if (!versions.current.has(number)) obsolete.remove(formatFileName('table', number))
+    for (const number of numbers.manifest) if (number !== versions.manifestNumber) obsolete.remove(formatFileName('manifest', number))
+    if (hasTemporary) obsolete.remove(tempName(formatFileName('current')))
+  }
+}
+
+const NO_LOGS: WalScan = { files: [], end: undefined, dependency: undefined, highestSequence: 0 }
+
+const EMPTY_STATE: TreeState = {
+  version: Version.empty(1),
+  nextFileNumber: 1,
+  logNumber: 0,
+  lastSequence: 0,
+  dependency: undefined,
+}
+
+function expectTables(version: Version, listing: DirectoryListing): void {
+  const present = new Set(listing.numbers.table)
+  for (const { number } of version.tables()) {
+    if (present.has(number)) continue
+    const file = formatFileName('table', number)
+    throw new CorruptionError(`${file} is missing`, { file })
+  }
+}
+
+/**
+ * A table with operations that neither the manifest nor any log knows cannot come from a crash: its log is removed only
+ * after the edit that names it is durable. Then edits were cut off the manifest.
+ */
+async function expectNoLostTables(dir: string, options: ResolvedLsmOptions, listing: DirectoryListing, state: ManifestState): Promise<void> {
+  if (!options.wal) return
+  for (const number of listing.numbers.table) {
+    if (state.version.has(number)) continue
+    const largest = await largestSequence(dir, options, number)
+    if (largest > state.lastSequence) throw damagedManifest(state.number, `edits are missing: nothing names ${formatFileName('table', number)}`)
+  }
+}
+
+/** The largest sequence number in a table; 0 if it is not a whole table. */
+async function largestSequence(dir: string, { fs }: ResolvedLsmOptions, number: number): Promise<number> {
+  const file = await fs.open(`${dir}/${formatFileName('table', number)}`, 'read')
+  try {
+    return TableReader.openSync(file, number, await file.size()).properties.largestSequence
+  } catch (error) {
+    if (error instanceof CorruptionError) return 0
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+function damagedManifest(number: number, message: string): CorruptionError {
+  const file = formatFileName('manifest', number)
+  return new CorruptionError(`${message}: ${file}`, { file })
+}

@@ -1,0 +1,204 @@
+import { ByteReader, ByteWriter, CorruptionError, formatFileName } from '@wk/codec'
+import { MemoryFileSystem, defaultRuntime } from '@wk/fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { LOG_HEADER_LENGTH } from '../src/log/format.js'
+import { readCurrent, writeCurrent } from '../src/manifest/current.js'
+import { readManifest } from '../src/manifest/manifest-reader.js'
+import type { ManifestState } from '../src/manifest/manifest-reader.js'
+import { ManifestWriter } from '../src/manifest/manifest-writer.js'
+import { decodeRecord, encodeEdit } from '../src/manifest/version-edit.js'
+import type { VersionEdit } from '../src/manifest/version-edit.js'
+import { table } from './compaction-support.js'
+import { DIR } from './engine-support.js'
+import { readFile, replaceFile } from './log-support.js'
+
+const PATH = `${DIR}/${formatFileName('manifest', 3)}`
+const EDITS: VersionEdit[] = [
+  { nextFileNumber: 70, logNumber: 4, lastSequence: 0 },
+  { added: [{ level: 0, table: table(5, 'a', 'm') }], lastSequence: 59, logNumber: 6, dependency: { fid: 2, offset: 900 } },
+  { added: [{ level: 0, table: table(7, 'c', 'z') }], lastSequence: 79, logNumber: 8 },
+  { removed: [{ level: 0, number: 5 }, { level: 0, number: 7 }], added: [{ level: 6, table: table(9, 'a', 'k') }, { level: 6, table: table(10, 'l', 'z') }] },
+]
+
+async function manifest(edits: readonly VersionEdit[]): Promise<{ fs: MemoryFileSystem; bytes: Uint8Array; ends: number[] }> {
+  const fs = new MemoryFileSystem()
+  await fs.mkdir(DIR)
+  const [base, ...more] = edits
+  const writer = await ManifestWriter.create(fs, DIR, 3, base ?? {})
+  const ends = [writer.size]
+  for (const edit of more) {
+    await writer.append(edit)
+    ends.push(writer.size)
+  }
+  await writer.close()
+  return { fs, bytes: await readFile(fs, PATH), ends }
+}
+
+function tablesOf(state: ManifestState): string {
+  return state.version.levels.flatMap((level, depth) => level.map(({ number }) => `${depth}:${number}`)).join(' ')
+}
+
+const TABLES = ['', '0:5', '0:7 0:5', '6:9 6:10']
+
+async function read(fs: MemoryFileSystem): Promise<ManifestState> {
+  return readManifest(fs, DIR, 3, defaultRuntime)
+}
+
+describe('a version edit', () => {
+  test('survives encoding', () => {
+    const uint = fc.nat({ max: Number.MAX_SAFE_INTEGER })
+    const edits = fc.record(
+      {
+        base: fc.constant(true),
+        nextFileNumber: uint,
+        logNumber: uint,
+        lastSequence: fc.nat({ max: 2 ** 48 - 1 }),
+        dependency: fc.record({ fid: fc.nat({ max: 2 ** 32 - 1 }), offset: uint }),
+        removed: fc.array(fc.record({ level: fc.nat({ max: 31 }), number: uint }), { minLength: 1 }),
+        added: fc.array(
+          fc.record({
+            level: fc.nat({ max: 31 }),
+            table: fc.record({ number: fc.integer({ min: 1, max: 1e9 }), from: fc.uint8Array({ maxLength: 5 }), more: fc.uint8Array({ maxLength: 5 }), fids: fc.uniqueArray(fc.nat({ max: 1e6 })) }).map(
+              ({ number, from, more, fids }) => ({
+                ...table(number, '', ''),
+                smallestKey: from,
+                largestKey: Uint8Array.of(...from, ...more),
+                references: fids.sort((a, b) => a - b).map((fid) => ({ fid, count: 3, bytes: 2 ** 40 })),
+              }),
+            ),
+          }),
+          { minLength: 1 },
+        ),
+        cleanClose: fc.record({ vlogFid: fc.nat({ max: 2 ** 32 - 1 }), vlogSize: uint }),
+      },
+      { requiredKeys: ['nextFileNumber'] },
+    )
+    fc.assert(
+      fc.property(edits, (edit) => {
+        const writer = new ByteWriter()
+        encodeEdit(edit, writer)
+        expect(decodeRecord(new ByteReader(writer.toBytes()))).toEqual({ type: 'edit', edit })
+      }),
+      { numRuns: Number(process.env['WK_RUNS'] ?? 200), seed: Number(process.env['WK_SEED'] ?? 1) },
+    )
+  })
+
+  test('of random bytes is a typed error, never another', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          decodeRecord(new ByteReader(bytes))
+        } catch (error) {
+          expect(error).toBeInstanceOf(CorruptionError)
+        }
+      }),
+      { numRuns: 2000, seed: Number(process.env['WK_SEED'] ?? 1) },
+    )
+  })
+})
+
+describe('a manifest', () => {
+  test('gives back the state after its last edit', async () => {
+    const { fs } = await manifest(EDITS)
+    const state = await read(fs)
+    expect(tablesOf(state)).toBe(TABLES[3])
+    expect(state).toMatchObject({ number: 3, nextFileNumber: 70, logNumber: 8, lastSequence: 79, dependency: { fid: 2, offset: 900 } })
+    expect(state.cleanClose).toBeUndefined()
+  })
+
+  test('cut at every length holds the whole edits before the cut', async () => {
+    const { fs, bytes } = await manifest(EDITS)
+    const whole: number[] = []
+    for (let length = 0; length <= bytes.length; length++) {
+      await replaceFile(fs, PATH, bytes.subarray(0, length))
+      const state = await read(fs).catch((error: unknown) => error)
+      if (state instanceof CorruptionError) {
+        // Only a manifest without its first edit: CURRENT never names one.
+        expect(whole).toEqual([])
+        continue
+      }
+      const edits = TABLES.indexOf(tablesOf(state as ManifestState))
+      expect(edits).toBeGreaterThanOrEqual(whole.at(-1) ?? 0)
+      whole.push(edits)
+    }
+    expect(new Set(whole)).toEqual(new Set([0, 1, 2, 3]))
+  })
+
+  test('with any flipped byte is damaged: every edit is followed by its seal', async () => {
+    const { fs, bytes, ends } = await manifest(EDITS)
+    const lastSeal = (ends.at(-1) ?? 0) - 11
+    for (let at = 0; at < bytes.length; at++) {
+      for (const flip of [0x01, 0x80, 0xff]) {
+        const damaged = bytes.slice()
+        damaged[at] = (damaged[at] ?? 0) ^ flip
+        await replaceFile(fs, PATH, damaged)
+        const state = await read(fs).catch((error: unknown) => error)
+        if (state instanceof CorruptionError) expect(state.file).toBe('MANIFEST-000003')
+        else {
+          // The seal that nothing follows was never promised: all edits are there without it.
+          expect(at, `byte ${at}`).toBeGreaterThanOrEqual(lastSeal)
+          expect(tablesOf(state as ManifestState)).toBe(TABLES[3])
+        }
+      }
+    }
+  })
+
+  test('after a clean close nothing may follow', async () => {
+    const { fs, bytes } = await manifest([...EDITS, { cleanClose: { vlogFid: 7, vlogSize: 4096 } }])
+    expect((await read(fs)).cleanClose).toEqual({ vlogFid: 7, vlogSize: 4096 })
+    for (const length of [1, 8, 100]) {
+      await replaceFile(fs, PATH, Uint8Array.of(...bytes, ...new Uint8Array(length).fill(7)))
+      await expect(read(fs)).rejects.toBeInstanceOf(CorruptionError)
+    }
+  })
+
+  test('that contradicts itself is damaged', async () => {
+    const bad: VersionEdit[][] = [
+      [{ nextFileNumber: 9 }, { nextFileNumber: 8 }],
+      [{ lastSequence: 9 }, { lastSequence: 8 }],
+      [{ logNumber: 9 }, { logNumber: 8 }],
+      [{}, { removed: [{ level: 0, number: 1 }] }],
+      [{}, { base: true }],
+      [{ added: [{ level: 0, table: table(1, 'a', 'b') }] }, { added: [{ level: 3, table: table(1, 'x', 'y') }] }],
+      [{ added: [{ level: 1, table: table(1, 'a', 'c') }, { level: 1, table: table(2, 'c', 'd') }] }],
+      [{ cleanClose: { vlogFid: 0, vlogSize: 0 } }, { lastSequence: 3 }],
+    ]
+    for (const edits of bad) {
+      const { fs } = await manifest(edits)
+      await expect(read(fs), JSON.stringify(edits)).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'MANIFEST-000003' })
+    }
+  })
+
+  test('missing or of another number is corruption', async () => {
+    const { fs, bytes } = await manifest(EDITS)
+    await expect(readManifest(fs, DIR, 4, defaultRuntime)).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'MANIFEST-000004' })
+    await replaceFile(fs, `${DIR}/MANIFEST-000004`, bytes)
+    await expect(readManifest(fs, DIR, 4, defaultRuntime)).rejects.toMatchObject({ code: 'WK_CORRUPTION', offset: 8 })
+    await replaceFile(fs, PATH, bytes.subarray(0, LOG_HEADER_LENGTH))
+    await expect(read(fs)).rejects.toMatchObject({ code: 'WK_CORRUPTION', offset: LOG_HEADER_LENGTH })
+  })
+})
+
+describe('CURRENT', () => {
+  test('names the manifest, atomically replaced', async () => {
+    const fs = new MemoryFileSystem()
+    await fs.mkdir(DIR)
+    expect(await readCurrent(fs, DIR)).toBeUndefined()
+    await writeCurrent(fs, DIR, 3)
+    const clones: MemoryFileSystem[] = []
+    fs.onMutatingOperation = () => void clones.push(...(['P0', 'P1', 'P3', 'P5'] as const).map((policy) => fs.crashClone(policy, clones.length)))
+    await writeCurrent(fs, DIR, 12)
+    expect(await readCurrent(fs, DIR)).toBe(12)
+    for (const clone of clones) expect([3, 12]).toContain(await readCurrent(clone, DIR))
+  })
+
+  test('with any other content is corruption', async () => {
+    const fs = new MemoryFileSystem()
+    await fs.mkdir(DIR)
+    for (const content of ['', 'MANIFEST-000003', 'MANIFEST-3\n', '../MANIFEST-000003\n', 'MANIFEST-000003\n\n', 'CURRENT\n', 'MANIFEST-000003\n'.padEnd(200, ' '), 'MANIFEST-0000000000000003\n', 'MANIFEST-00000\u0000\n']) {
+      await replaceFile(fs, `${DIR}/CURRENT`, Buffer.from(content, 'latin1'))
+      await expect(readCurrent(fs, DIR), content).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'CURRENT', offset: 0 })
+    }
+  })
+})

@@ -1,0 +1,8 @@
+/**
+ * `@wk/memtable`: an ordered map from internal key to payload, in one shareable arena. Knows no files.
+ *
+ * @packageDocumentation
+ */
+export { MIN_CAPACITY, Memtable } from './memtable.js'
+export type { MemtableDescription, MemtableOptions, MemtableReferences } from './memtable.js'
+export type { TreeState } from './arena-tree.js'

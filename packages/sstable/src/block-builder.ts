@@ -1,0 +1,105 @@
+/**
+ * Builds the contents of a data or index block: sorted entries, prefix-compressed between restart points.
+ *
+ * | field of an entry | type     |                                                              |
+ * |-------------------|----------|--------------------------------------------------------------|
+ * | shared            | uvarint  | leading key bytes taken over from the entry before; 0 at a restart |
+ * | unshared          | uvarint  | key bytes that follow                                        |
+ * | payload length    | uvarint  |                                                              |
+ * | trailer           | 7 bytes  | of the internal key                                          |
+ * | key bytes         | unshared |                                                              |
+ * | payload           |          |                                                              |
+ *
+ * After the entries: the offset of each restart point (u32), then their number (u32). Entry 0 is a restart point.
+ * It does not check order; `TableWriter` does.
+ */
+import { ByteWriter, TRAILER_LENGTH, invariant, writeTrailer } from '@wk/codec'
+
+export class BlockBuilder {
+  readonly #out = new ByteWriter(8192)
+  readonly #restartInterval: number
+  #restarts = new Uint32Array(64)
+  #restartCount = 0
+  #sinceRestart = 0
+  #count = 0
+
+  /** @param restartInterval entries between restart points, at least 1. */
+  constructor(restartInterval: number) {
+    invariant(Number.isInteger(restartInterval) && restartInterval >= 1, 'a restart interval of at least 1')
+    this.#restartInterval = restartInterval
+  }
+
+  /** Entries so far. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Length of the contents if finished now. */
+  get size(): number {
+    return this.#out.length + this.#restartCount * 4 + 4
+  }
+
+  /** Adds an entry. `shared`: leading bytes that its user key has in common with that of the entry before. */
+  add(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    shared: number,
+    sequence: number,
+    kind: number,
+    valueBytes: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    const out = this.#out
+    if (this.#count === 0 || this.#sinceRestart === this.#restartInterval) {
+      shared = 0
+      this.#sinceRestart = 0
+      if (this.#restartCount === this.#restarts.length) this.#growRestarts()
+      this.#restarts[this.#restartCount++] = out.length
+    }
+    out.uvarint(shared)
+    out.uvarint(keyEnd - keyStart - shared)
+    out.uvarint(valueEnd - valueStart)
+    out.reserve(TRAILER_LENGTH)
+    out.length = writeTrailer(out.bytes, out.length, sequence, kind)
+    append(out, keyBytes, keyStart + shared, keyEnd)
+    append(out, valueBytes, valueStart, valueEnd)
+    this.#sinceRestart++
+    this.#count++
+  }
+
+  /** Completes the contents: `bytes[0..length)`, valid until `reset`. */
+  finish(): ByteWriter {
+    const out = this.#out
+    for (let i = 0; i < this.#restartCount; i++) out.u32(this.#restarts[i]!)
+    return out.u32(this.#restartCount)
+  }
+
+  /** Starts the next block in the same memory. */
+  reset(): void {
+    this.#out.reset()
+    this.#restartCount = 0
+    this.#sinceRestart = 0
+    this.#count = 0
+  }
+
+  #growRestarts(): void {
+    const grown = new Uint32Array(this.#restarts.length * 2)
+    grown.set(this.#restarts)
+    this.#restarts = grown
+  }
+}
+
+/** Short ranges by a loop: it costs less than a view. */
+function append(out: ByteWriter, from: Uint8Array, start: number, end: number): void {
+  if (end - start > 40) {
+    out.raw(from, start, end)
+    return
+  }
+  out.reserve(end - start)
+  const { bytes } = out
+  let at = out.length
+  for (let i = start; i < end; i++) bytes[at++] = from[i]!
+  out.length = at
+}

@@ -1,0 +1,154 @@
+/**
+ * Bloom filter over the user keys of a table.
+ *
+ * | offset | size | field                                                     |
+ * |--------|------|-----------------------------------------------------------|
+ * | 0      | 1    | hash function, 1                                          |
+ * | 1      | 1    | probes a key, 0 to 30; 0: no filter, every key may be there |
+ * | 2      | n    | bits, bit i in byte i / 8, least significant first         |
+ *
+ * Hash function 1: two lanes of 32 bits in the manner of MurmurHash3, over words of four bytes (little-endian, the last
+ * one padded with zeros), finished with the key's length. Probe i of a key with hash (a, b) is bit `x mod 8n`, where x and y
+ * start as a and b, and after each probe x += y, y += i + 1 (enhanced double hashing; all modulo 2^32).
+ * On disk, never change: a new hash function takes a new number.
+ */
+import { invariant } from '@wk/codec'
+
+export const FILTER_HEADER_LENGTH = 2
+export const HASH_MURMUR_PAIR = 1
+export const MAX_PROBES = 30
+
+/** Most bits of a filter: what a probe can reach. */
+const MAX_BITS = 0xffff_fff8
+const SEED_A = 0x9747_b28c | 0
+const SEED_B = 0x5bd1_e995 | 0
+
+/** The two lanes of the last `hashKey`. One thread, used at once: never kept across calls. */
+let laneA = 0
+let laneB = 0
+
+function hashKey(bytes: Uint8Array, start: number, end: number): void {
+  let a = SEED_A
+  let b = SEED_B
+  const whole = start + ((end - start) & ~3)
+  let at = start
+  for (; at < whole; at += 4) {
+    const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+    a = mixA(a, word)
+    b = mixB(b, word)
+  }
+  if (at < end) {
+    let word = bytes[at]!
+    if (at + 1 < end) word |= bytes[at + 1]! << 8
+    if (at + 2 < end) word |= bytes[at + 2]! << 16
+    a = mixA(a, word)
+    b = mixB(b, word)
+  }
+  laneA = finish(a ^ (end - start))
+  laneB = finish(b ^ (end - start))
+}
+
+function mixA(state: number, word: number): number {
+  word = Math.imul(word, 0xcc9e2d51)
+  word = Math.imul((word << 15) | (word >>> 17), 0x1b873593)
+  state ^= word
+  return (Math.imul((state << 13) | (state >>> 19), 5) + 0xe6546b64) | 0
+}
+
+function mixB(state: number, word: number): number {
+  word = Math.imul(word, 0x239b961b)
+  word = Math.imul((word << 17) | (word >>> 15), 0xab0e9789)
+  state ^= word
+  return (Math.imul((state << 19) | (state >>> 13), 5) + 0x561ccd1b) | 0
+}
+
+function finish(hash: number): number {
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
+}
+
+/** Whether the key may be among those the filter was built from. `filter` is one that `isFilter` accepted. */
+export function filterMayContain(filter: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  const probes = filter[1]!
+  if (probes === 0) return true
+  hashKey(bytes, start, end)
+  const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
+  let x = laneA
+  let y = laneB
+  for (let i = 0; i < probes; i++) {
+    const bit = (x >>> 0) % bits
+    if ((filter[FILTER_HEADER_LENGTH + (bit >>> 3)]! & (1 << (bit & 7))) === 0) return false
+    x = (x + y) | 0
+    y = (y + i + 1) | 0
+  }
+  return true
+}
+
+/** Whether the bytes are a filter that this version can ask. */
+export function isFilter(bytes: Uint8Array): boolean {
+  const hash = bytes[0]
+  const probes = bytes[1]
+  if (hash !== HASH_MURMUR_PAIR || probes === undefined || probes > MAX_PROBES) return false
+  return probes === 0 ? bytes.length === FILTER_HEADER_LENGTH : bytes.length > FILTER_HEADER_LENGTH
+}
+
+/** Collects keys and makes their filter. */
+export class FilterBuilder {
+  readonly #bitsPerKey: number
+  #hashes = new Int32Array(2048)
+  #count = 0
+
+  /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
+  constructor(bitsPerKey: number) {
+    invariant(bitsPerKey >= 0 && bitsPerKey <= 64, 'a sensible number of bits per key')
+    this.#bitsPerKey = bitsPerKey
+  }
+
+  /** Keys added. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Length of the filter if finished now. */
+  get size(): number {
+    return FILTER_HEADER_LENGTH + Math.ceil((this.#count * this.#bitsPerKey) / 8)
+  }
+
+  /** Adds a key. Each one should come once. */
+  add(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#bitsPerKey === 0) return
+    if (this.#count * 2 === this.#hashes.length) {
+      const grown = new Int32Array(this.#hashes.length * 2)
+      grown.set(this.#hashes)
+      this.#hashes = grown
+    }
+    hashKey(bytes, start, end)
+    this.#hashes[this.#count * 2] = laneA
+    this.#hashes[this.#count * 2 + 1] = laneB
+    this.#count++
+  }
+
+  /** The filter's bytes. */
+  finish(): Uint8Array {
+    const probes = this.#bitsPerKey === 0 ? 0 : Math.min(MAX_PROBES, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
+    if (probes === 0) return Uint8Array.of(HASH_MURMUR_PAIR, 0)
+    const wanted = Math.min(MAX_BITS, Math.max(64, this.#count * this.#bitsPerKey))
+    const filter = new Uint8Array(FILTER_HEADER_LENGTH + Math.ceil(wanted / 8))
+    filter[0] = HASH_MURMUR_PAIR
+    filter[1] = probes
+    const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
+    for (let k = 0; k < this.#count; k++) {
+      let x = this.#hashes[k * 2]!
+      let y = this.#hashes[k * 2 + 1]!
+      for (let i = 0; i < probes; i++) {
+        const bit = (x >>> 0) % bits
+        const at = FILTER_HEADER_LENGTH + (bit >>> 3)
+        filter[at] = filter[at]! | (1 << (bit & 7))
+        x = (x + y) | 0
+        y = (y + i + 1) | 0
+      }
+    }
+    return filter
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * What a table references in the value log: per file, the place of every record an entry points to.
+ *
+ * Live bytes of a value-log file are sums over these lists, and garbage collection moves what they name; nothing else
+ * is stored as truth (law 8).
+ *
+ * The reference block: for each file, ascending,
+ *
+ * | field     | type    |                                                             |
+ * |-----------|---------|-------------------------------------------------------------|
+ * | fid       | uvarint | minus that of the file before; at least 1 after the first    |
+ * | count     | uvarint | records, at least 1                                          |
+ * | records   | count × (uvarint offset minus that of the record before, uvarint length) | ascending offsets |
+ */
+import { ByteReader, ByteWriter, formatFileName } from '@wk/codec'
+
+/** References into one value-log file, summed. */
+export interface ReferenceSummary {
+  fid: number
+  /** Entries that point into the file. */
+  count: number
+  /** Bytes of the records they point to. */
+  bytes: number
+}
+
+/** References into one value-log file. `offsets` ascend; `lengths[i]` belongs to `offsets[i]`. */
+export interface ReferenceList extends ReferenceSummary {
+  offsets: Uint32Array
+  lengths: Uint32Array
+}
+
+const U32 = 0xffff_ffff
+/** Up to this many records, offset and place sort as one number. */
+const PACKED = 1 << 20
+
+class FileReferences {
+  offsets = new Uint32Array(64)
+  lengths = new Uint32Array(64)
+  count = 0
+  bytes = 0
+  ascending = true
+
+  add(offset: number, length: number): void {
+    const { count } = this
+    if (count === this.offsets.length) {
+      this.offsets = doubled(this.offsets)
+      this.lengths = doubled(this.lengths)
+    }
+    if (count > 0 && this.offsets[count - 1]! > offset) this.ascending = false
+    this.offsets[count] = offset
+    this.lengths[count] = length
+    this.count++
+    this.bytes += length
+  }
+
+  list(fid: number): ReferenceList {
+    const { count, bytes } = this
+    const offsets = this.offsets.slice(0, count)
+    const lengths = this.lengths.slice(0, count)
+    if (!this.ascending) {
+      const order = sortedOrder(offsets)
+      for (let i = 0; i < count; i++) {
+        offsets[i] = this.offsets[order[i]!]!
+        lengths[i] = this.lengths[order[i]!]!
+      }
+    }
+    return { fid, count, bytes, offsets, lengths }
+  }
+}
+
+/** Collects references in any order. */
+export class ReferenceCollector {
+  readonly #files = new Map<number, FileReferences>()
+  #count = 0
+
+  /** References added. */
+  get count(): number {
+    return this.#count
+  }
+
+  add(fid: number, offset: number, length: number): void {
+    let file = this.#files.get(fid)
+    if (file === undefined) {
+      file = new FileReferences()
+      this.#files.set(fid, file)
+    }
+    file.add(offset, length)
+    this.#count++
+  }
+
+  /** All lists, by ascending file. */
+  lists(): ReferenceList[] {
+    return [...this.#files].sort(([a], [b]) => a - b).map(([fid, file]) => file.list(fid))
+  }
+}
+
+/** The reference block of these lists. */
+export function encodeReferences(lists: readonly ReferenceList[]): Uint8Array {
+  const writer = new ByteWriter(1024)
+  let previousFid = 0
+  for (const { fid, count, offsets, lengths } of lists) {
+    writer.uvarint(fid - previousFid).uvarint(count)
+    previousFid = fid
+    let previous = 0
+    for (let i = 0; i < count; i++) {
+      writer.uvarint(offsets[i]! - previous).uvarint(lengths[i]!)
+      previous = offsets[i]!
+    }
+  }
+  return writer.toBytes()
+}
+
+/** Takes a reference block apart. Throws `CorruptionError`; counts are checked before anything is allocated. */
+export function decodeReferences(bytes: Uint8Array, length: number, table: number, offset: number): ReferenceList[] {
+  const reader = new ByteReader(bytes, { end: length, file: formatFileName('table', table), baseOffset: offset })
+  const lists: ReferenceList[] = []
+  let fid = 0
+  while (reader.remaining > 0) {
+    const step = reader.uvarint(U32)
+    if (step === 0 && lists.length > 0) throw reader.corrupt('value-log file listed twice')
+    fid += step
+    const count = reader.uvarint(U32)
+    if (fid > U32 || count < 1 || count > reader.remaining / 2) throw reader.corrupt('impossible reference list')
+    const offsets = new Uint32Array(count)
+    const lengths = new Uint32Array(count)
+    let at = 0
+    let sum = 0
+    for (let i = 0; i < count; i++) {
+      at += reader.uvarint(U32)
+      if (at > U32) throw reader.corrupt('reference behind the end of any file')
+      offsets[i] = at
+      const recordLength = reader.uvarint(U32)
+      lengths[i] = recordLength
+      sum += recordLength
+    }
+    lists.push({ fid, count, bytes: sum, offsets, lengths })
+  }
+  return lists
+}
+
+function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(array.length * 2)
+  grown.set(array)
+  return grown
+}
+
+/** Indices of `offsets` in ascending order of offset. Sorting numbers is native and quick, a comparator is not. */
+function sortedOrder(offsets: Uint32Array): ArrayLike<number> {
+  const { length } = offsets
+  if (length > PACKED) return Uint32Array.from(offsets.keys()).sort((a, b) => offsets[a]! - offsets[b]!)
+  const packed = new Float64Array(length)
+  for (let i = 0; i < length; i++) packed[i] = offsets[i]! * PACKED + i
+  packed.sort()
+  for (let i = 0; i < length; i++) packed[i] = packed[i]! % PACKED
+  return packed
+}

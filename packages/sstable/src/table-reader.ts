@@ -1,0 +1,157 @@
+/**
+ * An open table: index and filter in memory, data blocks on demand, through a cache if there is one.
+ *
+ * Guarantees: a table is immutable, so every answer is the same for ever; every block is checked when it is read from
+ * disk; damage is `CorruptionError` with file and offset, never a wrong answer. Lookups allocate nothing an entry;
+ * memory is the filter, the index and, through the cache, blocks (README: figures).
+ *
+ * Everything is synchronous. It leaves to others: which sequences are visible, what a payload means, the file's life
+ * (reader and cursors must not be used after the file was closed).
+ */
+import type { LookupResult } from '@wk/codec'
+import type { File } from '@wk/fs'
+import type { BlockCache } from './block-cache.js'
+import { Block } from './block-reader.js'
+import { BlockSource } from './block-source.js'
+import type { FileHandle } from './block-source.js'
+import { filterMayContain, isFilter } from './bloom-filter.js'
+import { FOOTER_LENGTH, blockEnd, decodeFooter, tableDamage } from './format.js'
+import type { BlockHandle, TableFooter } from './format.js'
+import { decodeReferences } from './reference-list.js'
+import type { ReferenceList } from './reference-list.js'
+import { TableIndex } from './table-index.js'
+import { TableCursor } from './table-iterator.js'
+import type { TableCursorOptions } from './table-iterator.js'
+import { decodeProperties } from './table-properties.js'
+import type { TableProperties, TableSummary } from './table-properties.js'
+import { verifyTable } from './table-verifier.js'
+import type { VerifyProgress } from './table-verifier.js'
+
+export interface TableReaderOptions {
+  /** Blocks read by lookups and cursors are kept here. Default: none is kept. */
+  cache?: BlockCache | undefined
+  /** Check the checksum of every data block that is read from disk. Default true. What is read on opening is always checked. */
+  verifyChecksums?: boolean | undefined
+}
+
+export class TableReader {
+  readonly number: number
+  readonly size: number
+  readonly properties: TableProperties
+  readonly #source: BlockSource
+  readonly #footer: TableFooter
+  readonly #filter: Uint8Array
+  readonly #index: TableIndex
+  readonly #cache: BlockCache | undefined
+  readonly #verifyChecksums: boolean
+
+  private constructor(source: BlockSource, options: TableReaderOptions) {
+    const { number, size } = source
+    this.number = number
+    this.size = size
+    this.#source = source
+    this.#cache = options.cache
+    this.#verifyChecksums = options.verifyChecksums ?? true
+    const actual = source.actualSize()
+    if (actual !== size) throw tableDamage(number, Math.min(actual, size), `table of ${actual} instead of ${size} bytes`)
+    if (size < FOOTER_LENGTH) throw tableDamage(number, 0, 'file too short for a table')
+    const footerOffset = size - FOOTER_LENGTH
+    this.#footer = decodeFooter(source.readBytes(footerOffset, FOOTER_LENGTH), number, footerOffset)
+    const { references, filter, properties, index } = this.#footer
+    // Filter, properties and index lie next to each other: one read.
+    const tail = source.readBytes(filter.offset, footerOffset - filter.offset)
+    const open = (handle: BlockHandle): { bytes: Uint8Array; length: number } =>
+      source.openBlock(tail.subarray(handle.offset - filter.offset, blockEnd(handle) - filter.offset), handle, true)
+    const filterBlock = open(filter)
+    this.#filter = filterBlock.bytes.subarray(0, filterBlock.length)
+    if (!isFilter(this.#filter)) throw tableDamage(number, filter.offset, 'malformed bloom filter')
+    const propertiesBlock = open(properties)
+    this.properties = decodeProperties(propertiesBlock.bytes, propertiesBlock.length, number, properties.offset)
+    const indexBlock = open(index)
+    this.#index = new TableIndex(new Block(indexBlock.bytes, indexBlock.length, number, index.offset), references.offset)
+    if (this.#index.length !== this.properties.dataBlocks) throw tableDamage(number, index.offset, 'index and properties disagree')
+  }
+
+  /**
+   * Opens a table. `size` is what its `TableSummary` says; a file of another size is damaged. The file stays the
+   * caller's, and must stay open (or open when acquired) as long as the reader is used.
+   */
+  static openSync(file: File | FileHandle, number: number, size: number, options: TableReaderOptions = {}): TableReader {
+    return new TableReader(new BlockSource(file, number, size), options)
+  }
+
+  /** Number of data blocks. */
+  get dataBlocks(): number {
+    return this.#index.length
+  }
+
+  /** Bytes that the open table holds in memory, cached blocks apart. */
+  get memory(): number {
+    return this.#filter.byteLength + this.#index.memory
+  }
+
+  /** What the writer's `finish` returned. */
+  summary(): TableSummary {
+    const { dataBlocks: _blocks, distinctKeys: _keys, ...summary } = this.properties
+    return { number: this.number, size: this.size, ...summary }
+  }
+
+  /** Whether the user key may be here, by the bloom filter alone: false is certain. Reads nothing. */
+  mayContain(key: Uint8Array): boolean {
+    return filterMayContain(this.#filter, key, 0, key.length)
+  }
+
+  /**
+   * Finds the newest entry of `key` with a sequence number of at most `sequence`, tombstones included, and fills
+   * `out`. Returns whether there is one. The views in `out` are into a shared block: they never change, and are not
+   * to be written to.
+   */
+  get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+    out.found = false
+    if (!filterMayContain(this.#filter, key, 0, key.length)) return false
+    const block = this.#index.find(key, sequence)
+    return block < this.#index.length && this.block(block, true).find(key, sequence, out)
+  }
+
+  /** A cursor beside all entries. */
+  cursor(options: TableCursorOptions = {}): TableCursor {
+    return new TableCursor(this, options)
+  }
+
+  /** The full reference lists, by ascending file. Read from disk at each call. */
+  references(): ReferenceList[] {
+    const handle = this.#footer.references
+    const { bytes, length } = this.#source.readBlock(handle, true)
+    return decodeReferences(bytes, length, this.number, handle.offset)
+  }
+
+  /**
+   * Reads the whole table from disk and checks all it claims: order, separators, counts, sums, references, filter.
+   * Yields after every block, so that the caller may pause or stop. Throws `CorruptionError` at the first damage.
+   */
+  verify(): Generator<VerifyProgress, VerifyProgress, void> {
+    return verifyTable(this, this.#index, this.#footer)
+  }
+
+  /** Data block `block` from the cache or the file. `keep`: put it into the cache. For cursors. */
+  block(block: number, keep: boolean): Block {
+    const offset = this.#index.offset(block)
+    const cached = this.#cache?.get(this.number, offset)
+    if (cached !== undefined) return cached
+    const read = this.readBlock(block)
+    if (keep) this.#cache?.set(read)
+    return read
+  }
+
+  /** Data block `block` from the file. For the verifier. */
+  readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums): Block {
+    const offset = this.#index.offset(block)
+    const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum)
+    return new Block(bytes, length, this.number, offset)
+  }
+
+  /** The first data block that may hold the target or what follows it; `dataBlocks` if there is none. For cursors. */
+  findBlock(key: Uint8Array, sequence: number): number {
+    return this.#index.find(key, sequence)
+  }
+}

@@ -1,0 +1,78 @@
+import { FilterBuilder, filterMayContain, isFilter } from '../src/bloom-filter.js'
+import { describe, expect, it } from 'vitest'
+import { numbered } from './support.js'
+
+/** Shapes of keys: number i of each kind, distinct. */
+const kinds: Record<string, (i: number) => Uint8Array> = {
+  decimal: numbered,
+  'big-endian counter': (i) => Uint8Array.of(0, 0, 0, 0, i >>> 24, i >>> 16, i >>> 8, i),
+  'little-endian counter': (i) => Uint8Array.of(i, i >>> 8, i >>> 16, i >>> 24, 0, 0, 0),
+  'path like': (i) => Buffer.from(`node_modules/package-${i % 97}/lib/file-${Math.floor(i / 97)}.js`),
+  'zero bytes': (i) => Uint8Array.of(...new Uint8Array(i % 50), i & 255, (i >> 8) & 255, (i >> 16) & 255),
+  'scattered binary': (i) => {
+    const key = new Uint8Array(16)
+    const view = new DataView(key.buffer)
+    for (let w = 0; w < 4; w++) view.setUint32(w * 4, Math.imul(i * 4 + w + 1, 0x9e3779b1) ^ (Math.imul(i, 0x85ebca6b) >>> 13))
+    return key
+  },
+}
+
+function falsePositives(bitsPerKey: number, keys: number, probes: number, make: (i: number) => Uint8Array): number {
+  const builder = new FilterBuilder(bitsPerKey)
+  for (let i = 0; i < keys; i++) builder.add(make(i), 0, make(i).length)
+  const filter = builder.finish()
+  for (let i = 0; i < keys; i += 7) expect(filterMayContain(filter, make(i), 0, make(i).length)).toBe(true)
+  let hits = 0
+  for (let i = 0; i < probes; i++) if (filterMayContain(filter, make(keys + i), 0, make(keys + i).length)) hits++
+  return hits / probes
+}
+
+function theory(bitsPerKey: number): number {
+  const probes = Math.round(bitsPerKey * Math.LN2)
+  return (1 - Math.exp(-probes / bitsPerKey)) ** probes
+}
+
+describe('bloom filter', () => {
+  it.each(Object.keys(kinds))('keeps its false positives within 20 % of theory: %s', (name) => {
+    const make = kinds[name] as (i: number) => Uint8Array
+    for (const [bitsPerKey, keys, probes] of [
+      [10, 20_000, 200_000],
+      [5, 5000, 50_000],
+    ] as const) {
+      const rate = falsePositives(bitsPerKey, keys, probes, make)
+      expect(rate / theory(bitsPerKey), `${name}, ${bitsPerKey} bits: ${rate}`).toBeGreaterThan(0.8)
+      expect(rate / theory(bitsPerKey), `${name}, ${bitsPerKey} bits: ${rate}`).toBeLessThan(1.2)
+    }
+  })
+
+  it('keeps to theory with many keys', () => {
+    const rate = falsePositives(10, 300_000, 300_000, numbered)
+    expect(rate / theory(10)).toBeGreaterThan(0.8)
+    expect(rate / theory(10)).toBeLessThan(1.2)
+  })
+
+  it('lets everything through without bits', () => {
+    const builder = new FilterBuilder(0)
+    builder.add(numbered(1), 0, 16)
+    const filter = builder.finish()
+    expect([...filter]).toEqual([1, 0])
+    expect(isFilter(filter)).toBe(true)
+    expect(filterMayContain(filter, numbered(2), 0, 16)).toBe(true)
+  })
+
+  it('asks only filters it knows', () => {
+    expect(isFilter(Uint8Array.of())).toBe(false)
+    expect(isFilter(Uint8Array.of(1))).toBe(false)
+    expect(isFilter(Uint8Array.of(2, 7, 1))).toBe(false)
+    expect(isFilter(Uint8Array.of(1, 7))).toBe(false)
+    expect(isFilter(Uint8Array.of(1, 31, 1))).toBe(false)
+    expect(isFilter(Uint8Array.of(1, 0, 1))).toBe(false)
+    expect(isFilter(Uint8Array.of(1, 7, 0xff))).toBe(true)
+  })
+
+  it('never changes its bits', () => {
+    const builder = new FilterBuilder(10)
+    for (let i = 0; i < 8; i++) builder.add(Buffer.from('abcdefgh'), 0, i)
+    expect(Buffer.from(builder.finish()).toString('hex')).toMatchInlineSnapshot(`"010756888a7ee4732453345d"`)
+  })
+})

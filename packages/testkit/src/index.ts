@@ -1,0 +1,15 @@
+/**
+ * Test kit of this repository: a seeded generator, the plain model every engine is compared with, random histories and
+ * the runner that drives a database through them, the crash oracle, and the explorer that crashes a workload before
+ * every mutating file-system operation. Private; a devDependency only.
+ */
+export type { BatchEntry, Bytes, Database, IteratorHandle, OpenDatabase, ReadOptions, ScanOptions, SnapshotHandle, VerifyReport, WriteOptions } from './database.js'
+export { exploreCrashes, readAll, type CrashFinding, type CrashPoint, type CrashReport, type ExploreOptions, type Law } from './crash-explorer.js'
+export { endlessStep } from './endless-workload.js'
+export { HistoryFailure, HistoryRunner, type HistoryCounts } from './history-runner.js'
+export { bytesOf, inRange, Model, textOf, type Change, type KeyText, type ModelRange } from './model.js'
+export { describe, valueBytes, type Operation, type ValueSpec, type WriteSpec } from './operations.js'
+export { CrashOracle, sameBytes, type Bounds, type KeyState, type Step, type Verdict } from './oracle.js'
+export { Rng } from './rng.js'
+export { shrinkHistory } from './shrink.js'
+export { crashProfile, drawHistory, drawKeys, modelProfile, type Profile } from './workload.js'

@@ -1,0 +1,47 @@
+import { MemoryFileSystem } from '@wk/fs'
+import { describe, expect, it } from 'vitest'
+import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, Rng, type CrashReport } from '../src/index.js'
+import { openLogDatabase, type CrashBug } from './log-database.js'
+
+function explore(bug: CrashBug | undefined, operations = 40): Promise<CrashReport> {
+  const history = drawHistory(new Rng(11), crashProfile(operations, 64))
+  return exploreCrashes({
+    dir: '/db',
+    createFileSystem: () => new MemoryFileSystem(),
+    open: (fs) => openLogDatabase(fs, bug),
+    createOracle: () => new CrashOracle(),
+    run: (fs, oracle) => new HistoryRunner(() => openLogDatabase(fs, bug), oracle).run(history),
+    policies: ['P0', 'P1', 'P2', 'P3'],
+    seeds: [1, 2],
+    recoveryEvery: 5,
+    maintainEvery: 3,
+  })
+}
+
+describe('the explorer', () => {
+  it('finds nothing in a database that keeps its promises', async () => {
+    const report = await explore(undefined, 100)
+    expect(report.findings).toEqual([])
+    expect(report.operations).toBeGreaterThan(80)
+    expect(report.images).toBe((report.operations + 1) * 6)
+    expect(report.distinctImages).toBeLessThan(report.images)
+    expect(report.recoveryImages).toBeGreaterThan(20)
+    expect([...report.kinds.keys()]).toEqual(expect.arrayContaining(['create', 'write', 'sync', 'syncDir', 'end']))
+  })
+
+  const laws: Record<CrashBug, number[]> = {
+    'acknowledges before sync': [1, 4],
+    'no directory sync': [1],
+    'splits batches': [1, 2],
+    'skips damage': [1, 4],
+    'forgets on reopen': [1],
+    'leaves orphans': [5],
+  }
+  for (const [bug, expected] of Object.entries(laws) as [CrashBug, number[]][]) {
+    it(`finds a database that ${bug}`, async () => {
+      const report = await explore(bug)
+      expect(report.findings.length).toBeGreaterThan(0)
+      expect(expected).toContain(report.findings[0]?.law)
+    })
+  }
+})

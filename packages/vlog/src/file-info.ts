@@ -1,0 +1,39 @@
+/**
+ * What `files()` tells of each logical file.
+ */
+import type { DiscardStats } from './discard-stats.js'
+import { FILE_HEADER_LENGTH } from './format.js'
+import type { VlogSet } from './vlog-set.js'
+
+export interface VlogFileInfo {
+  fid: number
+  /** Number of the physical file that holds it. */
+  physical: number
+  /** In an `.rlog`: only what was live is left, at the same offsets as before. */
+  relocated: boolean
+  /** Bytes that it takes on disk, header included. */
+  size: number
+  /** End of its last whole record, in bytes. */
+  validEnd: number
+  /** Nothing will be appended any more. */
+  sealed: boolean
+  /** Given up, and pinned by somebody. */
+  retired: boolean
+  /** Bytes of records reported dead. Absent where the host keeps its own figures. */
+  discardBytes?: number
+  /** Bytes of the other records, absent likewise. */
+  liveBytes?: number
+}
+
+export function describeFiles(set: VlogSet, stats: DiscardStats | undefined): VlogFileInfo[] {
+  return set.map.list().map(({ fid, physical, runs, end, written, sealed, retired }) => {
+    const relocated = runs !== undefined
+    const size = relocated ? FILE_HEADER_LENGTH + runs.bytes : physical.size
+    const validEnd = relocated ? runs.end : sealed ? end : written
+    const common = { fid, physical: physical.number, relocated, size, validEnd, sealed, retired }
+    if (stats === undefined) return common
+    const recordBytes = relocated ? runs.bytes : validEnd - FILE_HEADER_LENGTH
+    const discardBytes = Math.min(recordBytes, stats.bytes(fid))
+    return { ...common, discardBytes, liveBytes: recordBytes - discardBytes }
+  })
+}

@@ -1,0 +1,117 @@
+/**
+ * Which physical file holds which logical file, and where in it.
+ *
+ * A pointer names a logical place. As long as nothing was relocated, logical file n is physical file `n.vlog` and
+ * offsets are the same. After a relocation it is a set of runs inside an `.rlog`. Records never change, so every copy
+ * that is named is a right one; the highest-numbered physical file wins, and what it leaves uncovered was garbage.
+ */
+import { CorruptionError, formatFileName, type ValuePointer } from '@wk/codec'
+import { FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
+import type { PhysicalFile } from './physical-file.js'
+import type { RunTable } from './run-table.js'
+
+/** One logical file. Mutable: relocation moves it, the writer lets it grow. */
+export interface LogicalFile {
+  readonly fid: number
+  physical: PhysicalFile
+  /** Where its records lie; undefined = everything, at its own offset. */
+  runs: RunTable | undefined
+  /** End of what pointers may name, staged bytes included. */
+  end: number
+  /** End of what is with the operating system; equals `end` once sealed. */
+  written: number
+  /** Nothing will be appended any more, and everything is durable. */
+  sealed: boolean
+  /** Data key of its records; 0 = plain. */
+  keyId: number
+  baseIv: Uint8Array
+  /** Holders of `pin(fid)`. */
+  hostPins: number
+  /** Given up by the host: goes as soon as nobody pins it. */
+  retired: boolean
+}
+
+/** The logical files, ascending as they come in. */
+export class FileMap {
+  readonly #files = new Map<number, LogicalFile>()
+
+  get(fid: number): LogicalFile | undefined {
+    return this.#files.get(fid)
+  }
+
+  /** @throws CorruptionError without offset: the file is gone */
+  require(fid: number): LogicalFile {
+    const logical = this.#files.get(fid)
+    if (logical === undefined) throw missingFile(fid)
+    return logical
+  }
+
+  add(logical: LogicalFile): void {
+    this.#files.set(logical.fid, logical)
+    logical.physical.fids.add(logical.fid)
+  }
+
+  /** Removes a file from the map; tells where it was. */
+  delete(fid: number): PhysicalFile | undefined {
+    const logical = this.#files.get(fid)
+    if (logical === undefined) return undefined
+    this.#files.delete(fid)
+    logical.physical.fids.delete(fid)
+    return logical.physical
+  }
+
+  /** Moves a file; tells where it was. */
+  move(logical: LogicalFile, physical: PhysicalFile, runs: RunTable): PhysicalFile {
+    const before = logical.physical
+    before.fids.delete(logical.fid)
+    physical.fids.add(logical.fid)
+    logical.physical = physical
+    logical.runs = runs
+    return before
+  }
+
+  /** Ascending fid. */
+  list(): LogicalFile[] {
+    return [...this.#files.values()].sort((a, b) => a.fid - b.fid)
+  }
+}
+
+export function missingFile(fid: number): CorruptionError {
+  const isNumber = Number.isSafeInteger(fid) && fid > 0
+  const file = isNumber ? formatFileName('vlog', fid) : undefined
+  return new CorruptionError(`value-log file ${fid} is not there`, { file })
+}
+
+/** Damage in a logical file, at a logical offset; names the file in the directory. */
+export function damage(logical: LogicalFile, offset: number, message: string): CorruptionError {
+  const { name } = logical.physical
+  if (logical.runs === undefined) return new CorruptionError(`${message}: ${name} at offset ${offset}`, { file: name, offset })
+  const position = logical.runs.locate(offset, 1)
+  const at = position === -1 ? offset : position
+  return new CorruptionError(`${message}: value-log file ${logical.fid} in ${name} at offset ${at}`, { file: name, offset: at })
+}
+
+/**
+ * Physical position of a record of a logical file.
+ * @throws CorruptionError if it lies outside the file or in a hole; nothing was read or allocated
+ */
+export function locate(logical: LogicalFile, offset: number, length: number): number {
+  // Plain sums of doubles: no 32-bit wrap lets {100, 0xFFFFFFFF} through.
+  if (!(offset >= FILE_HEADER_LENGTH && length >= MIN_RECORD_LENGTH && offset + length <= logical.end)) {
+    throw damage(logical, offset, `a pointer to ${length} bytes outside its file`)
+  }
+  const { runs } = logical
+  if (runs === undefined) return offset
+  const position = runs.locate(offset, length)
+  if (position === -1) throw damage(logical, offset, 'a pointer to a record that relocation left out')
+  return position
+}
+
+/** A pointer's fields as they may come from a caller. @throws CorruptionError never; false if they are no u32 numbers */
+export function isPointer(pointer: ValuePointer): boolean {
+  return isU32(pointer.fid) && pointer.fid > 0 && isU32(pointer.offset) && isU32(pointer.len)
+}
+
+function isU32(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff
+}

@@ -1,0 +1,26 @@
+/**
+ * `@wk/vlog`: a value log in Badger v4's record format. Append, rotate, read verified, iterate, recover, relocate.
+ *
+ * What it is not: an index. A host keeps the 12-byte pointers and says what is dead.
+ *
+ * @packageDocumentation
+ */
+export { ValueLog } from './value-log.js'
+export type { ValueRequest } from './value-log.js'
+export type { ValueLogOptions } from './options.js'
+export type { AppendEntry, AppendOptions } from './appender.js'
+export type { VlogEntry } from './vlog-entry.js'
+export type { VlogFileInfo } from './file-info.js'
+export type { PhysicalFileInfo } from './vlog-set.js'
+export type { PlacedEntry, VerifyOptions, VerifyReport, VlogProblem } from './file-walk.js'
+export type { LogPosition } from './vlog-writer.js'
+export type { RelocationResult, RelocationWriter } from './relocation-writer.js'
+export {
+  META_DELETE,
+  META_DISCARD_EARLIER_VERSIONS,
+  META_MERGE_ENTRY,
+  META_VALUE_POINTER,
+} from './format.js'
+export { recordLength } from './record.js'
+export { POINTER_LENGTH, WkError, decodePointer, encodePointer, samePointer } from '@wk/codec'
+export type { ValuePointer } from '@wk/codec'

@@ -1,0 +1,209 @@
+/**
+ * Opening: from the names in a directory to the set of live files.
+ *
+ * Reads first, decides, and only then changes anything (nothing at all when read-only). Which records of the newest
+ * file count is decided by `tail.ts`. What it removes is only what bears our names and can hold nothing: temporary
+ * files, files that a relocated one replaces, empty files that are not the highest number, files that the host had
+ * given up. Removal comes after a directory sync, so that what replaces a file is durable before it goes (law 5).
+ * Opening twice gives the same as opening once.
+ */
+import { CorruptionError, NotSupportedError, formatFileName, parseFileName, tempName } from '@wk/codec'
+import { isNotFound, readFullySync, TimeSlice, type File } from '@wk/fs'
+import type { LogicalFile } from './file-map.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
+import type { ResolvedOptions } from './options.js'
+import { PhysicalFile } from './physical-file.js'
+import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
+import { STATE_NAME, readState, type LogState } from './state-file.js'
+import { recoverTail, type RecoveredTail } from './tail.js'
+import { VlogSet } from './vlog-set.js'
+
+/** What opening found. */
+export interface OpenedLog {
+  set: VlogSet
+  state: LogState | undefined
+  nextNumber: number
+  /** End of the newest logical file. */
+  end: { fid: number; offset: number }
+  tail: RecoveredTail
+}
+
+interface FoundFile {
+  readonly physical: PhysicalFile
+  readonly keyId: number
+  readonly baseIv: Uint8Array
+  /** Only of a relocated file. */
+  readonly logical: RelocatedLogical[]
+}
+
+export async function openLog(dir: string, options: ResolvedOptions): Promise<OpenedLog> {
+  const { fs, readOnly } = options
+  const names = (await fs.list(dir)).filter((name) => name !== STATE_NAME)
+  const state = options.standalone ? await readState(fs, dir) : undefined
+  const found = await readFiles(dir, names, options)
+  const set = new VlogSet(fs, dir, options.maxOpenFiles)
+  const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
+  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest)
+  removable.push(...names.filter(isOurTemp))
+
+  const newest = found.findLast(({ physical }) => !physical.relocated)?.physical
+  const isReplaced = newest !== undefined && set.map.get(newest.number)?.physical !== newest
+  const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
+  const tail = await recoverTail(options, newest, isReplaced, marks)
+  if (newest !== undefined && !isReplaced && tail.end !== undefined) {
+    const logical = set.map.require(newest.number)
+    logical.end = Math.max(FILE_HEADER_LENGTH, tail.end)
+    logical.written = logical.end
+  }
+  checkCleanSize(set, state)
+  if (!readOnly && names.length > 0) {
+    // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11).
+    await fs.syncDir(dir)
+    if (removable.length > 0) await removeAll(dir, removable, options)
+    if (highest > 0) set.noteDurable(highest)
+  }
+  if (!readOnly) for (const physical of waiting) set.leave(physical)
+  const last = set.map.list().at(-1)
+  const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.end }
+  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail }
+}
+
+/** Ascending file number. */
+async function readFiles(dir: string, names: readonly string[], { fs, runtime }: ResolvedOptions): Promise<FoundFile[]> {
+  const slice = new TimeSlice(runtime)
+  const hasDataKeys = await hasRegistry(dir, names, fs)
+  const found: FoundFile[] = []
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (parsed?.kind !== 'vlog' && parsed?.kind !== 'relocated') continue
+    if (parsed.number > MAX_FID) continue
+    const file = fs.openSync(`${dir}/${name}`, 'read')
+    try {
+      const physical = new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', file.sizeSync())
+      found.push(physical.relocated ? readRelocated(file, physical) : readPlain(file, physical, hasDataKeys))
+    } finally {
+      file.closeSync()
+    }
+    if (slice.due()) await slice.pause()
+  }
+  return found.sort((a, b) => a.physical.number - b.physical.number)
+}
+
+function readPlain(file: File, physical: PhysicalFile, hasDataKeys: boolean): FoundFile {
+  const bytes = new Uint8Array(FILE_HEADER_LENGTH)
+  const length = readFullySync(file, bytes, 0, FILE_HEADER_LENGTH, 0)
+  // Records come only after the header was synced: one without records may be whatever a crash made of it.
+  const hasRecords = length === FILE_HEADER_LENGTH && physical.size > FILE_HEADER_LENGTH
+  if (!hasRecords) return { physical, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), logical: [] }
+  const { keyId, baseIv } = decodeFileHeader(bytes, physical.name)
+  if (keyId !== 0) {
+    if (hasDataKeys) throw new NotSupportedError(`${physical.name} is encrypted, which is not supported yet`)
+    throw new CorruptionError(`${physical.name} names a data key, and there is none`, { file: physical.name, offset: 0 })
+  }
+  return { physical, keyId, baseIv, logical: [] }
+}
+
+/** Whether Badger's KEYREGISTRY holds a data key: it does from byte 28 on. */
+async function hasRegistry(dir: string, names: readonly string[], fs: ResolvedOptions['fs']): Promise<boolean> {
+  if (!names.includes('KEYREGISTRY')) return false
+  const file = await fs.open(`${dir}/KEYREGISTRY`, 'read')
+  try {
+    return (await file.size()) > 28
+  } finally {
+    await file.close()
+  }
+}
+
+function readRelocated(file: File, physical: PhysicalFile): FoundFile {
+  const { name, number, size } = physical
+  const short = (): CorruptionError => new CorruptionError(`${name} ends too early`, { file: name, offset: size })
+  if (size < FILE_HEADER_LENGTH + RELOCATED_FOOTER_LENGTH) throw short()
+  const header = readExactly(file, 0, FILE_HEADER_LENGTH, short)
+  checkRelocatedHeader(header, number, name)
+  const footer = readExactly(file, size - RELOCATED_FOOTER_LENGTH, RELOCATED_FOOTER_LENGTH, short)
+  const tableOffset = readTableOffset(footer, size, name)
+  const table = readExactly(file, tableOffset, size - tableOffset, short)
+  return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name) }
+}
+
+/** Requires that the range lies in the file, so that nothing is allocated for a length that is not there. */
+function readExactly(file: File, position: number, length: number, short: () => CorruptionError): Uint8Array {
+  const bytes = new Uint8Array(length)
+  if (readFullySync(file, bytes, 0, length, position) < length) throw short()
+  return bytes
+}
+
+/**
+ * Fills the map. `removable`: names of files that hold nothing. `waiting`: the same of the highest number, which stays until a
+ * higher one is there (law 11).
+ */
+function mapFiles(
+  set: VlogSet,
+  found: readonly FoundFile[],
+  retired: ReadonlySet<number>,
+  highest: number,
+): { removable: string[]; waiting: PhysicalFile[] } {
+  const removable: string[] = []
+  const waiting: PhysicalFile[] = []
+  const newestPlain = found.findLast(({ physical }) => !physical.relocated)
+  // Highest number first: it wins.
+  for (const file of [...found].reverse()) {
+    const { physical } = file
+    if (file === newestPlain || !isEmpty(physical)) {
+      for (const logical of logicalFilesOf(file)) {
+        if (!retired.has(logical.fid) && set.map.get(logical.fid) === undefined) set.map.add(logical)
+      }
+    }
+    if (physical.fids.size > 0) set.addPhysical(physical)
+    else if (physical.number < highest) removable.push(physical.name)
+    else waiting.push(physical)
+  }
+  return { removable, waiting }
+}
+
+/** A plain file without records. @throws CorruptionError for one that is cut inside its header: only the newest may be */
+function isEmpty({ name, relocated, size }: PhysicalFile): boolean {
+  if (!relocated && size > 0 && size < FILE_HEADER_LENGTH) {
+    throw new CorruptionError(`${name} ends inside its header`, { file: name, offset: size })
+  }
+  return !relocated && size <= FILE_HEADER_LENGTH
+}
+
+/** A sealed file keeps the size that it had at a clean close. */
+function checkCleanSize(set: VlogSet, state: LogState | undefined): void {
+  const clean = state?.clean
+  const physical = clean === undefined ? undefined : set.map.get(clean.fid)?.physical
+  if (clean === undefined || physical === undefined || physical.relocated || physical.size === clean.size) return
+  const { name, size } = physical
+  throw new CorruptionError(`${name} has ${size} bytes, ${clean.size} at its clean close`, { file: name, offset: Math.min(size, clean.size) })
+}
+
+function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile): LogicalFile[] {
+  const common = { physical, sealed: true, hostPins: 0, retired: false }
+  if (!physical.relocated) {
+    const end = Math.max(FILE_HEADER_LENGTH, physical.size)
+    return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv }]
+  }
+  return logical.map(({ fid, end, keyId: id, baseIv: iv, runs }) => {
+    return { ...common, fid, runs, end, written: end, keyId: id, baseIv: iv }
+  })
+}
+
+/** Temporary files of the value log; those of other kinds are their owners'. */
+function isOurTemp(name: string): boolean {
+  if (parseFileName(name)?.kind !== 'temp') return false
+  if (name === tempName(STATE_NAME)) return true
+  const parsed = parseFileName(name.slice(0, -tempName('').length))
+  return parsed?.kind === 'relocated' && name === tempName(formatFileName('relocated', parsed.number))
+}
+
+async function removeAll(dir: string, names: readonly string[], { fs }: ResolvedOptions): Promise<void> {
+  for (const name of names) {
+    try {
+      await fs.remove(`${dir}/${name}`)
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+  await fs.syncDir(dir)
+}

@@ -1,0 +1,109 @@
+/**
+ * Options of a value log: meaning, unit, default, limits.
+ */
+import { InvalidArgumentError, NotSupportedError } from '@wk/codec'
+import { NodeFileSystem, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
+import { BASE_IV_LENGTH } from './format.js'
+import type { LogPosition } from './vlog-writer.js'
+
+export interface ValueLogOptions {
+  /**
+   * Bytes after which the active file is sealed: the group of records that passes the limit still goes to it.
+   * Default 2^30 - 1, as Badger. 4 KiB to 2 GiB. Smaller files are collected in smaller steps and cost more handles.
+   */
+  fileSize?: number | undefined
+  /** Records after which the active file is sealed, likewise. Default 1,000,000. At least 1. */
+  maxEntries?: number | undefined
+  /** Default of `append`'s `sync`: whether it resolves only when the records are on the device. Default false. */
+  sync?: boolean | undefined
+  /** Take a shared lock, change no file at all, refuse every write. Default false. */
+  readOnly?: boolean | undefined
+  /** Files kept open for reading, at least 1. Default 256. */
+  maxOpenFiles?: number | undefined
+  /** Create the directory if it is missing. Default true. */
+  createIfMissing?: boolean | undefined
+  /** Encryption at rest: not supported yet. */
+  encryptionKey?: Uint8Array | undefined
+  /** Compression of values: only `'none'` yet. */
+  valueCompression?: 'none' | 'lz4' | undefined
+  /** File system. Default: Node's. */
+  fs?: FileSystem | undefined
+  /** Clock, randomness, yielding. Default: the process's. */
+  runtime?: Runtime | undefined
+  /**
+   * For hosts with durable marks of their own: every byte below this place was durable. Damage below it is
+   * corruption, at or above it a torn tail. `null`: the host has promised nothing at all. Left out: a tail is torn if
+   * no valid record follows the damage.
+   */
+  durable?: LogPosition | null | undefined
+  /** For such hosts: the log was closed cleanly with its newest file at exactly this size. Then open scans nothing. */
+  cleanEnd?: { fid: number; size: number } | undefined
+  /** Take the directory lock. Default true; false only for a host that holds it. */
+  lock?: boolean | undefined
+  /** Source of base IVs, for tests that compare bytes. Default: the runtime's random numbers. */
+  randomBytes?: ((length: number) => Uint8Array) | undefined
+}
+
+/** Options with defaults filled in. */
+export interface ResolvedOptions {
+  fileSize: number
+  maxEntries: number
+  sync: boolean
+  readOnly: boolean
+  maxOpenFiles: number
+  createIfMissing: boolean
+  fs: FileSystem
+  runtime: Runtime
+  durable: LogPosition | null | undefined
+  cleanEnd: { fid: number; size: number } | undefined
+  lock: boolean
+  /** The log keeps its own marks in VLOGSTATE, because no host does. */
+  standalone: boolean
+  randomBytes: (length: number) => Uint8Array
+}
+
+export const DEFAULT_FILE_SIZE = 2 ** 30 - 1
+export const MIN_FILE_SIZE = 4096
+export const MAX_FILE_SIZE = 2 ** 31
+
+/** @throws InvalidArgumentError, NotSupportedError */
+export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
+  if (options.encryptionKey !== undefined) throw new NotSupportedError('encryption of the value log is not supported yet')
+  if (options.valueCompression !== undefined && options.valueCompression !== 'none') {
+    throw new NotSupportedError('compression of values is not supported yet')
+  }
+  const runtime = options.runtime ?? defaultRuntime
+  const { durable, cleanEnd } = options
+  if (durable !== undefined && durable !== null) checkPosition('durable', durable.fid, durable.offset)
+  if (cleanEnd !== undefined) checkPosition('cleanEnd', cleanEnd.fid, cleanEnd.size)
+  return {
+    fileSize: integer('fileSize', options.fileSize ?? DEFAULT_FILE_SIZE, MIN_FILE_SIZE, MAX_FILE_SIZE),
+    maxEntries: integer('maxEntries', options.maxEntries ?? 1_000_000, 1, Number.MAX_SAFE_INTEGER),
+    sync: options.sync ?? false,
+    readOnly: options.readOnly ?? false,
+    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles ?? 256, 1, Number.MAX_SAFE_INTEGER),
+    createIfMissing: options.createIfMissing ?? true,
+    fs: options.fs ?? new NodeFileSystem(),
+    runtime,
+    durable,
+    cleanEnd,
+    lock: options.lock ?? true,
+    standalone: durable === undefined && cleanEnd === undefined,
+    randomBytes: options.randomBytes ?? ((length) => randomBytes(runtime, length)),
+  }
+}
+
+function integer(name: string, value: number, min: number, max: number): number {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+  throw new InvalidArgumentError(`${name} must be an integer from ${min} to ${max}, not ${String(value)}`)
+}
+
+function checkPosition(name: string, fid: number, offset: number): void {
+  integer(`${name}.fid`, fid, 0, 0xffff_ffff)
+  integer(name === 'durable' ? 'durable.offset' : 'cleanEnd.size', offset, 0, 0xffff_ffff)
+}
+
+/** A plaintext log only stores its base IV; an encrypted one must not take it from here. */
+function randomBytes(runtime: Runtime, length: number = BASE_IV_LENGTH): Uint8Array {
+  return Uint8Array.from({ length }, () => Math.floor(runtime.random() * 256))
+}

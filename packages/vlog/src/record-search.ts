@@ -1,0 +1,157 @@
+/**
+ * Is there a valid record behind damage? The question that tells bit rot from a torn tail (law 6).
+ *
+ * A record may start at any byte, so every byte is a candidate; its header must be plausible and its version safe,
+ * then its sum decides. One pass: sums are not computed per candidate but derived from one running sum at the
+ * candidate's two ends (`crc-shift.ts`), so the cost is linear however long the claimed records are. Candidates whose
+ * end lies ahead wait in a heap of bounded size; when it overflows the answer is `undefined`: not known.
+ * Stretches of zeros (a preallocated tail) are skipped by comparison.
+ */
+import { crc32cRange } from '@wk/codec'
+import { readFully, type File, type Runtime, TimeSlice } from '@wk/fs'
+import {
+  MAX_RECORD_HEADER_LENGTH,
+  MAX_STORED_KEY_LENGTH,
+  MIN_RECORD_LENGTH,
+  RECORD_CRC_LENGTH,
+  VERSION_LENGTH,
+} from './format.js'
+import { shiftCrc } from './crc-shift.js'
+import { newRecordHeader, readRecordHeader, readU32BE, readVersion, UNSAFE } from './record.js'
+
+const WINDOW = 1 << 18
+/** Bytes after a candidate's start that must be visible to judge its header and version. */
+const LOOKAHEAD = MAX_RECORD_HEADER_LENGTH + MAX_STORED_KEY_LENGTH
+const MAX_WAITING = 1 << 18
+
+/** Offset of the first-ending valid record that starts in `[from, end)`, -1 if there is none, `undefined` if it gave up. */
+export async function findRecord(file: File, from: number, end: number, runtime: Runtime): Promise<number | undefined> {
+  const slice = new TimeSlice(runtime)
+  const bytes = Buffer.allocUnsafeSlow(Math.min(WINDOW + LOOKAHEAD, Math.max(end - from, 0)))
+  const zeros = Buffer.alloc(Math.min(WINDOW, bytes.length))
+  const search = new Search(bytes)
+  for (let base = from; end - base >= MIN_RECORD_LENGTH; base += WINDOW) {
+    const visible = await readFully(file, bytes, 0, Math.min(bytes.length, end - base), base)
+    const stop = Math.min(WINDOW, visible)
+    if (search.idle && isZero(bytes, zeros, visible)) continue
+    const found = search.window(base, stop, visible, end)
+    if (found !== -1) return found
+    if (search.overflown) return undefined
+    if (slice.due()) await slice.pause()
+  }
+  return -1
+}
+
+function isZero(bytes: Buffer, zeros: Buffer, length: number): boolean {
+  for (let at = 0; at < length; at += zeros.length) {
+    if (bytes.compare(zeros, 0, Math.min(zeros.length, length - at), at, Math.min(at + zeros.length, length)) !== 0) return false
+  }
+  return true
+}
+
+/** A candidate: where it starts, where its checksum lies, the running sum at its start. */
+interface Candidate {
+  start: number
+  sumAt: number
+  sum: number
+}
+
+class Search {
+  overflown = false
+  readonly #bytes: Buffer
+  readonly #header = newRecordHeader()
+  /** Binary heap, the nearest `sumAt` first. */
+  readonly #waiting: Candidate[] = []
+  /** Running sum up to `#summedTo`; meaningful only relative to where it was started. */
+  #sum = 0
+  #summedTo = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  /** No candidate waits for bytes that are still to come. */
+  get idle(): boolean {
+    return this.#waiting.length === 0
+  }
+
+  /** Judges the candidates that start in the window's first `stop` bytes and those whose checksum is visible. */
+  window(base: number, stop: number, visible: number, end: number): number {
+    const bytes = this.#bytes
+    const header = this.#header
+    for (let at = 0; at < stop; at++) {
+      const found = this.#settle(base, base + at)
+      if (found !== -1) return found
+      // Cheap first: writers set no meta bit from 0x40 up, and the key length is at least 8.
+      if (bytes[at]! >= 0x40 || at + 2 >= visible || bytes[at + 2]! < VERSION_LENGTH) continue
+      if (!readRecordHeader(bytes, at, visible, end - base, header)) continue
+      if (header.headerLength + header.keyLength > visible - at || readVersion(bytes, at, header) === UNSAFE) continue
+      this.#advance(base, base + at)
+      this.#push({ start: base + at, sumAt: base + at + header.length - RECORD_CRC_LENGTH, sum: this.#sum })
+      if (this.overflown) return -1
+    }
+    // Checksums beyond `stop` that this window shows are judged with the next one, except in the last window.
+    const found = base + visible >= end ? this.#settle(base, end) : -1
+    this.#advance(base, base + stop)
+    return found
+  }
+
+  /** Judges every waiting candidate whose checksum starts at or before `position` and is visible. */
+  #settle(base: number, position: number): number {
+    for (;;) {
+      const next = this.#waiting[0]
+      if (next === undefined || next.sumAt > position) return -1
+      this.#advance(base, next.sumAt)
+      this.#pop()
+      const sum = (this.#sum ^ shiftCrc(next.sum, next.sumAt - next.start)) >>> 0
+      if (sum === readU32BE(this.#bytes, next.sumAt - base)) return next.start
+    }
+  }
+
+  /** Moves the running sum on to `position`; starts it anew there when nobody waits. */
+  #advance(base: number, position: number): void {
+    if (this.idle) {
+      this.#sum = 0
+    } else if (position > this.#summedTo) {
+      this.#sum = crc32cRange(this.#bytes, this.#summedTo - base, position - base, this.#sum)
+    }
+    this.#summedTo = position
+  }
+
+  #push(candidate: Candidate): void {
+    const heap = this.#waiting
+    if (heap.length === MAX_WAITING) {
+      this.overflown = true
+      return
+    }
+    let at = heap.length
+    heap.push(candidate)
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      const above = heap[parent]
+      if (above === undefined || above.sumAt <= candidate.sumAt) break
+      heap[at] = above
+      at = parent
+    }
+    heap[at] = candidate
+  }
+
+  #pop(): void {
+    const heap = this.#waiting
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return
+    let at = 0
+    for (;;) {
+      let child = 2 * at + 1
+      const right = heap[child + 1]
+      const left = heap[child]
+      if (left === undefined) break
+      if (right !== undefined && right.sumAt < left.sumAt) child++
+      const smallest = heap[child]
+      if (smallest === undefined || smallest.sumAt >= last.sumAt) break
+      heap[at] = smallest
+      at = child
+    }
+    heap[at] = last
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * Where the records of logical files lie in a relocated physical file, in memory and at the end of the file.
+ *
+ * `000012.rlog`:
+ *
+ * | part    | bytes                                                                                             |
+ * |---------|---------------------------------------------------------------------------------------------------|
+ * | header  | 20: magic `WKRLOG\0\1`, file number u64 LE, CRC-32C u32 LE of the 16 bytes before                 |
+ * | records | verbatim as they were in their logical files, so an encrypted one keeps its IV (base IV, logical offset) |
+ * | table   | per logical file, ascending fid: fid u32, end u32, key id u64, base IV 12, run count u32; then per run, ascending: logical start u32, length u32, physical start u64 (all LE) |
+ * | footer  | 40: table offset u64, table length u64, number of logical files u32, zero u32, CRC-32C u32 (salted) of table and footer so far, zero u32, magic `WKRLEND\1` |
+ *
+ * The sum is salted with file number and table offset. The file is complete once it bears its name: it is written
+ * under a temporary one, synced and renamed. Whatever does not verify under the final name is therefore damage.
+ */
+import { ByteReader, ByteWriter, CorruptionError, crc32cRange, invariant, placeSeed } from '@wk/codec'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
+
+/** On disk, never change. */
+export const RELOCATED_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x4f, 0x47, 0x00, 0x01)
+export const RELOCATED_END_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x45, 0x4e, 0x44, 0x01)
+export const RELOCATED_FOOTER_LENGTH = 40
+const TABLE_FILE_LENGTH = 32
+const TABLE_RUN_LENGTH = 16
+
+/** Runs of one logical file inside one physical file: ascending, not overlapping, not touching where both sides do. */
+export class RunTable {
+  readonly #starts: Uint32Array
+  readonly #lengths: Uint32Array
+  readonly #physical: Float64Array
+  /** Bytes of all runs. */
+  readonly bytes: number
+
+  constructor(starts: Uint32Array, lengths: Uint32Array, physical: Float64Array) {
+    this.#starts = starts
+    this.#lengths = lengths
+    this.#physical = physical
+    let bytes = 0
+    for (const length of lengths) bytes += length
+    this.bytes = bytes
+  }
+
+  get count(): number {
+    return this.#starts.length
+  }
+
+  /** End of the last run in the logical file. */
+  get end(): number {
+    const last = this.count - 1
+    return last < 0 ? FILE_HEADER_LENGTH : this.logicalStart(last) + this.length(last)
+  }
+
+  logicalStart(run: number): number {
+    return this.#starts[run]!
+  }
+
+  length(run: number): number {
+    return this.#lengths[run]!
+  }
+
+  physicalStart(run: number): number {
+    return this.#physical[run]!
+  }
+
+  /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. */
+  locate(offset: number, length: number): number {
+    const starts = this.#starts
+    let low = 0
+    let high = starts.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (starts[middle]! > offset) high = middle
+      else low = middle + 1
+    }
+    if (low === 0) return -1
+    const into = offset - starts[low - 1]!
+    return into + length <= this.#lengths[low - 1]! ? this.#physical[low - 1]! + into : -1
+  }
+}
+
+/** Collects runs in order; touching ones become one. */
+export class RunTableBuilder {
+  readonly #starts: number[] = []
+  readonly #lengths: number[] = []
+  readonly #physical: number[] = []
+
+  add(logicalStart: number, physicalStart: number, length: number): void {
+    const last = this.#starts.length - 1
+    const lastStart = this.#starts[last]
+    const lastLength = this.#lengths[last]
+    if (lastStart !== undefined && lastLength !== undefined) {
+      invariant(logicalStart >= lastStart + lastLength, 'runs ascend')
+      if (lastStart + lastLength === logicalStart && this.#physical[last] === physicalStart - lastLength) {
+        this.#lengths[last] = lastLength + length
+        return
+      }
+    }
+    this.#starts.push(logicalStart)
+    this.#lengths.push(length)
+    this.#physical.push(physicalStart)
+  }
+
+  build(): RunTable {
+    return new RunTable(Uint32Array.from(this.#starts), Uint32Array.from(this.#lengths), Float64Array.from(this.#physical))
+  }
+}
+
+/** One logical file inside a relocated one. */
+export interface RelocatedLogical {
+  fid: number
+  /** Where the logical file ended before anything of it was moved; one past the highest byte that pointers could name. */
+  end: number
+  /** Data key of its records; 0 = plain. */
+  keyId: number
+  baseIv: Uint8Array
+  runs: RunTable
+}
+
+/** The 20 bytes at the start of relocated file `number`. */
+export function encodeRelocatedHeader(number: number): Uint8Array {
+  const writer = new ByteWriter(FILE_HEADER_LENGTH).raw(RELOCATED_MAGIC).u64(number)
+  return writer.u32(crc32cRange(writer.bytes, 0, 16)).toBytes()
+}
+
+/** @throws CorruptionError unless `bytes` is the header of relocated file `number` */
+export function checkRelocatedHeader(bytes: Uint8Array, number: number, file: string): void {
+  const expected = encodeRelocatedHeader(number)
+  for (let i = 0; i < FILE_HEADER_LENGTH; i++) {
+    if (bytes[i] !== expected[i]) throw new CorruptionError(`no header of this relocated file in ${file}`, { file, offset: i })
+  }
+}
+
+/** Table and footer of relocated file `number`, to be written at `tableOffset`. */
+export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number): Uint8Array {
+  const writer = new ByteWriter(4096)
+  for (const { fid, end, keyId, baseIv, runs } of files) {
+    writer.u32(fid).u32(end).u64(keyId).raw(baseIv, 0, BASE_IV_LENGTH).u32(runs.count)
+    for (let run = 0; run < runs.count; run++) writer.u32(runs.logicalStart(run)).u32(runs.length(run)).u64(runs.physicalStart(run))
+  }
+  const tableLength = writer.length
+  writer.u64(tableOffset).u64(tableLength).u32(files.length).u32(0)
+  const sum = crc32cRange(writer.bytes, 0, writer.length, placeSeed(number, tableOffset))
+  return writer.u32(sum).u32(0).raw(RELOCATED_END_MAGIC).toBytes()
+}
+
+/**
+ * Offset of the table of a relocated file of `size` bytes, from its last {@link RELOCATED_FOOTER_LENGTH} bytes.
+ * @throws CorruptionError
+ */
+export function readTableOffset(footer: Uint8Array, size: number, file: string): number {
+  const at = size - RELOCATED_FOOTER_LENGTH
+  const reader = new ByteReader(footer, { file, baseOffset: at, end: RELOCATED_FOOTER_LENGTH })
+  const offset = reader.u64()
+  const length = reader.u64()
+  if (offset < FILE_HEADER_LENGTH || offset + length !== at) {
+    throw new CorruptionError(`the run table of ${file} lies outside it`, { file, offset: at })
+  }
+  return offset
+}
+
+/**
+ * The logical files of relocated file `number`. `bytes` are those from the table to the end of the file.
+ * @throws CorruptionError if the sum is wrong, or anything lies outside its bounds or out of order
+ */
+export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: number, file: string): RelocatedLogical[] {
+  const tableLength = bytes.length - RELOCATED_FOOTER_LENGTH
+  const sumAt = tableLength + 24
+  const expected = new ByteWriter(16).u32(crc32cRange(bytes, 0, sumAt, placeSeed(number, tableOffset))).u32(0).raw(RELOCATED_END_MAGIC)
+  for (let i = 0; i < 16; i++) {
+    if (bytes[sumAt + i] !== expected.bytes[i]) {
+      throw new CorruptionError(`the run table of ${file} does not verify`, { file, offset: tableOffset + sumAt + i })
+    }
+  }
+  const footer = new ByteReader(bytes, { file, baseOffset: tableOffset, start: tableLength + 16 })
+  const count = footer.u32()
+  const reader = new ByteReader(bytes, { file, baseOffset: tableOffset, end: tableLength })
+  if (count < 1 || count > tableLength / TABLE_FILE_LENGTH) throw reader.corrupt('impossible number of logical files')
+  const files: RelocatedLogical[] = []
+  let lastFid = 0
+  for (let i = 0; i < count; i++) {
+    const logical = decodeLogical(reader, tableOffset)
+    if (logical.fid <= lastFid || logical.fid >= number) throw reader.corrupt('logical files out of order')
+    lastFid = logical.fid
+    files.push(logical)
+  }
+  reader.expectEnd()
+  return files
+}
+
+function decodeLogical(reader: ByteReader, tableOffset: number): RelocatedLogical {
+  const fid = reader.u32()
+  const end = reader.u32()
+  const keyId = reader.u64()
+  const baseIv = reader.copy(BASE_IV_LENGTH)
+  const count = reader.u32()
+  if (count < 1 || count > reader.remaining / TABLE_RUN_LENGTH) throw reader.corrupt('impossible number of runs')
+  const starts = new Uint32Array(count)
+  const lengths = new Uint32Array(count)
+  const physical = new Float64Array(count)
+  let logicalEnd = FILE_HEADER_LENGTH
+  for (let run = 0; run < count; run++) {
+    const start = reader.u32()
+    const length = reader.u32()
+    const at = reader.u64()
+    if (start < logicalEnd || length < MIN_RECORD_LENGTH || start + length > end) throw reader.corrupt('run outside its logical file')
+    if (at < FILE_HEADER_LENGTH || at + length > tableOffset) throw reader.corrupt('run outside its physical file')
+    starts[run] = start
+    lengths[run] = length
+    physical[run] = at
+    logicalEnd = start + length
+  }
+  invariant(logicalEnd <= MAX_FILE_END, 'runs end within 32 bits')
+  return { fid, end, keyId, baseIv, runs: new RunTable(starts, lengths, physical) }
+}

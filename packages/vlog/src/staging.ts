@@ -1,0 +1,111 @@
+/**
+ * Records that were staged and are not yet with the operating system, in pooled plain (non-shared) buffers.
+ *
+ * A record lies in one chunk; a chunk holds consecutive records of one file. A record longer than a chunk gets one of
+ * its own, which is not pooled. Staged bytes can be read until their chunk is released after the write. The pool
+ * keeps a bounded number of chunks; what is staged is bounded by the writer above, who waits for writes.
+ */
+
+/** Bytes of a pooled chunk. */
+export const CHUNK_SIZE = 1 << 19
+/** Chunks kept for reuse. */
+const MAX_POOLED = 8
+
+/** Consecutive bytes of one file that wait for being written. */
+export interface Chunk {
+  readonly bytes: Uint8Array
+  readonly fid: number
+  /** File offset of `bytes[0]`. */
+  readonly offset: number
+  /** Bytes that are filled. */
+  length: number
+}
+
+/** Where staged bytes are found. Mutable and reused. */
+export interface StagedPlace {
+  bytes: Uint8Array
+  start: number
+}
+
+export class Staging {
+  /** Oldest first: ascending (fid, offset). */
+  readonly #chunks: Chunk[] = []
+  readonly #pool: Uint8Array[] = []
+  /** The chunk that takes the next record; the last of `#chunks` or none. */
+  #open: Chunk | undefined
+  #bytes = 0
+
+  /** Bytes that are staged or on their way. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The oldest chunk. */
+  get first(): Chunk | undefined {
+    return this.#chunks[0]
+  }
+
+  /** Chunks that wait, oldest first. */
+  get chunks(): readonly Chunk[] {
+    return this.#chunks
+  }
+
+  /** The chunk in which the next `length` bytes at (`fid`, `offset`) belong; the caller fills them, then calls {@link filled}. */
+  reserve(fid: number, offset: number, length: number): Chunk {
+    const open = this.#open
+    if (open !== undefined && open.fid === fid && open.length + length <= open.bytes.length) return open
+    const chunk: Chunk = { bytes: this.#allocate(length), fid, offset, length: 0 }
+    this.#chunks.push(chunk)
+    this.#open = chunk
+    return chunk
+  }
+
+  filled(chunk: Chunk, length: number): void {
+    chunk.length += length
+    this.#bytes += length
+  }
+
+  /** The caller is about to write every chunk: later records go to new ones. */
+  detach(): void {
+    this.#open = undefined
+  }
+
+  /** Takes the oldest chunk out after it was written and recycles its memory. */
+  release(): void {
+    const chunk = this.#chunks.shift()
+    if (chunk === undefined) return
+    if (chunk === this.#open) this.#open = undefined
+    this.#bytes -= chunk.length
+    if (chunk.bytes.length === CHUNK_SIZE && this.#pool.length < MAX_POOLED) this.#pool.push(chunk.bytes)
+  }
+
+  /** Finds staged bytes. False if they are not here as a whole. */
+  find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
+    let low = 0
+    let high = this.#chunks.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      const chunk = this.#chunks[middle]
+      if (chunk === undefined || chunk.fid > fid || (chunk.fid === fid && chunk.offset > offset)) high = middle
+      else low = middle + 1
+    }
+    const chunk = this.#chunks[low - 1]
+    if (chunk === undefined || chunk.fid !== fid || offset + length > chunk.offset + chunk.length) return false
+    out.bytes = chunk.bytes
+    out.start = offset - chunk.offset
+    return true
+  }
+
+  /** Forgets everything: nothing staged will ever be written. */
+  drop(): void {
+    this.#chunks.length = 0
+    this.#pool.length = 0
+    this.#open = undefined
+    this.#bytes = 0
+  }
+
+  #allocate(length: number): Uint8Array {
+    if (length > CHUNK_SIZE) return new Uint8Array(length)
+    return this.#pool.pop() ?? new Uint8Array(CHUNK_SIZE)
+  }
+}

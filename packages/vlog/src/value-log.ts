@@ -1,0 +1,398 @@
+/**
+ * The value log: the class that hosts use. Thin: it checks that the log is open and hands on to its parts.
+ *
+ * Two kinds of host. One with any index of its own uses the promise-based half (`append`, `read`, `iterate`, `discard`,
+ * `retire`); the log then keeps its own lock and marks. An engine that has a write queue and durable marks uses the
+ * staged half (`stage`, `writeStaged`, `readValueSync`, relocation) and decides itself when bytes go out.
+ *
+ * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
+ */
+import {
+  ClosedError,
+  CorruptionError,
+  GcRunningError,
+  InvalidArgumentError,
+  type ValuePointer,
+} from '@wk/codec'
+import type { Lock } from '@wk/fs'
+import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
+import { openDirectory } from './directory.js'
+import { isPointer } from './file-map.js'
+import { describeFiles, type VlogFileInfo } from './file-info.js'
+import { iterateFile, verifyFiles, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
+import { LogMarks } from './log-marks.js'
+import { openLog, type OpenedLog } from './open-log.js'
+import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
+import { fetchRecords } from './read-batch.js'
+import { newRecordHeader, hasKey } from './record.js'
+import { RelocationWriter } from './relocation-writer.js'
+import { copyEntry, type VlogEntry } from './vlog-entry.js'
+import { VlogReader, foreignRecord, takeValue } from './vlog-reader.js'
+import type { PhysicalFileInfo, VlogSet } from './vlog-set.js'
+import { VlogWriter, type LogPosition } from './vlog-writer.js'
+
+/** A value to read, and whose it must be. */
+export interface ValueRequest {
+  pointer: ValuePointer
+  key: Uint8Array
+  version: number
+}
+
+export class ValueLog {
+  /** Bytes of a torn tail that open cut (or, read-only, leaves unread). */
+  readonly cutBytes: number
+  /** Highest version that the scan at open saw; 0 if there was no scan. */
+  readonly maxVersion: number
+  readonly #options: ResolvedOptions
+  readonly #set: VlogSet
+  readonly #writer: VlogWriter
+  readonly #reader: VlogReader
+  readonly #appender: Appender
+  readonly #marks: LogMarks
+  readonly #lock: Lock | undefined
+  #relocating = false
+  #closed = false
+  #closing: Promise<void> | undefined
+
+  private constructor(options: ResolvedOptions, opened: OpenedLog, lock: Lock | undefined) {
+    const { set, state, tail, nextNumber, end } = opened
+    const { fileSize, maxEntries, readOnly, randomBytes, standalone } = options
+    this.cutBytes = tail.cutBytes
+    this.maxVersion = tail.maxVersion
+    this.#options = options
+    this.#set = set
+    this.#lock = lock
+    this.#writer = new VlogWriter(set, { fileSize, maxEntries, readOnly, randomBytes, nextNumber, end })
+    this.#reader = new VlogReader(set, this.#writer)
+    this.#appender = new Appender(this.#writer)
+    this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
+  }
+
+  /**
+   * Opens the value log of a directory. Creates no file: the first record does.
+   *
+   * @throws LockedError, NotFoundError (no directory), CorruptionError (damage that is no torn tail; nothing was
+   * changed), NotSupportedError (encrypted files, options that are not there yet), InvalidArgumentError, IoError
+   */
+  static async open(dir: string, options: ValueLogOptions = {}): Promise<ValueLog> {
+    const resolved = resolveOptions(options)
+    const lock = await openDirectory(dir, resolved)
+    try {
+      return new ValueLog(resolved, await openLog(dir, resolved), lock)
+    } catch (error) {
+      await lock?.release()
+      throw error
+    }
+  }
+
+  // ---- For any host ----
+
+  /**
+   * Appends records as one group; resolves with their pointers, in order, when the bytes are with the operating system,
+   * with `sync` when they are on the device. The bytes are copied before this returns. A rejected group may exist
+   * after a restart as a whole, in part, or not at all; nothing points to it.
+   *
+   * @throws InvalidArgumentError, ReadOnlyError (also after an earlier failure, its `cause`), IoError
+   */
+  async append(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<ValuePointer[]> {
+    this.#checkOpen()
+    return this.#appender.append(entries, options.sync ?? this.#options.sync)
+  }
+
+  /** The record at `pointer`. @throws CorruptionError if it is not there or does not verify */
+  async read(pointer: ValuePointer): Promise<VlogEntry> {
+    this.#checkPointer(pointer)
+    return this.#reader.readEntry(pointer.fid, pointer.offset, pointer.len)
+  }
+
+  /** {@link read}; blocks the thread for one read. */
+  readSync(pointer: ValuePointer): VlogEntry {
+    this.#checkPointer(pointer)
+    return this.#reader.readEntrySync(pointer.fid, pointer.offset, pointer.len)
+  }
+
+  /** {@link read} of many, in the caller's order; neighbours are read together. */
+  async readMany(pointers: readonly ValuePointer[]): Promise<VlogEntry[]> {
+    this.#checkOpen()
+    for (const pointer of pointers) this.#checkPointer(pointer)
+    const header = newRecordHeader()
+    const entries = new Array<VlogEntry>(pointers.length)
+    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start) => {
+      const { offset, len } = pointers[index]!
+      this.#reader.verify(logical, offset, len, bytes, start, header)
+      entries[index] = copyEntry(bytes, start, header)
+    })
+    return entries
+  }
+
+  /** The logical files, ascending. */
+  files(): VlogFileInfo[] {
+    this.#checkOpen()
+    return describeFiles(this.#set, this.#options.standalone ? this.#marks.stats : undefined)
+  }
+
+  /**
+   * The records of one file in order, as far as they were appended when it began. Ends at a torn tail.
+   * @throws CorruptionError at damage, or if there is no such file
+   */
+  async *iterate(fid: number): AsyncGenerator<PlacedEntry, void, undefined> {
+    this.#checkOpen()
+    await this.#appender.settled()
+    for await (const placed of iterateFile(this.#set, this.#options.runtime, this.#set.map.require(fid))) {
+      yield placed
+      this.#checkOpen()
+    }
+  }
+
+  /** Tells that the record is dead. Counts towards its file's garbage; call it once per record. A file that is gone is ignored. */
+  discard(pointer: ValuePointer): void {
+    this.#checkPointer(pointer)
+    const logical = this.#set.map.get(pointer.fid)
+    if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer.len)
+  }
+
+  /** Replaces a file's figure of garbage by what a recount found. */
+  setDiscarded(fid: number, records: number, bytes: number): void {
+    this.#checkOpen()
+    if (this.#set.map.get(fid) !== undefined) this.#marks.stats.set(fid, { records, bytes })
+  }
+
+  /** Makes every earlier append durable. @throws IoError, then ReadOnlyError for ever */
+  async sync(): Promise<void> {
+    this.#checkOpen()
+    await this.#appender.settled()
+    await this.#writer.sync()
+  }
+
+  /** Ends the active file, durably. The next record goes to a new one. */
+  async seal(): Promise<void> {
+    this.#checkOpen()
+    await this.#appender.settled()
+    await this.#writer.seal()
+  }
+
+  /** Reads and checks every record. Resolves with `ok: false` on damage. */
+  async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    this.#checkOpen()
+    await this.#appender.settled()
+    return verifyFiles(this.#set, this.#options.runtime, options)
+  }
+
+  /** Keeps a file readable after it is retired, until {@link unpin}. Pins count. */
+  pin(fid: number): void {
+    this.#checkOpen()
+    this.#set.map.require(fid).hostPins++
+  }
+
+  unpin(fid: number): void {
+    const logical = this.#set.map.get(fid)
+    if (logical === undefined || logical.hostPins === 0) throw new InvalidArgumentError(`value-log file ${fid} is not pinned`)
+    logical.hostPins--
+    if (logical.retired && logical.hostPins === 0) {
+      this.#set.drop([fid])
+      this.#set.sweepLater()
+    }
+  }
+
+  /**
+   * Gives a sealed file up: no reference to it is left. It is unlinked as soon as nothing pins it; the decision is
+   * durable when this resolves and survives a restart. Whatever was appended before is made durable first, so that what
+   * replaces the file is. Resolves with the bytes that go.
+   */
+  async retire(fid: number): Promise<number> {
+    this.#checkOpen()
+    this.#writer.checkWritable()
+    const logical = this.#set.requireSealed(fid)
+    if (logical.retired) return 0
+    await this.sync()
+    await this.#marks.retire(fid)
+    logical.retired = true
+    if (logical.hostPins > 0) return 0
+    const freed = this.#set.drop([fid])
+    await this.#set.sweep()
+    return freed
+  }
+
+  /** Waits for writes, makes everything durable, saves the marks, closes. After a failure it writes nothing. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#closing ??= this.#closeOnce()
+    await this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  // ---- For an engine with a write queue of its own ----
+
+  /** Bytes staged and not yet with the operating system. */
+  get stagedBytes(): number {
+    return this.#writer.stagedBytes
+  }
+
+  /**
+   * Encodes a record into memory now and fills `out`; readable at once. Arguments are not checked: key at most 65,000
+   * bytes, value at most 1 GiB, numbers safe integers. @throws ReadOnlyError after a failure
+   */
+  stage(
+    key: Uint8Array,
+    version: number,
+    meta: number,
+    userMeta: number,
+    expiresAt: number,
+    value: Uint8Array,
+    out: ValuePointer,
+  ): void {
+    if (this.#closed) this.#checkOpen()
+    this.#writer.stage(key, version, meta, userMeta, expiresAt, value, out)
+  }
+
+  /** Ends a write group: rotation is decided here. */
+  endGroup(): void {
+    this.#writer.endGroup()
+  }
+
+  /** Hands staged bytes to the operating system now. False, having done nothing, if that takes {@link writeStaged}. */
+  writeStagedSync(): boolean {
+    this.#checkOpen()
+    return this.#writer.writeStagedSync()
+  }
+
+  /** Hands staged bytes to the operating system, creating and rotating files as needed. */
+  async writeStaged(): Promise<void> {
+    this.#checkOpen()
+    await this.#writer.writeStaged()
+  }
+
+  /** Everything below is durable, lower files included. */
+  syncedPosition(): LogPosition {
+    return this.#writer.syncedPosition()
+  }
+
+  /** End of everything written and staged. */
+  position(): LogPosition {
+    return this.#writer.position()
+  }
+
+  /** The verified value of `key` at `version`, a copy. Hot path: one read, nothing else allocated. @throws CorruptionError */
+  readValueSync(fid: number, offset: number, len: number, key: Uint8Array, version: number): Uint8Array {
+    if (this.#closed) this.#checkOpen()
+    return this.#reader.readValueSync(fid, offset, len, key, version)
+  }
+
+  /** {@link readValueSync}, through the thread pool for records over 64 KiB. */
+  async readValue(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
+    this.#checkOpen()
+    return this.#reader.readValue(fid, offset, len, key, version)
+  }
+
+  /** Many values, in the caller's order; neighbours are read together. */
+  async readValues(requests: readonly ValueRequest[]): Promise<Uint8Array[]> {
+    this.#checkOpen()
+    const header = newRecordHeader()
+    const values = new Array<Uint8Array>(requests.length)
+    const pointers = requests.map(({ pointer }) => pointer)
+    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start, isOwn) => {
+      const { pointer, key, version } = requests[index]!
+      this.#reader.verify(logical, pointer.offset, pointer.len, bytes, start, header)
+      if (!hasKey(bytes, start, header, key, version)) throw foreignRecord(logical, pointer.offset)
+      values[index] = takeValue(bytes, start, header, isOwn)
+    })
+    return values
+  }
+
+  /** Whether this record is there and verifies. For recovery. @throws IoError */
+  checkPointer(fid: number, offset: number, len: number, key: Uint8Array, version: number): boolean {
+    try {
+      this.readValueSync(fid, offset, len, key, version)
+      return true
+    } catch (error) {
+      if (error instanceof CorruptionError) return false
+      throw error
+    }
+  }
+
+  hasFile(fid: number): boolean {
+    return this.#set.map.get(fid) !== undefined
+  }
+
+  physicalFiles(): PhysicalFileInfo[] {
+    this.#checkOpen()
+    return this.#set.physicalFiles()
+  }
+
+  /**
+   * Gives up sealed logical files to which no live reference remains; unlinks each physical file that becomes empty, as
+   * soon as no read needs it. Not remembered across a restart: the host finds them again. Unknown files are ignored.
+   * Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed
+   */
+  async dropLogical(fids: readonly number[]): Promise<number> {
+    this.#checkOpen()
+    this.#writer.checkWritable()
+    const present = fids.filter((fid) => this.hasFile(fid))
+    for (const fid of present) this.#set.requireSealed(fid)
+    const freed = this.#set.drop(present)
+    await this.#set.sweep()
+    return freed
+  }
+
+  /**
+   * The host failed elsewhere: from now on nothing is written or synced here either, `close` included; what is only
+   * staged is forgotten. Reads of what was written go on.
+   */
+  abandon(cause: unknown): void {
+    this.#writer.poison(cause)
+  }
+
+  /** Starts copying live records into a new physical file. One at a time. @throws GcRunningError */
+  async createRelocation(): Promise<RelocationWriter> {
+    this.#checkOpen()
+    this.#writer.checkWritable()
+    if (this.#relocating) throw new GcRunningError('a relocation is under way')
+    this.#relocating = true
+    const host = {
+      checkWritable: (): void => {
+        this.#checkOpen()
+        this.#writer.checkWritable()
+      },
+      poison: (error: unknown): void => this.#writer.poison(error),
+      ended: (): void => {
+        this.#relocating = false
+      },
+    }
+    const relocation = new RelocationWriter(this.#set, host, this.#writer.takeNumber())
+    try {
+      await relocation.open()
+    } catch (error) {
+      this.#relocating = false
+      throw error
+    }
+    return relocation
+  }
+
+  // ---- Inside ----
+
+  async #closeOnce(): Promise<void> {
+    await this.#appender.settled()
+    try {
+      await this.#writer.close()
+      if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writer.position())
+    } finally {
+      try {
+        await this.#set.close()
+      } finally {
+        await this.#lock?.release()
+      }
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError('the value log is closed')
+  }
+
+  #checkPointer(pointer: ValuePointer): void {
+    this.#checkOpen()
+    if (!isPointer(pointer)) throw new InvalidArgumentError('not a value pointer')
+  }
+}

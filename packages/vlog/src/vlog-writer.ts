@@ -1,0 +1,371 @@
+/**
+ * The write side: records are staged in memory, handed to the operating system in groups, synced on demand, and files
+ * are rotated.
+ *
+ * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does.
+ *   Order on disk: sync the old file, create the new one exclusively, write its header, sync it, sync the directory,
+ *   only then records (CR2, CR5). So whatever is not in the newest file is durable.
+ * - Asynchronous work runs one job at a time; `stage` may go on meanwhile.
+ * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn. Staged bytes are
+ *   forgotten, nothing is ever written again, later calls fail with `ReadOnlyError`.
+ *
+ * Recovery is not here: a writer never appends to a file that it did not create.
+ */
+import { NotSupportedError, ReadOnlyError, invariant, type ValuePointer } from '@wk/codec'
+import { writeFully, writeFullySync, type File } from '@wk/fs'
+import type { LogicalFile } from './file-map.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, encodeFileHeader } from './format.js'
+import { PhysicalFile } from './physical-file.js'
+import { recordLength, writeRecord } from './record.js'
+import { Staging, type StagedPlace } from './staging.js'
+import type { StagedSource } from './vlog-reader.js'
+import type { VlogSet } from './vlog-set.js'
+
+/** Most bytes that {@link VlogWriter.writeStagedSync} writes: above, a trip to the thread pool costs less than the stall. */
+export const SYNC_WRITE_LIMIT = 1 << 19
+
+/** A place in the log: file, then offset. */
+export interface LogPosition {
+  fid: number
+  offset: number
+}
+
+export interface WriterOptions {
+  fileSize: number
+  maxEntries: number
+  readOnly: boolean
+  randomBytes: (length: number) => Uint8Array
+  /** The first file number to give out. */
+  nextNumber: number
+  /** End of what is there, all of it durable. */
+  end: LogPosition
+}
+
+export class VlogWriter implements StagedSource {
+  readonly #set: VlogSet
+  readonly #options: WriterOptions
+  readonly #staging = new Staging()
+  #nextNumber: number
+  #failure: unknown
+  /** Takes the next record; undefined = a new file has to be begun. */
+  #active: LogicalFile | undefined
+  #activeEntries = 0
+  /** The newest file that exists, while it is not sealed. */
+  #current: LogicalFile | undefined
+  /** End of the newest file that is no longer active. */
+  #last: LogPosition
+  #synced: LogPosition
+  #syncing: Promise<void> | undefined
+  #jobs: Promise<unknown> = Promise.resolve()
+  #jobCount = 0
+
+  constructor(set: VlogSet, options: WriterOptions) {
+    this.#set = set
+    this.#options = options
+    this.#nextNumber = options.nextNumber
+    this.#last = options.end
+    this.#synced = options.end
+  }
+
+  /** What poisoned the writer. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
+  get stagedBytes(): number {
+    return this.#staging.bytes
+  }
+
+  get nextNumber(): number {
+    return this.#nextNumber
+  }
+
+  /** The logical file that may still grow. */
+  get activeFid(): number | undefined {
+    return this.#active?.fid
+  }
+
+  /** End of everything staged. */
+  position(): LogPosition {
+    const active = this.#active
+    return active === undefined ? { ...this.#last } : { fid: active.fid, offset: active.end }
+  }
+
+  /** Everything before this is durable, all lower files included. */
+  syncedPosition(): LogPosition {
+    return { ...this.#synced }
+  }
+
+  find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
+    return this.#staging.find(fid, offset, length, out)
+  }
+
+  /** @throws ReadOnlyError if nothing may be written */
+  checkWritable(): void {
+    if (this.#options.readOnly) throw new ReadOnlyError('the value log was opened read-only')
+    if (this.#failure !== undefined) {
+      throw new ReadOnlyError('the value log is read-only after a failure', { cause: this.#failure })
+    }
+  }
+
+  /** Takes a file number. Numbers never come back (law 11). */
+  takeNumber(): number {
+    if (this.#nextNumber > MAX_FID) throw new NotSupportedError('the value log has used up its file numbers')
+    return this.#nextNumber++
+  }
+
+  /**
+   * Encodes a record into memory and fills `out` with where it will lie. Readable at once; not yet with the operating
+   * system. Requires valid arguments. @throws ReadOnlyError
+   */
+  stage(
+    key: Uint8Array,
+    version: number,
+    meta: number,
+    userMeta: number,
+    expiresAt: number,
+    value: Uint8Array,
+    out: ValuePointer,
+  ): void {
+    if (this.#failure !== undefined || this.#options.readOnly) this.checkWritable()
+    const length = recordLength(key.length, value.length, expiresAt)
+    let file = this.#active
+    if (file === undefined || file.end + length > MAX_FILE_END) file = this.#beginFile()
+    const chunk = this.#staging.reserve(file.fid, file.end, length)
+    writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value)
+    this.#staging.filled(chunk, length)
+    out.fid = file.fid
+    out.offset = file.end
+    out.len = length
+    file.end += length
+    this.#activeEntries++
+  }
+
+  /** Ends a group: here a file that has passed its limits is left for a new one. */
+  endGroup(): void {
+    const file = this.#active
+    if (file === undefined) return
+    const { fileSize, maxEntries } = this.#options
+    if (file.end > fileSize || this.#activeEntries > maxEntries) this.#leaveActive()
+  }
+
+  /**
+   * Hands all staged bytes to the operating system with synchronous writes. False, having done nothing, if that takes
+   * a new file, is too much at once, or a job is under way. @throws IoError, ReadOnlyError
+   */
+  writeStagedSync(): boolean {
+    this.checkWritable()
+    const staging = this.#staging
+    const first = staging.first
+    if (first === undefined) return true
+    const current = this.#current
+    const file = current?.physical.file
+    if (this.#jobCount > 0 || current === undefined || file === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
+    if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
+    try {
+      for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
+        writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
+        this.#noteWritten(current, chunk.offset + chunk.length)
+        staging.release()
+      }
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    if (current !== this.#active) this.#sealLater()
+    return true
+  }
+
+  /** {@link writeStagedSync} through the thread pool; creates and rotates files as needed. Covers what was staged before its turn came. */
+  async writeStaged(): Promise<void> {
+    await this.#run(() => this.#writeAll())
+  }
+
+  /** Makes everything written so far durable. Bytes that are only staged are not covered. */
+  async sync(): Promise<void> {
+    this.checkWritable()
+    const current = this.#current
+    const target: LogPosition = current === undefined ? this.#synced : { fid: current.fid, offset: current.written }
+    while (isBefore(this.#synced, target)) {
+      this.checkWritable()
+      // A sync under way may have begun before our bytes were written: then another one follows, shared by all who wait.
+      this.#syncing ??= this.#syncCurrent().finally(() => {
+        this.#syncing = undefined
+      })
+      await this.#syncing
+    }
+    this.checkWritable()
+  }
+
+  /** Ends the active file: writes what is staged, syncs, seals. The next record goes to a new file. */
+  async seal(): Promise<void> {
+    this.checkWritable()
+    this.#leaveActive()
+    await this.#run(async () => {
+      await this.#writeAll()
+      await this.#sealCurrent()
+    })
+  }
+
+  /** Writes, syncs and lets go of the file, unless poisoned. Always ends with the handle closed. */
+  async close(): Promise<void> {
+    try {
+      if (this.#failure === undefined && !this.#options.readOnly) await this.seal()
+      else await this.#jobs
+    } finally {
+      const file = this.#current?.physical.file
+      if (this.#current !== undefined) this.#current.physical.file = undefined
+      await file?.close()
+    }
+  }
+
+  #beginFile(): LogicalFile {
+    this.#leaveActive()
+    const fid = this.takeNumber()
+    const physical = new PhysicalFile(this.#set.dir, fid, false, 0)
+    const file: LogicalFile = {
+      fid,
+      physical,
+      runs: undefined,
+      end: FILE_HEADER_LENGTH,
+      written: FILE_HEADER_LENGTH,
+      sealed: false,
+      keyId: 0,
+      baseIv: this.#options.randomBytes(BASE_IV_LENGTH),
+      hostPins: 0,
+      retired: false,
+    }
+    this.#set.addPhysical(physical)
+    this.#set.map.add(file)
+    this.#active = file
+    this.#activeEntries = 0
+    return file
+  }
+
+  #leaveActive(): void {
+    const file = this.#active
+    if (file === undefined) return
+    this.#last = { fid: file.fid, offset: file.end }
+    this.#active = undefined
+    this.#staging.detach()
+  }
+
+  async #writeAll(): Promise<void> {
+    const staging = this.#staging
+    staging.detach()
+    for (let left = staging.chunks.length; left > 0; left--) {
+      const chunk = staging.first
+      invariant(chunk !== undefined, 'chunks leave one by one')
+      const logical = this.#set.map.require(chunk.fid)
+      if (this.#current !== logical) {
+        await this.#sealCurrent()
+        invariant(this.#current === undefined, 'the old file is sealed before a new one is created')
+        await this.#createFile(logical)
+      }
+      await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
+      // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
+      this.checkWritable()
+      this.#noteWritten(logical, chunk.offset + chunk.length)
+      staging.release()
+    }
+    if (this.#current !== undefined && this.#current !== this.#active) this.#sealLater()
+  }
+
+  async #createFile(logical: LogicalFile): Promise<void> {
+    const { fs, dir } = this.#set
+    const { physical } = logical
+    const file = await fs.open(physical.path, 'create')
+    physical.file = file
+    this.#current = logical
+    const header = encodeFileHeader(logical)
+    await writeFully(file, header, 0, header.length, 0)
+    // CR2: header and name are durable before any record, so that a record that survives is found.
+    await file.sync()
+    await fs.syncDir(dir)
+    this.#noteWritten(logical, FILE_HEADER_LENGTH)
+    this.#noteSynced(logical.fid, FILE_HEADER_LENGTH)
+    this.#set.noteDurable(logical.fid)
+  }
+
+  /** Ends the file that exists, if its successor is active and all its bytes are written. */
+  async #sealCurrent(): Promise<void> {
+    const current = this.#current
+    if (current === undefined || current === this.#active) return
+    if (current.written !== current.end) return
+    const file = handleOf(current)
+    await file.sync()
+    this.#noteSynced(current.fid, current.end)
+    current.sealed = true
+    this.#current = undefined
+    this.#set.handles.adopt(current.physical, file)
+  }
+
+  /** Seals as a job of its own: the group that filled the file need not wait for it, the next one will. */
+  #sealLater(): void {
+    // A failure is kept by the writer and met by the next call.
+    void this.#run(() => this.#sealCurrent()).catch(() => undefined)
+  }
+
+  async #syncCurrent(): Promise<void> {
+    const current = this.#current
+    if (current === undefined) return
+    const { written } = current
+    try {
+      await handleOf(current).sync()
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    this.#noteSynced(current.fid, written)
+  }
+
+  /** Runs jobs one after another. */
+  async #run(job: () => Promise<void>): Promise<void> {
+    this.checkWritable()
+    this.#jobCount++
+    const run = this.#jobs.then(async () => {
+      try {
+        this.checkWritable()
+        await job()
+      } catch (error) {
+        throw this.#fail(error)
+      } finally {
+        this.#jobCount--
+      }
+    })
+    this.#jobs = run.catch(() => undefined)
+    await run
+  }
+
+  /** Law 9, in the turn of the failure. */
+  #fail(error: unknown): unknown {
+    if (this.#failure === undefined && !(error instanceof ReadOnlyError)) {
+      this.#failure = error
+      this.#staging.drop()
+    }
+    return error
+  }
+
+  /** Poisons the writer for a failure elsewhere in the log's own files. */
+  poison(error: unknown): void {
+    this.#fail(error)
+  }
+
+  #noteWritten(logical: LogicalFile, end: number): void {
+    logical.written = end
+    logical.physical.size = end
+  }
+
+  #noteSynced(fid: number, offset: number): void {
+    const position = { fid, offset }
+    if (isBefore(this.#synced, position)) this.#synced = position
+  }
+}
+
+function handleOf(logical: LogicalFile): File {
+  const { file } = logical.physical
+  invariant(file !== undefined, 'the file that is written is open')
+  return file
+}
+
+export function isBefore(a: LogPosition, b: LogPosition): boolean {
+  return a.fid < b.fid || (a.fid === b.fid && a.offset < b.offset)
+}
