@@ -33,7 +33,7 @@ export class ProgressLine {
     if (title !== this.title) {
       this.title = title
       this.told = now
-    } else if (now - this.told >= PLAIN_INTERVAL) {
+    } else if (now - this.told >= PLAIN_INTERVAL && done < total) {
       this.told = now
       this.stream.write(`${title}: ${done} of ${total}\n`)
     }

@@ -22,7 +22,7 @@ const SPACE_FACTOR = 5
 /** The same for the kv workload, whose input is made up: about what its largest load writes. */
 const KV_BYTES = 350e6
 /** No further round begins if it would end after this many milliseconds: the default run stays under three minutes. */
-const ROUNDS_BUDGET = 150_000
+const ROUNDS_BUDGET = 120_000
 
 /** The person in front of it ended the run. */
 export class InterruptedError extends Error {

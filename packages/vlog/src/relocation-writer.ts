@@ -34,6 +34,8 @@ export interface RelocationHost {
   checkWritable(): void
   /** Law 9: a commit of unknown outcome. */
   poison(error: unknown): void
+  /** Called when records of these logical files have a new place, and nothing else of them is left. */
+  moved(fids: readonly number[]): void
   /** Called once, when the relocation has ended either way. */
   ended(): void
 }
@@ -141,6 +143,7 @@ export class RelocationWriter {
       throw error
     }
     const bytesFreed = this.#set.relocate(this.#physical, files)
+    this.#host.moved(files.map(({ fid }) => fid))
     this.#end()
     this.#set.noteDurable(this.#physical.number)
     await this.#set.sweep()

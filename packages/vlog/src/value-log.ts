@@ -357,6 +357,9 @@ export class ValueLog {
         this.#writer.checkWritable()
       },
       poison: (error: unknown): void => this.#writer.poison(error),
+      moved: (fids: readonly number[]): void => {
+        for (const fid of fids) this.#marks.stats.forget(fid)
+      },
       ended: (): void => {
         this.#relocating = false
       },

@@ -21,8 +21,11 @@ import { Staging, type StagedPlace } from './staging.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
 
-/** Most bytes that {@link VlogWriter.writeStagedSync} writes: above, a trip to the thread pool costs less than the stall. */
-export const SYNC_WRITE_LIMIT = 1 << 19
+/**
+ * Most bytes that {@link VlogWriter.writeStagedSync} writes, a group of 1 MiB of values with their headers: about half a
+ * millisecond. Above, the thread pool takes the copy off the event loop.
+ */
+export const SYNC_WRITE_LIMIT = 5 << 18
 
 /** A place in the log: file, then offset. */
 export interface LogPosition {

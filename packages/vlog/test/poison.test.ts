@@ -28,7 +28,7 @@ async function expectPoisoned(log: ValueLog, kept: Kept[], cause: unknown): Prom
 describe('law 9: the first failure makes the log read-only in the same turn', () => {
   const rules: [string, FaultRule, number][] = [
     ['a synchronous write', { operation: 'write' }, 100],
-    ['a pooled write', { operation: 'write' }, 600_000],
+    ['a pooled write', { operation: 'write' }, 2_000_000],
     ['a write that was half done', { operation: 'write', short: 10, errno: 'ENOSPC' }, 100],
   ]
 
