@@ -1,6 +1,7 @@
 /** The suite that hosts outside run, on the host of these tests, over the real value log. */
-import { MemoryFileSystem } from '@wk/fs'
+import { MemoryFileSystem, defaultRuntime } from '@wk/fs'
 import { describe, expect, it } from 'vitest'
+import { WriteFence } from '../src/index.js'
 import { ConformanceError, testPointerHost, type PointerHost, type PointerHostStore } from '../src/testing.js'
 import { DurableHost } from './support/durable-host.js'
 
@@ -73,5 +74,28 @@ describe('planted faults', () => {
       }
     })
     expect(failures.join('\n')).toMatch(/are there after a crash: /)
+  })
+
+  const laterIndexed = (host: DurableHost, fence: WriteFence): void => {
+    host.put = (key, value) =>
+      fence.run(async () => {
+        const [pointer] = await host.vlog.append([{ key, value }])
+        for (let turn = 0; turn < 3; turn++) await defaultRuntime.yield()
+        host.setPointer(key, pointer)
+      })
+  }
+
+  it('the index learns of a record later than append, and nobody waits', async () => {
+    const failures = await plant((host) => laterIndexed(host, new WriteFence()))
+    expect(failures.join('\n')).toMatch(/under way when a pass begins/)
+  })
+
+  it('the same with a fence is no fault', async () => {
+    const failures = await plant((host) => {
+      const fence = new WriteFence()
+      laterIndexed(host, fence)
+      Object.assign(host, { settle: () => fence.settle() })
+    })
+    expect(failures).toEqual([])
   })
 })

@@ -175,11 +175,11 @@ describe('rewriting one file: hosts that misbehave', () => {
     const host = await filled({ a: '1' })
     const failure = new Error('transaction aborted')
     const index: PointerIndex = { lookup: (keys) => host.index.lookup(keys), compareAndSwap: (m) => host.index.compareAndSwap(m) }
-    index[call] = () => Promise.reject(failure)
+    index[call] = () => Promise.reject<never>(failure)
     const error = await rewrite(host, index).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(IoError)
     expect((error as IoError).cause).toBe(failure)
-    index[call] = () => Promise.reject(new NotSupportedError('no'))
+    index[call] = () => Promise.reject<never>(new NotSupportedError('no'))
     await expect(rewrite(host, index)).rejects.toThrow(NotSupportedError)
     expect(host.vlog.retired).toEqual([])
   })

@@ -49,8 +49,8 @@ export interface PointerHostStore {
    */
   open(): Promise<PointerHost>
   /**
-   * Ends the open host as a crash would, without `close`: the next `open` finds what is durable, no more is promised. A pass of the host may
-   * hang in the middle of a call and stays so. Absent: crashes are left out.
+   * Ends the open host as a crash would, without `close`: the next `open` finds what is durable, no more is promised.
+   * A pass may hang in the middle of a call and stays so. Absent: crashes are left out.
    */
   crash?(): Promise<void>
   /** Removes everything. */

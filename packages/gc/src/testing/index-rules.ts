@@ -3,9 +3,11 @@
  */
 
 import { encodePointer, samePointer, type ValuePointer } from '@wk/codec'
+import { GarbageCollector } from '../collector.js'
 import type { PointerIndex, PointerMove } from '../pointer-index.js'
 import type { GcValueLog } from '../value-log.js'
 import { bytesOf, textOf, valueOf } from './bytes.js'
+import { ignoreNothingToDo } from './history.js'
 import type { PointerHost, PointerHostStore } from './host.js'
 import { check } from './model.js'
 
@@ -140,6 +142,22 @@ export const INDEX_RULES: readonly IndexRule[] = [
       const before = discardedBytes(subject.vlog)
       await subject.index.compareAndSwap(moves)
       check(discardedBytes(subject.vlog) === before, 'discard statistics are unchanged')
+      await subject.host.close()
+    },
+  },
+  {
+    name: 'a put that is under way when a pass begins is not taken for garbage',
+    check: async (store) => {
+      const subject = await Subject.open(store)
+      const gc = new GarbageCollector(subject)
+      for (let round = 0; round < 8; round++) {
+        for (let n = 0; n < 4; n++) await subject.host.put(bytesOf('old'), bytesOf(valueOf('old', n)))
+        const names = Array.from({ length: 4 }, (_, n) => `late ${round} ${n}`)
+        const puts = names.map((name) => subject.host.put(bytesOf(name), bytesOf(valueOf(name, round))))
+        await ignoreNothingToDo(gc.run({ discardRatio: 0.01, sealActive: true, liveBytes: () => 0 }))
+        await Promise.all(puts)
+        for (const name of names) check((await subject.reads(name)) === valueOf(name, round), `${name} is lost`)
+      }
       await subject.host.close()
     },
   },

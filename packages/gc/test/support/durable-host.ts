@@ -84,6 +84,10 @@ export class DurableHost implements PointerHost, PointerIndex {
 
   async put(key: Uint8Array, value: Uint8Array): Promise<void> {
     const [pointer] = await this.vlog.append([{ key, value }])
+    this.setPointer(key, pointer)
+  }
+
+  setPointer(key: Uint8Array, pointer: ValuePointer | undefined): void {
     this.#replace({ key: textOf(key), pointer })
   }
 
