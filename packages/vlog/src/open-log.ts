@@ -64,7 +64,8 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   }
   if (!readOnly) for (const physical of waiting) set.leave(physical)
   const last = set.map.list().at(-1)
-  const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.end }
+  // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
+  const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
   return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail }
 }
 

@@ -209,7 +209,7 @@ export class ValueLog {
     logical.retired = true
     if (logical.hostPins > 0) return 0
     const freed = this.#set.drop([fid])
-    await this.#set.sweep()
+    await this.#sweep()
     return freed
   }
 
@@ -333,7 +333,7 @@ export class ValueLog {
     const present = fids.filter((fid) => this.hasFile(fid))
     for (const fid of present) this.#set.requireSealed(fid)
     const freed = this.#set.drop(present)
-    await this.#set.sweep()
+    await this.#sweep()
     return freed
   }
 
@@ -388,6 +388,12 @@ export class ValueLog {
         await this.#lock?.release()
       }
     }
+  }
+
+  /** Unlinks what may go. Also a file with the highest number: then an empty one takes over its place. */
+  async #sweep(): Promise<void> {
+    if (this.#set.isHeldBack) await this.#writer.createSuccessor()
+    await this.#set.sweep()
   }
 
   #checkOpen(): void {

@@ -8,6 +8,7 @@
 import { CorruptionError, InvalidArgumentError } from '@wk/codec'
 import { isNotFound, type FileSystem } from '@wk/fs'
 import { FileMap, type LogicalFile } from './file-map.js'
+import { FILE_HEADER_LENGTH } from './format.js'
 import { PhysicalFile, ReadHandles } from './physical-file.js'
 import type { RelocatedLogical } from './run-table.js'
 
@@ -111,6 +112,12 @@ export class VlogSet {
   leave(physical: PhysicalFile): void {
     this.#physical.delete(physical.number)
     this.#leaving.add(physical)
+  }
+
+  /** Whether a file with records waits for its unlink only because it has the highest number (law 11). */
+  get isHeldBack(): boolean {
+    for (const { number, size } of this.#leaving) if (number >= this.#highest && size > FILE_HEADER_LENGTH) return true
+    return false
   }
 
   /**

@@ -209,6 +209,15 @@ export class VlogWriter implements StagedSource {
     })
   }
 
+  /** Makes the file that takes the next record exist, so that the one with the highest number so far may go (law 11). */
+  async createSuccessor(): Promise<void> {
+    await this.#run(async () => {
+      if (this.#active === undefined) this.#beginFile()
+      await this.#writeAll()
+      if (this.#active !== undefined && this.#current === undefined) await this.#createFile(this.#active)
+    })
+  }
+
   /** Writes, syncs and lets go of the file, unless poisoned. Always ends with the handle closed. */
   async close(): Promise<void> {
     try {
