@@ -355,7 +355,7 @@ export class DB extends EventEmitter {
   #sequence(options: ReadOptions | undefined): number {
     this.#parts.health.assertReadable()
     const { snapshot } = optionsObject(options)
-    return snapshot === undefined ? this.#parts.tree.visibleSequence : Snapshot.sequenceOf(snapshot)
+    return snapshot === undefined ? this.#parts.tree.visibleSequence : Snapshot.sequenceOf(snapshot, this.#snapshots)
   }
 
   #sync(options: { sync?: boolean } | undefined): boolean {

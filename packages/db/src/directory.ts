@@ -5,8 +5,8 @@ import { CorruptionError, InvalidArgumentError, formatFileName, parseFileName } 
 import { isNotFound } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 
-/** What stands in a directory. */
-export type DirectoryState = 'missing' | 'empty' | 'database'
+/** What stands in a directory. `locked`: nothing but what whoever opens first may be making just now; only the lock tells. */
+export type DirectoryState = 'missing' | 'empty' | 'locked' | 'database'
 
 /** Names that may lie in a fresh directory without telling anything: hidden files, and what file systems put into their root. */
 const HARMLESS = /^(?:\.|lost\+found$)/
@@ -26,8 +26,7 @@ export async function inspectDirectory(fs: FileSystem, dir: string): Promise<Dir
   }
   if (names.includes(formatFileName('current'))) return 'database'
   const kinds = names.map((name) => parseFileName(name)?.kind)
-  // A lock file is made by whoever opens first: its owner may be about to write CURRENT. The lock decides.
-  if (kinds.includes('lock')) return 'empty'
+  if (kinds.includes('lock')) return 'locked'
   const lost = names.find((_, i) => kinds[i] === 'table' || kinds[i] === 'vlog' || kinds[i] === 'relocated')
   if (lost !== undefined) throw new CorruptionError(`the directory holds ${lost}, but no CURRENT`, { file: formatFileName('current') })
   const foreign = names.find((name, i) => kinds[i] === undefined && !HARMLESS.test(name))

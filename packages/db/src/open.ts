@@ -42,7 +42,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   const fs = options.inMemory ? new MemoryFileSystem({ crashable: false }) : (options.fs ?? new NodeFileSystem())
   if (options.inMemory) dir = MEMORY_DIR
   const state = await inspectDirectory(fs, dir)
-  if (state !== 'database' && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
+  if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
   if (state === 'missing') await fs.mkdir(dir)
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
@@ -95,8 +95,7 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(tree, vlog, queue, options.runtime)
   const parts: Parts = { options, fs, dir, lock, tree, vlog, health, queue, gc, failureListener: undefined }
   wiring.fail = (error) => {
-    // Nothing of a background failure was acknowledged wrongly, but nothing more can be: no version is hidden.
-    tree.fail(error, tree.nextSequence())
+    tree.fail(error, queue.firstUnacknowledged)
     health.fail(error)
   }
   if (wiring.early !== undefined) wiring.fail(wiring.early)

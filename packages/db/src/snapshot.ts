@@ -41,10 +41,11 @@ export class Snapshot {
     this.close()
   }
 
-  /** @internal The sequence number to read at. Throws `WK_CLOSED` after `close()`. */
-  static sequenceOf(snapshot: unknown): number {
+  /** @internal The sequence number to read at. Throws `WK_CLOSED` after `close()`, `WK_INVALID_ARGUMENT` for one that is not among `own`. */
+  static sequenceOf(snapshot: unknown, own: ReadonlySet<Snapshot>): number {
     if (!(snapshot instanceof Snapshot)) throw new InvalidArgumentError('snapshot must come from db.snapshot()')
     if (!snapshot.#open) throw new ClosedError('the snapshot is closed')
+    if (!own.has(snapshot)) throw new InvalidArgumentError('the snapshot is one of another database')
     return snapshot.#source.sequence
   }
 }

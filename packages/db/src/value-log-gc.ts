@@ -20,7 +20,7 @@ import type { WriteQueue } from './write-queue.js'
 interface Candidate {
   file: PhysicalFileInfo
   liveBytes: number
-  /** Dead bytes over all bytes. */
+  /** Bytes of dead records over bytes of all records. */
   deadRatio: number
 }
 
@@ -182,7 +182,8 @@ export class ValueLogGc {
       .map((file) => {
         let liveBytes = 0
         for (const fid of file.logical) liveBytes += live.get(fid)?.bytes ?? 0
-        return { file, liveBytes, deadRatio: file.size === 0 ? 0 : Math.max(0, 1 - liveBytes / file.size) }
+        const { recordBytes } = file
+        return { file, liveBytes, deadRatio: recordBytes === 0 ? 0 : Math.max(0, 1 - liveBytes / recordBytes) }
       })
       .sort((a, b) => b.deadRatio - a.deadRatio)
   }

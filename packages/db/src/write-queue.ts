@@ -43,6 +43,8 @@ export class WriteQueue {
   readonly #health: Health
   readonly #runtime: Runtime
   #collecting: Group | undefined
+  /** On its way to the disk. */
+  #writing: Group | undefined
   #exclusive: (() => Promise<void>)[] = []
   #running = false
   #idle: Promise<void> = Promise.resolve()
@@ -96,6 +98,11 @@ export class WriteQueue {
   /** Resolves when nothing is on its way any more, failed or not. */
   async drained(): Promise<void> {
     while (this.#running) await this.#idle
+  }
+
+  /** Sequence number from which on nothing was acknowledged yet. */
+  get firstUnacknowledged(): number {
+    return (this.#writing ?? this.#collecting)?.firstSequence ?? this.#tree.nextSequence()
   }
 
   /** Called (through health) in the turn of the first failure: rejects what is collecting. */
@@ -174,12 +181,16 @@ export class WriteQueue {
   }
 
   async #commit(group: Group, work: () => Promise<void>): Promise<void> {
+    this.#writing = group
     try {
       await work()
-      group.resolve()
+      // A failure in the background may have hidden the group while it was on its way.
+      if (this.#health.failure === undefined) group.resolve()
+      else group.reject(this.#health.readOnlyError())
     } catch (error) {
       group.reject(this.#fail(error, group.firstSequence))
     } finally {
+      this.#writing = undefined
       if (this.#collecting === group) this.#collecting = undefined
     }
   }

@@ -32,6 +32,9 @@ export interface Place {
   names(): Promise<string[]>
 }
 
+// Arrays of bytes are compared at once: element by element takes seconds for a large value.
+expect.addEqualityTesters([(a: unknown, b: unknown) => (a instanceof Uint8Array && b instanceof Uint8Array ? Buffer.compare(a, b) === 0 : undefined)])
+
 const directories: string[] = []
 const databases: DB[] = []
 

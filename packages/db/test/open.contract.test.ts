@@ -174,7 +174,7 @@ describe('missing pieces', () => {
     const db = await at.open()
     for (let i = 0; i < 20; i++) await db.put(`k${i}`, large(300, i))
     await db.close()
-    const strays = ['000900.vlog', '000901.sst', '000902.wal', '000007.vlog.tmp']
+    const strays = ['000900.vlog', '000901.sst', '000902.wal', '000007.rlog.tmp']
     const foreign = ['notes.txt', '.DS_Store', '._000001.vlog', '1.vlog', '000001.vlog.bak', 'MANIFEST-x', '-1.sst']
     for (const name of [...strays, ...foreign]) if (!existsSync(join(at.dir, name))) writeFileSync(join(at.dir, name), foreign.includes(name) ? 'mine' : '')
     mkdirSync(join(at.dir, 'sub'))

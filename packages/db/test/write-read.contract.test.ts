@@ -147,6 +147,24 @@ onBothFileSystems('put, get and del', (place) => {
     expect(await reads[2]).toBe(true)
   })
 
+  it('so may the key of a read whose value takes a trip to the disk', async () => {
+    const at = place()
+    let db = await at.open({ valueLogFileSize: 1 << 20 })
+    const value = (i: number): Uint8Array => large(100_000, i)
+    for (let i = 0; i < 8; i++) await db.put(`key-${i}`, value(i))
+    await db.close()
+    db = await at.open({ valueLogFileSize: 1 << 20 })
+    const key = bytes('key-3')
+    const keys = Array.from({ length: 8 }, (_, i) => bytes(`key-${i}`))
+    const reads = [db.get(key), db.getEntry(key), db.getMany(keys), all(db.values({ gte: key, limit: 2 }))] as const
+    key.fill(0)
+    for (const one of keys.splice(0)) one.fill(0)
+    expect(await reads[0]).toEqual(value(3))
+    expect(await reads[1]).toMatchObject({ key: bytes('key-3'), value: value(3) })
+    expect(await reads[2]).toEqual([0, 1, 2, 3, 4, 5, 6, 7].map(value))
+    expect(await reads[3]).toEqual([value(3), value(4)])
+  })
+
   it('returned arrays are plain, exact and private', async () => {
     const db = await place().open()
     for (const size of [0, 10, 900]) {

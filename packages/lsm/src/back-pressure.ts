@@ -55,7 +55,8 @@ export class BackPressure {
 
   #mustStop(): boolean {
     const { memtables, options } = this.#context
-    const waiting = memtables.immutables.length
+    // Only those whose log is whole: for the others the host has groups to write, and must not wait for itself.
+    const waiting = memtables.completeCount
     if (waiting > options.maxImmutableMemtables || this.#levelZero() >= options.l0StopTrigger) return true
     if (waiting < options.maxImmutableMemtables) return false
     // Half of the active memtable is left for the groups that come while the flush runs.

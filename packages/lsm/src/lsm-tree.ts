@@ -66,6 +66,8 @@ export class LsmTree {
   readonly #pressure: BackPressure
   readonly #listeners = new Set<() => void>()
   #sequence = 0
+  /** The last sequence number that recovery left. */
+  #startSequence = 0
   /** After a failure: the last sequence number that readers may see. */
   #visibleLimit = NO_FAILURE
   /** Operations of the batch being staged. */
@@ -102,6 +104,7 @@ export class LsmTree {
 
   /** Takes up work after recovery. @internal */
   start(lastSequence: number): void {
+    this.#startSequence = lastSequence
     this.#sequence = lastSequence
     if (!this.context.options.readOnly) this.#schedule()
   }
@@ -354,8 +357,9 @@ export class LsmTree {
   #report(error: WkError, firstSequence: number | undefined): void {
     const { lifecycle, options, wal } = this.context
     if (lifecycle.failure !== undefined || lifecycle.isClosed) return
-    options.onFailure?.(error)
+    const first = firstSequence ?? Math.max(wal.writtenSequence, this.#startSequence) + 1
     // The host knows best which of its writers wait; without a host, what is not written is lost.
-    if (lifecycle.failure === undefined) this.fail(error, firstSequence ?? Math.min(wal.writtenSequence, this.#sequence) + 1)
+    options.onFailure?.(error, first)
+    if (lifecycle.failure === undefined) this.fail(error, first)
   }
 }

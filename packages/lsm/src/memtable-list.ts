@@ -36,6 +36,13 @@ export class MemtableList {
     return this.#immutables
   }
 
+  /** Sealed ones of which everything is written: they can be flushed. */
+  get completeCount(): number {
+    let count = 0
+    while (count < this.#immutables.length && this.#immutables[count]!.isComplete) count++
+    return count
+  }
+
   /** Bytes of arenas in use. */
   get bytes(): number {
     return this.#immutables.reduce((sum, { memtable }) => sum + memtable.capacity, this.#active.memtable.capacity)

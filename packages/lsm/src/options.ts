@@ -75,9 +75,10 @@ export interface LsmOptions {
   beforePublish?: () => Promise<DependencyPosition | undefined | void>
   /**
    * Told in the same turn about the first failure of a write or sync of WAL or manifest, or of background work that
-   * gave up. The host answers with {@link LsmTree.fail}; if there is no listener the tree fails itself.
+   * gave up. The host answers with {@link LsmTree.fail}; if it does not, the tree fails itself. `firstSequence`: of the
+   * first operation that is not written; one that was written and waits for its sync may lie before it.
    */
-  onFailure?: (error: WkError) => void
+  onFailure?: (error: WkError, firstSequence: number) => void
 }
 
 /** Options with every default filled in. */

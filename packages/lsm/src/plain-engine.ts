@@ -53,10 +53,10 @@ export class PlainEngine {
     if (!readOnly && options.createIfMissing !== false) await fs.mkdir(dir)
     const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: readOnly })
     try {
-      let queue: PlainWriteQueue | undefined
-      const tree = await LsmTree.open(dir, { ...options, onFailure: (error) => queue?.fail(error) })
-      queue = new PlainWriteQueue(tree)
-      return new PlainEngine(tree, lock, queue)
+      const host: { queue?: PlainWriteQueue } = {}
+      const tree = await LsmTree.open(dir, { ...options, onFailure: (error) => host.queue?.fail(error) })
+      host.queue = new PlainWriteQueue(tree)
+      return new PlainEngine(tree, lock, host.queue)
     } catch (error) {
       await lock.release()
       throw error

@@ -6,9 +6,7 @@ import { PlainEngine } from '../src/index.js'
 import type { PlainWrite, Snapshot } from '../src/index.js'
 import { DIR, History, dump, sameState, smallOptions, text } from './engine-support.js'
 import type { State } from './engine-support.js'
-
-const SEED = Number(process.env['WK_SEED'] ?? 7)
-const RUNS = Number(process.env['WK_RUNS'] ?? 40)
+import { propertyOptions } from './iterator-support.js'
 
 type Step =
   | { type: 'write'; writes: { key: number; length: number; del: boolean }[]; sync: boolean; wait: boolean }
@@ -138,6 +136,6 @@ test('behaves as a sorted map', { timeout: 240_000 }, async () => {
       for (const each of steps) await run.take(each)
       await run.close()
     }),
-    { numRuns: RUNS, seed: SEED, endOnFailure: true },
+    { ...propertyOptions<[Step[]]>(40), endOnFailure: true },
   )
 })

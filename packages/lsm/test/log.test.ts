@@ -1,8 +1,10 @@
-import { CorruptionError } from '@wk/codec'
-import { FaultFileSystem } from '@wk/fs'
+import { CorruptionError, KIND_TOMBSTONE, KIND_VALUE, writeUvarint } from '@wk/codec'
+import { FaultFileSystem, defaultRuntime } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { LOG_HEADER_LENGTH } from '../src/log/format.js'
+import { FrameScanner } from '../src/log/frame-scanner.js'
 import { LogWriter } from '../src/log/log-writer.js'
+import { OPERATIONS_START } from '../src/write-group.js'
 import { LOG_DIR, appendFrame, logDirectory, readBack, readFile, replaceFile, walPath } from './log-support.js'
 
 async function threeFrames(promise = false) {
@@ -82,6 +84,47 @@ describe('a write-ahead log', () => {
     const { keys } = await readBack(fs, [5])
     expect(keys.size).toBe(0)
   })
+})
+
+test('the worked example of the format page', async () => {
+  const fs = await logDirectory()
+  const log = await LogWriter.create(fs, LOG_DIR, 12)
+  const bytes = new Uint8Array(256)
+  bytes.set([KIND_VALUE, 1, 0x61, 1, 0x78, KIND_TOMBSTONE, 1, 0x62, 0], OPERATIONS_START)
+  const prefix = { firstSequence: 301, count: 2, walFile: 11, walOffset: 4096, dependencyFid: 2, dependencyOffset: 20 }
+  log.appendSync(prefix, bytes, OPERATIONS_START, OPERATIONS_START + 9)
+  expect(Buffer.from(await readFile(fs, walPath(12))).toString('hex')).toBe(
+    '574b574c010000000c00000000000000' + '9cf2ff5d11000000' + 'ad0202' + '0b8020' + '0214' + '0101610178' + '00016200',
+  )
+})
+
+test('a search for the next frame gives up when it costs too much', async () => {
+  const fs = await logDirectory()
+  const bytes = new Uint8Array(256 * 1024)
+  // Every fourth byte looks like the length of a long frame.
+  for (let at = LOG_HEADER_LENGTH; at < bytes.length; at += 4) bytes.set([0, 0x40, 0, 0], at)
+  await replaceFile(fs, walPath(5), bytes)
+  const file = await fs.open(walPath(5), 'read')
+  const scanner = new FrameScanner(file, 5, bytes.length, defaultRuntime)
+  expect(await scanner.next()).toBeUndefined()
+  expect(await scanner.findNext()).toBe('exhausted')
+  expect(scanner.offset).toBe(LOG_HEADER_LENGTH)
+  // The first bytes of a WAL frame tell enough to refuse them all.
+  expect(await scanner.findNext((each, start) => each[start] !== 0 && each[start] !== 0x40)).toBeUndefined()
+  await file.close()
+})
+
+test('a long frame is read through a short window', async () => {
+  const fs = await logDirectory()
+  const log = await LogWriter.create(fs, LOG_DIR, 5)
+  const length = 3_000_000
+  const bytes = new Uint8Array(length + 100)
+  bytes.set([KIND_VALUE, 1, 0x61], OPERATIONS_START)
+  const at = writeUvarint(bytes, OPERATIONS_START + 3, length)
+  const prefix = { firstSequence: 1, count: 1, walFile: 0, walOffset: 0, dependencyFid: 0, dependencyOffset: 0 }
+  await log.append(prefix, bytes, OPERATIONS_START, at + length)
+  appendFrame(log, 2, ['b'])
+  expect((await readBack(fs, [5])).keys).toEqual(new Map([[1, 'a'], [2, 'b']]))
 })
 
 describe('several logs', () => {

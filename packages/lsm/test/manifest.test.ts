@@ -11,6 +11,10 @@ import { decodeRecord, encodeEdit } from '../src/manifest/version-edit.js'
 import type { VersionEdit } from '../src/manifest/version-edit.js'
 import { table } from './compaction-support.js'
 import { DIR } from './engine-support.js'
+import { ObsoleteFiles } from '../src/obsolete-files.js'
+import { VersionSet } from '../src/manifest/version-set.js'
+import { Version } from '../src/manifest/version.js'
+import { propertyOptions } from './iterator-support.js'
 import { readFile, replaceFile } from './log-support.js'
 
 const PATH = `${DIR}/${formatFileName('manifest', 3)}`
@@ -80,7 +84,7 @@ describe('a version edit', () => {
         encodeEdit(edit, writer)
         expect(decodeRecord(new ByteReader(writer.toBytes()))).toEqual({ type: 'edit', edit })
       }),
-      { numRuns: Number(process.env['WK_RUNS'] ?? 200), seed: Number(process.env['WK_SEED'] ?? 1) },
+      propertyOptions<[VersionEdit]>(200),
     )
   })
 
@@ -93,7 +97,7 @@ describe('a version edit', () => {
           expect(error).toBeInstanceOf(CorruptionError)
         }
       }),
-      { numRuns: 2000, seed: Number(process.env['WK_SEED'] ?? 1) },
+      propertyOptions<[Uint8Array]>(2000),
     )
   })
 })
@@ -177,6 +181,78 @@ describe('a manifest', () => {
     await expect(readManifest(fs, DIR, 4, defaultRuntime)).rejects.toMatchObject({ code: 'WK_CORRUPTION', offset: 8 })
     await replaceFile(fs, PATH, bytes.subarray(0, LOG_HEADER_LENGTH))
     await expect(read(fs)).rejects.toMatchObject({ code: 'WK_CORRUPTION', offset: LOG_HEADER_LENGTH })
+  })
+})
+
+test('the worked example of the format page', async () => {
+  const summary = { ...table(14, 'a', 'b'), size: 420, entries: 2, tombstones: 1, smallestSequence: 301, largestSequence: 302, keyBytes: 2, valueBytes: 1 }
+  const { bytes } = await manifest([
+    { nextFileNumber: 68, logNumber: 0, lastSequence: 0 },
+    { logNumber: 13, lastSequence: 302, dependency: { fid: 2, offset: 20 }, added: [{ level: 0, table: summary }] },
+    { cleanClose: { vlogFid: 2, vlogSize: 20 }, lastSequence: 302 },
+  ])
+  expect(Buffer.from(bytes).toString('hex').match(/.{1,32}/g)).toEqual([
+    '574b4d46010000000300000000000000',
+    'd867561407000000010244030004001a',
+    '270b9d02000000091fe45efa4c1b0000',
+    '00030d04ae0205021406000ea4030201',
+    '0001610162ad02ae02020100079b103c',
+    '02000000094cfdde92f20600000004ae',
+    '02080214',
+  ])
+})
+
+describe('a version set', () => {
+  async function versionSet(fs: MemoryFileSystem): Promise<VersionSet> {
+    await fs.mkdir(DIR)
+    const options = { fs, dir: DIR, obsolete: new ObsoleteFiles(fs, DIR), onFailure: () => undefined }
+    const versions = new VersionSet(options, { version: Version.empty(7), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined })
+    await versions.startManifest()
+    return versions
+  }
+
+  test('writes the manifest anew when it has grown, and crashes leave one or the other', async () => {
+    const fs = new MemoryFileSystem()
+    const versions = await versionSet(fs)
+    const clones: { clone: MemoryFileSystem; number: number }[] = []
+    let number = 0
+    fs.onMutatingOperation = (index, { kind }) => {
+      if (kind !== 'write') clones.push({ clone: fs.crashClone(index % 2 === 0 ? 'P0' : 'P3', index), number })
+    }
+    const long = 'k'.repeat(60_000)
+    for (let i = 0; i < 40; i++) {
+      const next = await versions.allocate()
+      const removed = number === 0 ? [] : [{ level: 1, number }]
+      await versions.commit({ removed, added: [{ level: 1, table: table(next, long, `${long}z`) }] })
+      number = next
+    }
+    fs.onMutatingOperation = undefined
+    await versions.close()
+    expect(versions.manifestNumber).toBeGreaterThan(1)
+    expect((await fs.list(DIR)).filter((name) => name.startsWith('MANIFEST'))).toHaveLength(1)
+    for (const { clone, number: least } of clones) {
+      const current = await readCurrent(clone, DIR)
+      expect(current).toBeDefined()
+      const state = await readManifest(clone, DIR, current ?? 0, defaultRuntime)
+      expect(Math.max(0, ...[...state.version.tables()].map((each) => each.number))).toBeGreaterThanOrEqual(least)
+    }
+  })
+
+  test('numbers are reserved durably before they are given out (law 11)', async () => {
+    const fs = new MemoryFileSystem()
+    const versions = await versionSet(fs)
+    let last = versions.manifestNumber
+    for (const count of [1, 1, 10, 100, 1000, 1, 63, 64, 65]) {
+      const numbers = await versions.allocateMany(count)
+      expect(numbers[0]).toBe(last + 1)
+      last = numbers.at(-1) ?? 0
+      const state = await readManifest(fs.crashClone('P0'), DIR, versions.manifestNumber, defaultRuntime)
+      expect(state.nextFileNumber).toBeGreaterThan(last)
+    }
+    const together = await Promise.all([versions.allocateMany(70), versions.allocateMany(70), versions.allocate()])
+    const all = together.flat()
+    expect(new Set(all).size).toBe(141)
+    await versions.close()
   })
 })
 

@@ -1,9 +1,10 @@
+import { KIND_VALUE } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { PlainEngine } from '../src/index.js'
+import { LsmTree, NO_DEPENDENCY, PlainEngine } from '../src/index.js'
 import type { LsmOptions } from '../src/index.js'
 import { DIR, dump, smallOptions, text } from './engine-support.js'
 
@@ -95,6 +96,21 @@ describe('back-pressure', () => {
     expect(engine.stats().stallStops).toBeGreaterThan(0)
     expect(dump(engine).size).toBe(1000)
     await engine.close()
+  })
+
+  test('never waits for groups that the host has not written', async () => {
+    const fs = new MemoryFileSystem()
+    await fs.mkdir(DIR)
+    const tree = await LsmTree.open(DIR, { ...smallOptions(fs), maxImmutableMemtables: 1 })
+    for (let i = 0; i < 400; i++) tree.stage(KIND_VALUE, text(`k${i}`), text('v'.repeat(2000)))
+    expect(tree.stats().immutableMemtables).toBeGreaterThan(5)
+    expect(tree.waitForRoom()).toBeUndefined()
+    const group = tree.takeGroup()
+    expect(group).toBeDefined()
+    await tree.writeGroup(group!, NO_DEPENDENCY)
+    await tree.waitForRoom()
+    expect(tree.stats().immutableMemtables).toBeLessThanOrEqual(1)
+    await tree.close({ clean: true })
   })
 
   test('bounds level 0: slows writers down before it stops them, and ends', async () => {

@@ -1,6 +1,6 @@
 /** Laws 1, 2 and 11: a crash before every mutating operation, what survives, and that recovery is idempotent. */
-import { MemoryFileSystem } from '@wk/fs'
-import type { CrashPolicy } from '@wk/fs'
+import { MemoryFileSystem, ScheduledFileSystem } from '@wk/fs'
+import type { CrashPolicy, FileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { PlainEngine } from '../src/index.js'
 import type { PlainWrite } from '../src/index.js'
@@ -15,7 +15,7 @@ interface CrashPoint {
 }
 
 /** A deterministic workload that crosses rotation, flush, compaction, reopening and a manifest's life. */
-async function runWorkload(fs: MemoryFileSystem, history: History): Promise<void> {
+async function runWorkload(fs: FileSystem, history: History): Promise<void> {
   let engine = await PlainEngine.open(DIR, smallOptions(fs))
   const write = (writes: PlainWrite[], sync: boolean): Promise<void> => {
     const batch = history.call(writes)
@@ -47,7 +47,13 @@ async function runWorkload(fs: MemoryFileSystem, history: History): Promise<void
   await engine.close()
 }
 
-async function crashPoints(policy: CrashPolicy, seed: number, history: History): Promise<CrashPoint[]> {
+/** `around` may wrap the file system that crashes. */
+async function crashPoints(
+  policy: CrashPolicy,
+  seed: number,
+  history: History,
+  around: (fs: MemoryFileSystem) => FileSystem = (fs) => fs,
+): Promise<CrashPoint[]> {
   const points: CrashPoint[] = []
   const fs = new MemoryFileSystem()
   const take = (index: number): void => {
@@ -55,14 +61,14 @@ async function crashPoints(policy: CrashPolicy, seed: number, history: History):
     points.push({ index, clone: fs.crashClone(policy, seed + index), called, acknowledged, durable })
   }
   fs.onMutatingOperation = take
-  await runWorkload(fs, history)
+  await runWorkload(around(fs), history)
   fs.onMutatingOperation = undefined
   take(fs.opCount)
   return points
 }
 
 async function check(point: CrashPoint, policy: CrashPolicy, history: History): Promise<void> {
-  const where = `policy ${policy}, before operation ${point.index}`
+  const where = `policy ${policy}, before operation ${point.index}; replay: WK_SEED=${process.env['WK_SEED'] ?? 1} npx vitest run recovery.crash`
   const least = policy === 'P1' ? point.acknowledged : point.durable
   let engine = await PlainEngine.open(DIR, smallOptions(point.clone))
   const state = dump(engine)
@@ -84,6 +90,14 @@ describe('a crash before every mutating operation', () => {
       expect(points.length).toBeGreaterThan(150)
       for (const point of points) if (point.index % stride === 0) await check(point, policy, history)
     })
+  }
+})
+
+test('the order in which operations complete does not matter', { timeout: 120_000 }, async () => {
+  for (const [seed, policy] of [[SEED, 'P0'], [SEED + 1, 'P3'], [SEED + 2, 'P1']] as const) {
+    const history = new History()
+    const points = await crashPoints(policy, seed, history, (fs) => new ScheduledFileSystem(fs, seed))
+    for (const point of points) if (point.index % 6 === seed % 6) await check(point, policy, history)
   }
 })
 

@@ -1,6 +1,7 @@
 /** The tree as a host drives it: staging, groups, pointers, views, references, recovery beside a value log. */
 import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, encodePointer, formatFileName, newLookupResult } from '@wk/codec'
-import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
+import { FaultFileSystem, InterceptedFileSystem, MemoryFileSystem } from '@wk/fs'
+import type { FileSystem, Operation } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { LsmTree, NO_DEPENDENCY } from '../src/index.js'
 import type { DependencyPosition, LsmOptions } from '../src/index.js'
@@ -8,6 +9,33 @@ import { DIR, smallOptions, text } from './engine-support.js'
 import { readFile, replaceFile } from './log-support.js'
 
 const EMPTY = new Uint8Array(0)
+
+/** Keeps operations from being done until they are released. */
+class HoldingFileSystem extends InterceptedFileSystem {
+  hold: (operation: Operation) => boolean = () => false
+  holdTables = false
+  #held: (() => void)[] = []
+
+  constructor(inner: FileSystem) {
+    super(inner, 'holding')
+  }
+
+  async around<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
+    const isHeld = this.hold(operation) || (this.holdTables && operation.path.endsWith('.sst'))
+    if (isHeld) await new Promise<void>((resolve) => this.#held.push(resolve))
+    return run()
+  }
+
+  aroundSync<T>(_operation: Operation, run: () => T): T {
+    return run()
+  }
+
+  release(): void {
+    this.hold = () => false
+    this.holdTables = false
+    for (const resolve of this.#held.splice(0)) resolve()
+  }
+}
 
 async function write(tree: LsmTree, dependency: DependencyPosition = NO_DEPENDENCY): Promise<void> {
   const group = tree.takeGroup()
@@ -127,6 +155,31 @@ describe('staging', () => {
     await Promise.all([tree.close({ clean: true }), again.close({ clean: true })])
   })
 
+  test('a sync covers older logs too', async () => {
+    const memory = new MemoryFileSystem()
+    await memory.mkdir(DIR)
+    const fs = new HoldingFileSystem(memory)
+    const tree = await LsmTree.open(DIR, smallOptions(fs))
+    put(tree, 'a')
+    await write(tree)
+    const oldest = (await memory.list(DIR)).find((name) => name.endsWith('.wal')) ?? ''
+    fs.hold = ({ kind, path }) => kind === 'sync' && path.endsWith(oldest)
+    fs.holdTables = true
+    const flushed = tree.flush()
+    put(tree, 'b')
+    await write(tree)
+    let synced = false
+    const syncing = tree.syncWal().then(() => (synced = true))
+    for (let i = 0; i < 50; i++) await Promise.resolve()
+    expect(synced).toBe(false)
+    fs.release()
+    await syncing
+    const again = await LsmTree.open(DIR, smallOptions(memory.crashClone('P0')))
+    expect(keys(again)).toEqual(['a', 'b'])
+    await flushed
+    await Promise.all([tree.close({ clean: true }), again.close({ clean: true })])
+  })
+
   test('without a WAL survives only when flushed', async () => {
     const { fs, tree } = await opened({ wal: false })
     put(tree, 'a')
@@ -223,6 +276,29 @@ describe('references', () => {
     view.release()
     await tree.close({ clean: true })
     expect((await tables()).some((name) => pinned.includes(name))).toBe(false)
+  })
+
+  test('memory of a flushed memtable is used again only when no view shows it', async () => {
+    const { tree } = await opened()
+    for (let i = 0; i < 50; i++) put(tree, `old ${i}`, 'o'.repeat(500))
+    await write(tree)
+    const view = tree.acquireView()
+    const { visibleSequence } = tree
+    for (let round = 0; round < 4; round++) {
+      await flush(tree)
+      for (let i = 0; i < 90; i++) put(tree, `new ${i}`, 'n'.repeat(500))
+      await write(tree)
+    }
+    const cursor = tree.cursor(view, visibleSequence)
+    let count = 0
+    for (cursor.first(); cursor.valid; cursor.next()) {
+      expect(Buffer.from(cursor.keyBytes.subarray(cursor.keyStart, cursor.keyEnd)).toString()).toMatch(/^old/)
+      expect(cursor.valueBytes[cursor.valueStart]).toBe('o'.charCodeAt(0))
+      count++
+    }
+    expect(count).toBe(50)
+    view.release()
+    await tree.close({ clean: true })
   })
 
   test('law 3: values are made durable before the tables that point to them', async () => {

@@ -16,7 +16,7 @@ import { bytesOf, textOf, type KeyText } from './model.js'
 import { sameBytes, type Bounds, type CrashOracle } from './oracle.js'
 
 /** The law of architecture.md section 3 that a finding breaks. */
-export type Law = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+export type Law = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 11
 
 /** Where a crash happened. */
 export interface CrashPoint {
@@ -80,10 +80,15 @@ export interface ExploreOptions {
 interface Image extends CrashPoint {
   readonly fs: MemoryFileSystem
   readonly bounds: Bounds
+  /** How many files the workload had created before. */
+  readonly created: number
 }
 
-/** A table, value log or temporary file: what a recovery must not leave lying about. */
-const OWNED = /\.(sst|vlog|rlog|tmp)$/
+/** A name with a number, which must never be given twice. */
+const NUMBERED = /\d+\.(sst|vlog|rlog|wal)$/
+
+/** What a recovery must not leave lying about. A value log without a live byte may wait for the collector. */
+const OWNED = /\.(sst|tmp)$/
 
 /** Explores all crash points of a workload. */
 export async function exploreCrashes(options: ExploreOptions): Promise<CrashReport> {
@@ -93,12 +98,12 @@ export async function exploreCrashes(options: ExploreOptions): Promise<CrashRepo
   for (let from = options.onlyIndex ?? 0; ; from += width) {
     const oracle = options.createOracle()
     const until = options.onlyIndex === undefined ? from + width : from + 1
-    const { images, operations } = await captureImages(options, oracle, from, until, report.kinds)
+    const { images, operations, created } = await captureImages(options, oracle, from, until, report.kinds)
     report.operations = Math.max(report.operations, operations)
     const known = new Map<string, ReadonlyMap<KeyText, Uint8Array>>()
     for (const image of images) {
       if (options.stop?.() === true || report.findings.length >= (options.maxFindings ?? 5)) return report
-      await judgeImage(options, oracle, image, report, known)
+      await judgeImage(options, oracle, image, created, report, known)
     }
     if (options.onlyIndex !== undefined || until > operations) return report
   }
@@ -109,8 +114,9 @@ function seedsOf(policy: CrashPolicy, seeds: readonly number[]): readonly number
 }
 
 /** Runs the workload once and clones the file system before each operation of the window, and once after the end. */
-async function captureImages(options: ExploreOptions, oracle: CrashOracle, from: number, until: number, kinds: Map<string, number>): Promise<{ images: Image[]; operations: number }> {
+async function captureImages(options: ExploreOptions, oracle: CrashOracle, from: number, until: number, kinds: Map<string, number>): Promise<{ images: Image[]; operations: number; created: string[] }> {
   const fs = options.createFileSystem()
+  const created: string[] = []
   const images: Image[] = []
   let operations = 0
   const capture = (operation: string): void => {
@@ -120,18 +126,19 @@ async function captureImages(options: ExploreOptions, oracle: CrashOracle, from:
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
     for (const policy of options.policies) {
       for (const seed of seedsOf(policy, options.seeds)) {
-        images.push({ fs: fs.crashClone(policy, seed), bounds: oracle.bounds(policy === 'P1'), index, operation, policy, seed })
+        images.push({ fs: fs.crashClone(policy, seed), bounds: oracle.bounds(policy === 'P1'), index, operation, policy, seed, created: created.length })
       }
     }
   }
   fs.onMutatingOperation = (_, operation) => {
     capture(describeOperation(operation))
     operations++
+    if (operation.kind === 'create') created.push(operation.path)
   }
   await options.run(fs, oracle)
   fs.onMutatingOperation = undefined
   capture('end')
-  return { images, operations }
+  return { images, operations, created }
 }
 
 function describeOperation({ kind, path, to, position, length }: MutatingOperation): string {
@@ -141,16 +148,17 @@ function describeOperation({ kind, path, to, position, length }: MutatingOperati
 
 /**
  * Judges one image: recovery, second opening, something new; and, where its turn has come, a crashed recovery. Of
- * images that hold the same durable files only the first is opened: what they show is known, only the bounds differ.
+ * images that hold the same durable files, and came after the same creations, only the first is opened: what they
+ * show is known, only the bounds differ.
  */
-async function judgeImage(options: ExploreOptions, oracle: CrashOracle, image: Image, report: CrashReport, known: Map<string, ReadonlyMap<KeyText, Uint8Array>>): Promise<void> {
+async function judgeImage(options: ExploreOptions, oracle: CrashOracle, image: Image, created: readonly string[], report: CrashReport, known: Map<string, ReadonlyMap<KeyText, Uint8Array>>): Promise<void> {
   report.images++
   const { index, operation, policy, seed } = image
   const fail = (law: Law, message: string): void => {
     report.findings.push({ index, operation, policy, seed, law, message })
   }
   // What a killed process left is not all durable: two such images differ in more than their files.
-  const print = policy === 'P1' ? `P1 ${index}` : await fingerprint(image.fs, options.dir)
+  const print = policy === 'P1' ? `P1 ${index}` : `${image.created} ${await fingerprint(image.fs, options.dir)}`
   const shown = known.get(print)
   if (shown !== undefined) {
     const verdict = oracle.check(shown, image.bounds)
@@ -159,6 +167,8 @@ async function judgeImage(options: ExploreOptions, oracle: CrashOracle, image: I
   }
   report.distinctImages++
   const halfway = isTurn(options.recoveryEvery, report) ? captureRecovery(image) : []
+  const before = new Set(created.slice(0, image.created).filter((path) => NUMBERED.test(path)))
+  watchNames(image.fs, before, (path) => fail(11, `${path} was created before the crash and again after it`))
   try {
     const visible = await judgeFirstOpen(options, oracle, image, fail)
     if (visible === undefined) return
@@ -173,6 +183,15 @@ async function judgeImage(options: ExploreOptions, oracle: CrashOracle, image: I
     }
   } catch (err) {
     fail(lawOf(err, 1), `unexpected error: ${err instanceof Error ? (err.stack ?? err.message) : String(err)}`)
+  }
+}
+
+/** Reports each file that is created under a name that was given before. Calls the hook that was there, too. */
+function watchNames(fs: MemoryFileSystem, before: ReadonlySet<string>, report: (path: string) => void): void {
+  const hook = fs.onMutatingOperation
+  fs.onMutatingOperation = (at, operation) => {
+    hook?.(at, operation)
+    if (operation.kind === 'create' && before.has(operation.path)) report(operation.path)
   }
 }
 
@@ -214,7 +233,6 @@ async function judgeFirstOpen(options: ExploreOptions, oracle: CrashOracle, imag
     fail(lawOf(err, 6), `does not open: ${textOfError(err)}`)
     return undefined
   }
-  image.fs.onMutatingOperation = undefined
   try {
     const visible = await readAll(db)
     const verdict = oracle.check(visible, image.bounds)
@@ -225,9 +243,10 @@ async function judgeFirstOpen(options: ExploreOptions, oracle: CrashOracle, imag
     if (verdict.ok && image.policy === 'P1') await judgeLostPower(options, db, image.fs, visible, fail)
     return verdict.ok && verified.ok ? visible : undefined
   } catch (err) {
-    fail(lawOf(err, 3), `reading after recovery: ${textOfError(err)}`)
+    fail(isAboutValues(err) ? 3 : lawOf(err, 3), `reading after recovery: ${textOfError(err)}`)
     return undefined
   } finally {
+    image.fs.onMutatingOperation = undefined
     await db.close()
   }
 }
@@ -334,6 +353,11 @@ function differenceOf(found: ReadonlyMap<KeyText, Uint8Array>, expected: Readonl
     if (!sameBytes(a, b)) return `${JSON.stringify(key.slice(0, 40))} has ${a?.length ?? 'no'} bytes, expected ${b?.length ?? 'no'}`
   }
   return undefined
+}
+
+/** Damage that a read meets in a value log right after a recovery: something durable points to what is not. */
+function isAboutValues(err: unknown): boolean {
+  return typeof err === 'object' && err !== null && 'file' in err && /\.[vr]log$/.test(String(err.file))
 }
 
 function lawOf(err: unknown, otherwise: Law): Law {

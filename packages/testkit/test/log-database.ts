@@ -7,17 +7,17 @@ import { isNotFound, readFully, writeFully, type File, type FileSystem } from '@
 import { bytesOf, textOf, type BatchEntry, type Bytes, type Database, type IteratorHandle, type WriteOptions } from '../src/index.js'
 import { ModelStore } from './model-database.js'
 
-export type CrashBug = 'acknowledges before sync' | 'no directory sync' | 'splits batches' | 'skips damage' | 'forgets on reopen' | 'leaves orphans'
+export type CrashBug = 'acknowledges before sync' | 'no directory sync' | 'splits batches' | 'skips damage' | 'forgets on reopen' | 'leaves orphans' | 'reuses numbers'
 
 const DIR = '/db'
-const NAME = `${DIR}/000001.vlog`
 const latin1 = (bytes: Bytes): string => (typeof bytes === 'string' ? bytes : textOf(bytes))
 
 async function openOrCreate(fs: FileSystem, bug: CrashBug | undefined): Promise<File> {
   await fs.mkdir(DIR)
-  const file = await fs.open(NAME, 'update').catch((err: unknown) => {
+  const name = bug === 'reuses numbers' ? `${DIR}/000001.vlog` : `${DIR}/log`
+  const file = await fs.open(name, 'update').catch((err: unknown) => {
     if (!isNotFound(err)) throw err
-    return fs.open(NAME, 'create')
+    return fs.open(name, 'create')
   })
   // Also where the file was found: a process that was killed may have created it without syncing its name.
   if (bug !== 'no directory sync') await fs.syncDir(DIR)

@@ -102,7 +102,10 @@ class ModelDatabase implements Database {
   }
   async batch(entries: BatchEntry[]): Promise<void> {
     const taken = this.#fault === 'partial batch' ? entries.slice(0, 5) : entries
-    for (const entry of taken) entry.type === 'put' ? this.#put(entry.key, entry.value) : this.#del(entry.key)
+    for (const entry of taken) {
+      if (entry.type === 'put') this.#put(entry.key, entry.value)
+      else this.#del(entry.key)
+    }
   }
   async clear(range: ScanOptions = {}): Promise<void> {
     for (const key of this.#model.keysIn(toRange(range))) this.#model.apply({ key, value: undefined })

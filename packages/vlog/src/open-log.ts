@@ -43,10 +43,11 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   const found = await readFiles(dir, names, options)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
-  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest)
+  const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
+  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid)
   removable.push(...names.filter(isOurTemp))
 
-  const newest = found.findLast(({ physical }) => !physical.relocated)?.physical
+  const newest = newestPlainOf(found, cleanFid)?.physical
   const isReplaced = newest !== undefined && set.map.get(newest.number)?.physical !== newest
   const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
   const tail = await recoverTail(options, newest, isReplaced, marks)
@@ -124,6 +125,7 @@ function readRelocated(file: File, physical: PhysicalFile): FoundFile {
   const footer = readExactly(file, size - RELOCATED_FOOTER_LENGTH, RELOCATED_FOOTER_LENGTH, short)
   const tableOffset = readTableOffset(footer, size, name)
   const table = readExactly(file, tableOffset, size - tableOffset, short)
+  physical.overhead = FILE_HEADER_LENGTH + table.length
   return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name) }
 }
 
@@ -143,10 +145,11 @@ function mapFiles(
   found: readonly FoundFile[],
   retired: ReadonlySet<number>,
   highest: number,
+  cleanFid: number | undefined,
 ): { removable: string[]; waiting: PhysicalFile[] } {
   const removable: string[] = []
   const waiting: PhysicalFile[] = []
-  const newestPlain = found.findLast(({ physical }) => !physical.relocated)
+  const newestPlain = newestPlainOf(found, cleanFid)
   // Highest number first: it wins.
   for (const file of [...found].reverse()) {
     const { physical } = file
@@ -160,6 +163,14 @@ function mapFiles(
     else waiting.push(physical)
   }
   return { removable, waiting }
+}
+
+/**
+ * The file that may have a torn tail. One of zero bytes above a clean end is a stray: header and name of a file are
+ * durable before its first record, so it never had one.
+ */
+function newestPlainOf(found: readonly FoundFile[], cleanFid: number | undefined): FoundFile | undefined {
+  return found.findLast(({ physical: { relocated, number, size } }) => !relocated && (size > 0 || number <= (cleanFid ?? MAX_FID)))
 }
 
 /** A plain file without records. @throws CorruptionError for one that is cut inside its header: only the newest may be */
@@ -195,7 +206,7 @@ function isOurTemp(name: string): boolean {
   if (parseFileName(name)?.kind !== 'temp') return false
   if (name === tempName(STATE_NAME)) return true
   const parsed = parseFileName(name.slice(0, -tempName('').length))
-  return parsed?.kind === 'relocated' && name === tempName(formatFileName('relocated', parsed.number))
+  return (parsed?.kind === 'relocated' || parsed?.kind === 'vlog') && name === tempName(formatFileName(parsed.kind, parsed.number))
 }
 
 async function removeAll(dir: string, names: readonly string[], { fs }: ResolvedOptions): Promise<void> {

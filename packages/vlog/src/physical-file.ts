@@ -7,6 +7,7 @@
  */
 import { errnoOf, formatFileName } from '@wk/codec'
 import type { File, FileSystem } from '@wk/fs'
+import { FILE_HEADER_LENGTH } from './format.js'
 
 export class PhysicalFile {
   /** File number; for a plain file the same as the only `fid` in it. */
@@ -18,6 +19,8 @@ export class PhysicalFile {
   readonly path: string
   /** Bytes on disk. */
   size: number
+  /** Bytes of it that are no records: header, run tables, footer. */
+  overhead = FILE_HEADER_LENGTH
   /** Logical files whose current place this is. */
   readonly fids = new Set<number>()
   /** Open handle, if there is one. */

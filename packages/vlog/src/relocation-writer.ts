@@ -126,6 +126,7 @@ export class RelocationWriter {
       const file = this.#requireFile()
       await writeFully(file, tail, 0, tail.length, this.#outOffset)
       this.#physical.size = this.#outOffset + tail.length
+      this.#physical.overhead = FILE_HEADER_LENGTH + tail.length
       await file.sync()
       await file.close()
       this.#file = undefined

@@ -20,6 +20,8 @@ export interface PhysicalFileInfo {
   relocated: boolean
   /** Bytes on disk (written so far, for the active file). */
   size: number
+  /** Bytes of records, dead or alive: `size` without header, run tables and footer. */
+  recordBytes: number
   sealed: boolean
   /** Logical files whose records are here, ascending. */
   logical: number[]
@@ -60,7 +62,8 @@ export class VlogSet {
       .map((physical) => {
         const logical = [...physical.fids].sort((a, b) => a - b)
         const sealed = logical.every((fid) => this.map.require(fid).sealed)
-        return { number: physical.number, relocated: physical.relocated, size: physical.size, sealed, logical }
+        const { number, relocated, size, overhead } = physical
+        return { number, relocated, size, recordBytes: Math.max(0, size - overhead), sealed, logical }
       })
   }
 

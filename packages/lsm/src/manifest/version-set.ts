@@ -167,9 +167,9 @@ export class VersionSet {
   async #newManifest(): Promise<ManifestWriter> {
     const { fs, dir } = this.#options
     const number = this.#next++
-    this.#reserved = Math.max(this.#reserved, this.#next + NUMBER_BLOCK)
+    const reserved = Math.max(this.#reserved, this.#next + NUMBER_BLOCK)
     const manifest = await ManifestWriter.create(fs, dir, number, {
-      nextFileNumber: this.#reserved,
+      nextFileNumber: reserved,
       logNumber: this.#logNumber,
       lastSequence: this.#lastSequence,
       ...(this.#dependency === undefined ? {} : { dependency: this.#dependency }),
@@ -181,6 +181,7 @@ export class VersionSet {
       await manifest.close()
       throw error
     }
+    this.#reserved = reserved
     this.#rollAt = Math.max(ROLL_SIZE, manifest.size * ROLL_FACTOR)
     return manifest
   }
