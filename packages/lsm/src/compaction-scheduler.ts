@@ -15,6 +15,7 @@ import { advanceCursors, pickCompaction } from './compaction/picker.js'
 import type { PickerOptions } from './compaction/picker.js'
 import { asWkError } from './failure.js'
 import { prepareToPublish } from './flush-scheduler.js'
+import type { Version } from './manifest/version.js'
 import type { VersionEdit } from './manifest/version-edit.js'
 import { jobOptionsOf, runWithRetries } from './run-job.js'
 import type { TreeContext } from './tree-context.js'
@@ -82,20 +83,28 @@ export class CompactionScheduler {
    * Rejects with `AbortedError` after `signal`; what was published until then stays.
    */
   async compact({ signal, onProgress, range }: CompactOptions): Promise<void> {
-    const { versions, lifecycle } = this.#context
+    const { versions, lifecycle, tables } = this.#context
     const floor = versions.nextFileNumber
+    const sequence = highestSequence(versions.current)
     let done = 0
     for (;;) {
       throwIfAborted(signal)
       lifecycle.checkWritable()
-      const input = { levels: versions.current.levels, options: this.#options, running: [...this.#running], floor }
+      const { mayHoldGarbage } = tables
+      const input = { levels: versions.current.levels, options: this.#options, running: [...this.#running], floor, sequence, mayHoldGarbage }
       const step = planFullCompaction(range === undefined ? input : { ...input, range })
       if (step.type === 'done') break
       if (step.type === 'wait') {
         await lifecycle.changes.next()
         continue
       }
-      await this.#track(this.#runExplicitly(step.pick, signal))
+      try {
+        await this.#track(this.#runExplicitly(step.pick, signal))
+      } catch (error) {
+        // A job that ends because the tree does says why the tree does.
+        if (signal?.aborted !== true) lifecycle.checkWritable()
+        throw error
+      }
       done += bytesOf(step.pick)
       if (onProgress !== undefined) {
         const total = done + remainingBytes({ ...input, levels: versions.current.levels })
@@ -209,6 +218,12 @@ export class CompactionScheduler {
 
 function removedBy(pick: CompactionPick): { level: number; number: number }[] {
   return pick.inputs.flatMap(({ level, tables }) => tables.map(({ number }) => ({ level, number })))
+}
+
+function highestSequence(version: Version): number {
+  let highest = 0
+  for (const { largestSequence } of version.tables()) if (largestSequence > highest) highest = largestSequence
+  return highest
 }
 
 function bytesOf(pick: CompactionPick): number {

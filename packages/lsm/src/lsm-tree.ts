@@ -80,6 +80,7 @@ export class LsmTree {
       onFailure: (error, firstSequence) => this.#report(error, firstSequence),
       onComplete: () => this.#flushes.schedule(),
       onViewDropped: () => this.#collect(),
+      onSnapshotDropped: () => this.#schedule(),
     })
     this.#staging = new Staging(options.wal)
     const onPublished = (): void => this.#published()
@@ -106,7 +107,7 @@ export class LsmTree {
   start(lastSequence: number): void {
     this.#startSequence = lastSequence
     this.#sequence = lastSequence
-    if (!this.context.options.readOnly) this.#schedule()
+    this.#schedule()
   }
 
   // Writing. Synchronous but for what says otherwise; to be called by one writer.
@@ -337,6 +338,7 @@ export class LsmTree {
   }
 
   #schedule(): void {
+    if (!this.context.lifecycle.isWritable || this.context.options.readOnly) return
     this.#flushes.schedule()
     this.#compactions.schedule()
   }

@@ -16,6 +16,12 @@ export interface Snapshot {
 
 export class SnapshotList {
   readonly #counts = new Map<number, number>()
+  readonly #onReleased: () => void
+
+  /** @param onReleased told when nothing sees a sequence number any more: what was kept for it may go */
+  constructor(onReleased: () => void = () => {}) {
+    this.#onReleased = onReleased
+  }
 
   /** Number of snapshots alive. */
   get size(): number {
@@ -35,7 +41,10 @@ export class SnapshotList {
         released = true
         const count = this.#counts.get(sequence) ?? 0
         if (count > 1) this.#counts.set(sequence, count - 1)
-        else this.#counts.delete(sequence)
+        else {
+          this.#counts.delete(sequence)
+          this.#onReleased()
+        }
       },
     }
   }

@@ -40,6 +40,8 @@ export interface TreeEvents {
   onComplete: () => void
   /** A view has come to its end. */
   onViewDropped: () => void
+  /** What was kept for a snapshot may go. */
+  onSnapshotDropped: () => void
 }
 
 /** Makes the parts of a tree in a given state. Nothing is written yet. */
@@ -71,7 +73,7 @@ export function makeContext(
     }),
     memtables,
     views: new ReadViews(memtables.memtables(), state.version, events.onViewDropped),
-    snapshots: new SnapshotList(),
+    snapshots: new SnapshotList(events.onSnapshotDropped),
     obsolete,
     tables,
     retirement: new TableRetirement(tables, obsolete),
