@@ -4,6 +4,7 @@
  * Every read checks its length against what remains before it touches or allocates anything, and fails with
  * `CorruptionError` that names the file and the offset. It never reads past `end`.
  */
+import { copyBytes } from './copy-bytes.js'
 import { CorruptionError } from './errors.js'
 
 export interface ByteReaderOptions {
@@ -101,7 +102,7 @@ export class ByteReader {
   /** A copy of the next `length` bytes. */
   copy(length: number): Uint8Array {
     const at = this.#take(length)
-    return this.bytes.slice(at, at + length)
+    return copyBytes(this.bytes, at, at + length)
   }
 
   skip(length: number): void {

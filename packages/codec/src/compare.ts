@@ -3,6 +3,7 @@
  *
  * Everything that is sorted in this engine uses these functions, so there is one order.
  */
+import { copyBytes } from './copy-bytes.js'
 
 /** Negative, zero or positive as `a` sorts before, with or after `b`. */
 export function compareBytes(a: Uint8Array, b: Uint8Array): number {
@@ -52,9 +53,9 @@ export function shortestSeparator(a: Uint8Array, b: Uint8Array): Uint8Array {
   const byte = a[shared]
   const limit = b[shared]
   if (byte !== undefined && limit !== undefined && byte < 0xff && byte + 1 < limit) {
-    const separator = a.slice(0, shared + 1)
+    const separator = copyBytes(a, 0, shared + 1)
     separator[shared] = byte + 1
     return separator
   }
-  return a.slice()
+  return copyBytes(a)
 }

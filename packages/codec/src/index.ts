@@ -25,6 +25,7 @@ export {
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
 export { commonPrefixLength, compareBytes, compareRanges, shortestSeparator } from './compare.js'
+export { copyBytes } from './copy-bytes.js'
 export { MAX_UVARINT_LENGTH, uvarintLength, writeUvarint } from './varint.js'
 export { NATIVE_FROM, crc32c, crc32cPortable, crc32cRange, hasNativeCrc32c } from './crc32c.js'
 export { ByteReader } from './byte-reader.js'

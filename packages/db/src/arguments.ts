@@ -4,7 +4,7 @@
  * Every check throws `InvalidArgumentError` before anything has happened. Bytes that are already a `Uint8Array` are not
  * copied here: whoever keeps them copies them.
  */
-import { InvalidArgumentError, MAX_KEY_LENGTH } from '@wk/codec'
+import { InvalidArgumentError, MAX_KEY_LENGTH, copyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import { MAX_VALUE_LENGTH } from './options.js'
 
@@ -76,7 +76,7 @@ export function rangeBytes(options: RangeOptions): KeyRange {
   const range: KeyRange = {}
   for (const bound of ['gt', 'gte', 'lt', 'lte'] as const) {
     const value = options[bound]
-    if (value !== undefined) range[bound] = toBytes(value, bound).slice()
+    if (value !== undefined) range[bound] = copyBytes(toBytes(value, bound))
   }
   return range
 }

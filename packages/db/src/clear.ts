@@ -5,9 +5,8 @@
  * atomic, the whole is not. A key that was written again after the call keeps its new value: before a tombstone is
  * staged, the newest version of the key is looked up, in the same turn.
  */
-import { throwIfAborted } from '@wk/codec'
+import { copyBytes, throwIfAborted } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
-import { copyOf } from './entry-reader.js'
 import type { EntryReader } from './entry-reader.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import type { Stager } from './stager.js'
@@ -45,7 +44,7 @@ export async function clearRange({ tree, queue, stager, reader }: ClearParts, re
       throwIfAborted(signal)
       const keys: Uint8Array[] = []
       for (; cursor.valid && keys.length < BATCH_KEYS && done + keys.length < limit; cursor.next()) {
-        keys.push(copyOf(cursor.keyBytes, cursor.keyStart, cursor.keyEnd))
+        keys.push(copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd))
       }
       await queue.write(sync, () => {
         const untouched = keys.filter((key) => reader.newestSequence(key) <= sequence)

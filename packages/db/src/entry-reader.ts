@@ -4,7 +4,7 @@
  * A returned value is always the caller's own copy. A value that does not verify is a `CorruptionError`, never an empty
  * value. Expired entries are not there.
  */
-import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, baseKind, newLookupResult, readPayload, readPointerFid, readPointerLen, readPointerOffset } from '@wk/codec'
+import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, baseKind, copyBytes, newLookupResult, readPayload, readPointerFid, readPointerLen, readPointerOffset } from '@wk/codec'
 import type { PayloadView, ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
@@ -72,7 +72,7 @@ export class EntryReader {
     const offset = readPointerOffset(valueBytes, valueStart)
     const len = readPointerLen(valueBytes, valueStart)
     if (len <= SYNC_READ_LIMIT) return this.#log().readValueSync(fid, offset, len, key, this.#found.sequence)
-    return this.#log().readValue(fid, offset, len, key, this.#found.sequence)
+    return this.#log().readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
   }
 
   /** The value if it lies in the tree, or where it lies in the value log. */
@@ -84,7 +84,7 @@ export class EntryReader {
   findEntry(key: Uint8Array, sequence: number): { entry: Omit<Entry, 'value'>; value: Uint8Array | StoredValue } | undefined {
     if (!this.#locate(key, sequence)) return undefined
     const { expiresAt, userMeta } = this.#payload
-    return { entry: { key: key.slice(), version: this.#found.sequence, expiresAt, userMeta }, value: this.#valueOrPlace(key) }
+    return { entry: { key: copyBytes(key), version: this.#found.sequence, expiresAt, userMeta }, value: this.#valueOrPlace(key) }
   }
 
   /** Puts the values that are still in the value log in place of where they lie. */
@@ -112,13 +112,14 @@ export class EntryReader {
   }
 
   #inlineValue(): Uint8Array {
-    return copyOf(this.#found.valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
+    return copyBytes(this.#found.valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
   }
 
   #valueOrPlace(key: Uint8Array): Uint8Array | StoredValue {
     const { kind, valueBytes, valueStart, sequence } = this.#found
     if (baseKind(kind) !== KIND_POINTER) return this.#inlineValue()
-    return { pointer: pointerAt(valueBytes, valueStart), key, version: sequence }
+    // The caller may reuse the key's bytes while the value is being read.
+    return { pointer: pointerAt(valueBytes, valueStart), key: copyBytes(key), version: sequence }
   }
 
   #log(): ValueLog {
@@ -130,11 +131,4 @@ export class EntryReader {
 /** The pointer of a payload of kind pointer. */
 export function pointerAt(bytes: Uint8Array, at: number): ValuePointer {
   return { fid: readPointerFid(bytes, at), offset: readPointerOffset(bytes, at), len: readPointerLen(bytes, at) }
-}
-
-/** A private copy in plain, unshared memory (`slice` of a Buffer would share it). */
-export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const copy = new Uint8Array(end - start)
-  copy.set(bytes.subarray(start, end))
-  return copy
 }

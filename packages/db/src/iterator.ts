@@ -8,12 +8,12 @@
  * (WiscKey's prefetch, FAST'16 section 3.3.1): the pointers of a window are sorted by place, neighbours become one read.
  * A `keys()` iterator never reads the value log.
  */
-import { ClosedError, InvalidArgumentError, KIND_POINTER, baseKind, isInRange, readPayload } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, KIND_POINTER, baseKind, copyBytes, isInRange, readPayload } from '@wk/codec'
 import type { KeyRange, PayloadView } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
 import { keyBytes } from './arguments.js'
 import type { BytesLike, RangeOptions } from './arguments.js'
-import { copyOf, pointerAt } from './entry-reader.js'
+import { pointerAt } from './entry-reader.js'
 import type { EntryReader, StoredValue } from './entry-reader.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -218,14 +218,14 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #current(): Pending {
     const { cursor } = this.#source
     const { kind, valueBytes, valueStart, valueEnd } = cursor
-    const key = copyOf(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
+    const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
     if (this.#mode === 'keys') return { key, value: NO_VALUE, bytes: key.length }
     if (baseKind(kind) === KIND_POINTER) {
       const pointer = pointerAt(valueBytes, valueStart)
       return { key, value: { pointer, key, version: cursor.sequence }, bytes: key.length + pointer.len }
     }
     readPayload(kind, valueBytes, valueStart, valueEnd, this.#payload)
-    const value = copyOf(valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
+    const value = copyBytes(valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
     return { key, value, bytes: key.length + value.length }
   }
 

@@ -5,7 +5,7 @@
  * the tree, of every version, that its pointer leads to a record of that key and version. Live bytes are counted again
  * and compared with the accounted ones (law 8). It changes nothing and stops at no damage.
  */
-import { CorruptionError, KIND_POINTER, WkError, baseKind, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
+import { CorruptionError, KIND_POINTER, WkError, baseKind, copyBytes, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree, ReadView } from '@wk/lsm'
@@ -84,7 +84,7 @@ async function verifyEntries(
       const fid = readPointerFid(valueBytes, valueStart)
       const offset = readPointerOffset(valueBytes, valueStart)
       const len = readPointerLen(valueBytes, valueStart)
-      const key = cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd)
+      const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
       const problem = pointerProblem(vlog, fid, offset, len, key, cursor.sequence)
       if (problem !== undefined) onProblem(problemOf(problem))
     }

@@ -5,7 +5,7 @@
  * resolves when its write survives a crash of the process, with `sync` when it survives loss of power. What is not here
  * (value log, transactions, expiry) is `@wk/db`.
  */
-import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, formatFileName, newLookupResult } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { Lock } from '@wk/fs'
 import type { CompactOptions } from './compaction-scheduler.js'
@@ -91,7 +91,7 @@ export class PlainEngine {
     this.#check()
     const found = this.#result
     if (!this.tree.get(key, snapshot?.sequence ?? this.tree.visibleSequence, found) || found.kind === KIND_TOMBSTONE) return undefined
-    return found.valueBytes.slice(found.valueStart, found.valueEnd)
+    return copyBytes(found.valueBytes, found.valueStart, found.valueEnd)
   }
 
   /** Entries in the order of their keys, as of the call. It holds on to files until it ends, or `return()` is called (as `for` does). */
@@ -182,7 +182,7 @@ function walk(
       started = true
       if (!cursor.valid) return end()
       const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = cursor
-      return { done: false, value: [keyBytes.slice(keyStart, keyEnd), valueBytes.slice(valueStart, valueEnd)] }
+      return { done: false, value: [copyBytes(keyBytes, keyStart, keyEnd), copyBytes(valueBytes, valueStart, valueEnd)] }
     },
     return: end,
     [Symbol.iterator]() {

@@ -4,7 +4,7 @@
  * A write is staged, and visible, in the turn of its call unless back-pressure holds it; then it waits in call order.
  * All writes of a group share one write, one sync if any of them asked for it, and one promise.
  */
-import { ReadOnlyError } from '@wk/codec'
+import { ReadOnlyError, copyBytes } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { asWkError } from './failure.js'
 import { NO_DEPENDENCY } from './lsm-tree.js'
@@ -60,7 +60,7 @@ export class PlainWriteQueue {
   write(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
     const room = this.#held.length > 0 ? this.#release : this.#tree.waitForRoom()
     if (room === undefined) return this.#stage(operations, sync)
-    const copies = operations.map(({ kind, key, value }) => ({ kind, key: key.slice(), value: value.slice() }))
+    const copies = operations.map(({ kind, key, value }) => ({ kind, key: copyBytes(key), value: copyBytes(value) }))
     return new Promise((resolve, reject) => {
       this.#held.push({ operations: copies, sync, resolve, reject })
       this.#release ??= this.#releaseHeld(room)

@@ -16,6 +16,7 @@ import {
   MAX_SEQUENCE,
   POINTER_LENGTH,
   baseKind,
+  copyBytes,
   commonPrefixLength,
   invariant,
   isKind,
@@ -145,7 +146,7 @@ export class TableWriter {
         : shared === this.#lastLength || (shared < length && (this.#lastKey[shared] as number) < (keyBytes[keyStart + shared] as number))
       invariant(ascends, 'entries in ascending internal order')
     } else {
-      this.#smallestKey = keyBytes.slice(keyStart, keyEnd)
+      this.#smallestKey = copyBytes(keyBytes, keyStart, keyEnd)
     }
     if (this.#unindexed >= 0) this.#addIndexEntry(keyBytes.subarray(keyStart, keyEnd))
     this.#data.add(keyBytes, keyStart, keyEnd, shared, sequence, kind, valueBytes, valueStart, valueEnd)
