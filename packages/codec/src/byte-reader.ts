@@ -7,6 +7,7 @@
 import { copyBytes } from './copy-bytes.js'
 import { CorruptionError } from './errors.js'
 
+/** Which bytes to read, and how errors name them. */
 export interface ByteReaderOptions {
   /** File name for errors. */
   file?: string
@@ -18,6 +19,7 @@ export interface ByteReaderOptions {
   baseOffset?: number
 }
 
+/** A cursor that cannot leave its bytes. */
 export class ByteReader {
   readonly bytes: Uint8Array
   readonly end: number

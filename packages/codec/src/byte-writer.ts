@@ -5,6 +5,7 @@
  */
 import { uvarintLength, writeUvarint } from './varint.js'
 
+/** A buffer that grows as it is written. */
 export class ByteWriter {
   bytes: Uint8Array
   length = 0

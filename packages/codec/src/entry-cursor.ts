@@ -5,6 +5,7 @@
  * until the cursor moves; positions are never reused across cursors.
  */
 
+/** A position in a sorted run of entries. */
 export interface EntryCursor {
   readonly valid: boolean
   /** The user key is `keyBytes[keyStart..keyEnd)`. */
@@ -40,6 +41,7 @@ export interface LookupResult {
   valueEnd: number
 }
 
+/** An empty result, to be reused from lookup to lookup. */
 export function newLookupResult(): LookupResult {
   return { found: false, sequence: 0, kind: 0, valueBytes: new Uint8Array(0), valueStart: 0, valueEnd: 0 }
 }

@@ -6,6 +6,7 @@
  * ever carries key or value bytes.
  */
 
+/** Why something failed: stable, for programs. */
 export type WkErrorCode =
   | 'WK_INVALID_ARGUMENT'
   | 'WK_CLOSED'
@@ -25,6 +26,7 @@ export type WkErrorCode =
 
 const BRAND = Symbol.for('@wk/error')
 
+/** What every error may carry. */
 export interface WkErrorOptions {
   /** The error that caused this one. */
   cause?: unknown

@@ -13,8 +13,11 @@
  */
 import { InvalidArgumentError } from './errors.js'
 
+/** Kinds of files that carry a number. */
 export type NumberedFileKind = 'wal' | 'table' | 'vlog' | 'relocated' | 'manifest'
+/** Kinds of files of which a directory has at most one. */
 export type SingleFileKind = 'current' | 'lock' | 'vlogState'
+/** Every kind of file that is ours. */
 export type FileKind = NumberedFileKind | SingleFileKind | 'temp'
 
 const EXTENSIONS = { wal: 'wal', table: 'sst', vlog: 'vlog', relocated: 'rlog' } as const
@@ -36,6 +39,7 @@ export function tempName(name: string): string {
   return name + TEMP_SUFFIX
 }
 
+/** What a name says. */
 export interface ParsedFileName {
   kind: FileKind
   /** 0 for files without a number. */

@@ -10,6 +10,7 @@ export class InvariantError extends Error {
   }
 }
 
+/** Throws {@link InvariantError} unless `condition` holds. */
 export function invariant(condition: boolean, message: string): asserts condition {
   if (!condition) throw new InvariantError(message)
 }

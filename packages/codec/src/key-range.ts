@@ -3,6 +3,7 @@
  */
 import { compareBytes } from './compare.js'
 
+/** Bounds of user keys; an absent bound does not bind. */
 export interface KeyRange {
   gt?: Uint8Array | undefined
   gte?: Uint8Array | undefined
@@ -24,6 +25,7 @@ export function isAtOrBeforeEnd(range: KeyRange, key: Uint8Array): boolean {
   return true
 }
 
+/** Whether `key` lies within both bounds. */
 export function isInRange(range: KeyRange, key: Uint8Array): boolean {
   return isAtOrAfterStart(range, key) && isAtOrBeforeEnd(range, key)
 }

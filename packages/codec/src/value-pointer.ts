@@ -8,6 +8,7 @@
 import { readU32, writeU32 } from './byte-writer.js'
 import { CorruptionError } from './errors.js'
 
+/** Where a record lies. */
 export interface ValuePointer {
   /** Number of the (logical) value-log file. Files are numbered from 1. */
   fid: number
@@ -40,19 +41,22 @@ export function decodePointer(from: Uint8Array, at = 0): ValuePointer {
   return { fid: readPointerFid(from, at), offset: readPointerOffset(from, at), len: readPointerLen(from, at) }
 }
 
-/** Requires {@link POINTER_LENGTH} bytes at `at`, as the two below. */
+/** File number of the encoded pointer at `at`. Requires {@link POINTER_LENGTH} bytes there. */
 export function readPointerFid(from: Uint8Array, at: number): number {
   return readU32(from, at)
 }
 
+/** Record length of the encoded pointer at `at`. Requires {@link POINTER_LENGTH} bytes there. */
 export function readPointerLen(from: Uint8Array, at: number): number {
   return readU32(from, at + 4)
 }
 
+/** Record offset of the encoded pointer at `at`. Requires {@link POINTER_LENGTH} bytes there. */
 export function readPointerOffset(from: Uint8Array, at: number): number {
   return readU32(from, at + 8)
 }
 
+/** Whether both name the same record. */
 export function samePointer(a: ValuePointer, b: ValuePointer): boolean {
   return a.fid === b.fid && a.offset === b.offset && a.len === b.len
 }

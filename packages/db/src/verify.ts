@@ -23,6 +23,7 @@ export interface Problem {
   message: string
 }
 
+/** What `verify()` found. */
 export interface VerifyReport {
   ok: boolean
   problems: Problem[]
@@ -35,6 +36,7 @@ export interface VerifyReport {
 /** Problems after which nothing more is collected: a report stays bounded. */
 const MAX_PROBLEMS = 1000
 
+/** Checks everything; see the head of this file. Rejects only when it could not look. */
 export async function verifyDatabase(
   tree: LsmTree,
   vlog: ValueLog | undefined,

@@ -19,6 +19,7 @@ import { applyFileChange, applyNameChange, DirectoryNode, FileNode } from './mem
 import type { FileChange, MemoryNode, NameChange } from './memory-node.js'
 import { seededRandom } from './seeded-random.js'
 
+/** What a simulated crash leaves: see {@link CRASH_POLICIES}. */
 export type CrashPolicy = 'P0' | 'P1' | 'P2' | 'P3' | 'P4' | 'P5'
 
 /** All of them. */
