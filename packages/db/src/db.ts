@@ -147,7 +147,10 @@ export class DB extends EventEmitter {
 
   /** The value of a key, as the caller's own copy. @throws `WK_CORRUPTION` if it does not verify */
   async get(key: BytesLike, options?: ReadOptions): Promise<Uint8Array | undefined> {
-    return this.#reader.get(keyBytes(key), this.#sequence(options))
+    const value = this.#reader.get(keyBytes(key), this.#sequence(options))
+    const turn = this.#parts.guard.due()
+    if (turn !== undefined) await turn
+    return value
   }
 
   /** {@link get} on the calling thread. */
@@ -160,12 +163,18 @@ export class DB extends EventEmitter {
     if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
     const sequence = this.#sequence(options)
     const wanted = keys.map((key: BytesLike) => keyBytes(key))
-    return this.#reader.fill(wanted.map((key) => this.#reader.find(key, sequence)))
+    const values = await this.#reader.fill(wanted.map((key) => this.#reader.find(key, sequence)))
+    const turn = this.#parts.guard.due()
+    if (turn !== undefined) await turn
+    return values
   }
 
   /** Whether a key has a value. Never touches the value log. */
   async has(key: BytesLike, options?: ReadOptions): Promise<boolean> {
-    return this.#reader.has(keyBytes(key), this.#sequence(options))
+    const has = this.#reader.has(keyBytes(key), this.#sequence(options))
+    const turn = this.#parts.guard.due()
+    if (turn !== undefined) await turn
+    return has
   }
 
   /** The value with its version, expiry and user meta. */
@@ -327,7 +336,7 @@ export class DB extends EventEmitter {
   }
 
   #iterate<T>(mode: IteratorMode, options: IteratorOptions | undefined): DbIterator<T> {
-    const { health, tree } = this.#parts
+    const { health, tree, guard } = this.#parts
     health.assertReadable()
     const { reverse = false, limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
     if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
@@ -345,6 +354,7 @@ export class DB extends EventEmitter {
       limit: entries,
       highWaterMarkBytes,
       assertReadable: () => health.assertReadable(),
+      guard,
       release: () => view.release(),
     }
     const iterator = new DbIterator<T>(source, mode, (closed) => this.#iterators.delete(closed))

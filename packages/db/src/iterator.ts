@@ -15,6 +15,7 @@ import { keyBytes } from './arguments.js'
 import type { BytesLike, RangeOptions } from './arguments.js'
 import { pointerAt } from './entry-reader.js'
 import type { EntryReader, StoredValue } from './entry-reader.js'
+import type { LoopGuard } from './loop-guard.js'
 import type { Snapshot } from './snapshot.js'
 
 export interface IteratorOptions extends RangeOptions {
@@ -40,6 +41,7 @@ export interface IteratorSource {
   readonly highWaterMarkBytes: number
   /** Throws when the database is closed. */
   assertReadable(): void
+  readonly guard: LoopGuard
   release(): void
 }
 
@@ -180,13 +182,15 @@ export class DbIterator<T> implements AsyncIterable<T> {
     const epoch = this.#epoch
     const pending = this.#collect(bytes)
     if (pending.length === 0) return
-    if (this.#mode === 'keys' || pending.every((one) => one.value instanceof Uint8Array)) {
+    const turn = this.#source.guard.due()
+    if (turn === undefined && (this.#mode === 'keys' || pending.every((one) => one.value instanceof Uint8Array))) {
       this.#show(pending, pending.map((one) => one.value as Uint8Array))
       return
     }
     let settled!: () => void
     this.#busy = new Promise((resolve) => (settled = resolve))
     try {
+      if (turn !== undefined) await turn
       const values = await this.#source.reader.fill(pending.map((one) => one.value))
       if (epoch === this.#epoch) this.#show(pending, values as Uint8Array[])
       else this.#left += pending.length

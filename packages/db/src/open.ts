@@ -13,6 +13,7 @@ import type { LsmOptions, LsmRecovery } from '@wk/lsm'
 import { ValueLog } from '@wk/vlog'
 import { inspectDirectory } from './directory.js'
 import { Health } from './health.js'
+import { LoopGuard } from './loop-guard.js'
 import type { ResolvedOptions } from './options.js'
 import { ValueLogGc } from './value-log-gc.js'
 import { WriteQueue } from './write-queue.js'
@@ -28,6 +29,7 @@ export interface Parts {
   /** Absent in memory. */
   readonly vlog: ValueLog | undefined
   readonly health: Health
+  readonly guard: LoopGuard
   readonly queue: WriteQueue
   readonly gc: ValueLogGc | undefined
   /** Tells listeners of the database about a failure. Set by the database. */
@@ -91,9 +93,10 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
     queue.abandon()
     parts.failureListener?.(failure)
   })
-  const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime)
+  const guard = new LoopGuard(options.runtime)
+  const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
   const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(tree, vlog, queue, options.runtime)
-  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, queue, gc, failureListener: undefined }
+  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, failureListener: undefined }
   wiring.fail = (error) => {
     tree.fail(error, queue.firstUnacknowledged)
     health.fail(error)

@@ -16,6 +16,7 @@ import type { DependencyPosition, LsmTree } from '@wk/lsm'
 import type { Runtime } from '@wk/fs'
 import type { ValueLog } from '@wk/vlog'
 import type { Health } from './health.js'
+import type { LoopGuard } from './loop-guard.js'
 
 /** What waits for one commit: a promise that all its writers share. */
 class Group {
@@ -42,6 +43,7 @@ export class WriteQueue {
   readonly #vlog: ValueLog | undefined
   readonly #health: Health
   readonly #runtime: Runtime
+  readonly #guard: LoopGuard
   #collecting: Group | undefined
   /** On its way to the disk. */
   #writing: Group | undefined
@@ -49,11 +51,12 @@ export class WriteQueue {
   #running = false
   #idle: Promise<void> = Promise.resolve()
 
-  constructor(tree: LsmTree, vlog: ValueLog | undefined, health: Health, runtime: Runtime) {
+  constructor(tree: LsmTree, vlog: ValueLog | undefined, health: Health, runtime: Runtime, guard: LoopGuard) {
     this.#tree = tree
     this.#vlog = vlog
     this.#health = health
     this.#runtime = runtime
+    this.#guard = guard
   }
 
   /**
@@ -130,11 +133,11 @@ export class WriteQueue {
       const wal = this.#tree.takeGroup()
       this.#collecting = undefined
       const written = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
-      const room = written ? this.#tree.waitForRoom() : undefined
-      if (!written || room !== undefined) {
+      const pause = written ? this.#pause() : undefined
+      if (!written || pause !== undefined) {
         this.#idle = this.#drain(group, async () => {
           if (wal !== undefined && !written) await this.#tree.writeGroup(wal, this.#promised())
-          await (room ?? this.#tree.waitForRoom())
+          await (pause ?? this.#pause())
         })
         return true
       }
@@ -171,8 +174,13 @@ export class WriteQueue {
     if (wal !== undefined && !this.#tree.writeGroupSync(wal, this.#promised())) await this.#tree.writeGroup(wal, this.#promised())
     if (group.sync) await Promise.all([vlog?.sync(), this.#tree.syncWal()])
     // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
-    const room = this.#tree.waitForRoom()
-    if (room !== undefined) await room
+    const pause = this.#pause()
+    if (pause !== undefined) await pause
+  }
+
+  /** What a group that is written waits for before it is acknowledged: back-pressure, or a turn of the event loop. */
+  #pause(): Promise<void> | undefined {
+    return this.#tree.waitForRoom() ?? this.#guard.due()
   }
 
   /** Up to where the value log is durable now: a WAL frame says so, for recovery. */
