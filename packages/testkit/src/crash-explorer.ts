@@ -80,8 +80,10 @@ export interface ExploreOptions {
 interface Image extends CrashPoint {
   readonly fs: MemoryFileSystem
   readonly bounds: Bounds
-  /** How many files the workload had created before. */
+  /** How many names of files the workload had made durable before. A name that never was can be in no durable byte. */
   readonly created: number
+  /** True until the image was opened for the first time. */
+  recovering: boolean
 }
 
 /** A name with a number, which must never be given twice. */
@@ -117,6 +119,7 @@ function seedsOf(policy: CrashPolicy, seeds: readonly number[]): readonly number
 async function captureImages(options: ExploreOptions, oracle: CrashOracle, from: number, until: number, kinds: Map<string, number>): Promise<{ images: Image[]; operations: number; created: string[] }> {
   const fs = options.createFileSystem()
   const created: string[] = []
+  const unsynced: string[] = []
   const images: Image[] = []
   let operations = 0
   const capture = (operation: string): void => {
@@ -126,14 +129,15 @@ async function captureImages(options: ExploreOptions, oracle: CrashOracle, from:
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
     for (const policy of options.policies) {
       for (const seed of seedsOf(policy, options.seeds)) {
-        images.push({ fs: fs.crashClone(policy, seed), bounds: oracle.bounds(policy === 'P1'), index, operation, policy, seed, created: created.length })
+        images.push({ fs: fs.crashClone(policy, seed), bounds: oracle.bounds(policy === 'P1'), index, operation, policy, seed, created: created.length, recovering: true })
       }
     }
   }
   fs.onMutatingOperation = (_, operation) => {
     capture(describeOperation(operation))
     operations++
-    if (operation.kind === 'create') created.push(operation.path)
+    if (operation.kind === 'create') unsynced.push(operation.path)
+    else if (operation.kind === 'syncDir') created.push(...unsynced.splice(0))
   }
   await options.run(fs, oracle)
   fs.onMutatingOperation = undefined
@@ -220,7 +224,7 @@ async function fingerprint(fs: MemoryFileSystem, dir: string): Promise<string> {
 function captureRecovery(image: Image): MemoryFileSystem[] {
   const clones: MemoryFileSystem[] = []
   image.fs.onMutatingOperation = (at) => {
-    if (clones.length < 24) clones.push(image.fs.crashClone(image.policy === 'P1' || at % 2 === 0 ? 'P1' : 'P3', image.seed + at))
+    if (image.recovering && clones.length < 24) clones.push(image.fs.crashClone(image.policy === 'P1' || at % 2 === 0 ? 'P1' : 'P3', image.seed + at))
   }
   return clones
 }
@@ -232,6 +236,8 @@ async function judgeFirstOpen(options: ExploreOptions, oracle: CrashOracle, imag
   } catch (err) {
     fail(lawOf(err, 6), `does not open: ${textOfError(err)}`)
     return undefined
+  } finally {
+    image.recovering = false
   }
   try {
     const visible = await readAll(db)
@@ -246,7 +252,6 @@ async function judgeFirstOpen(options: ExploreOptions, oracle: CrashOracle, imag
     fail(isAboutValues(err) ? 3 : lawOf(err, 3), `reading after recovery: ${textOfError(err)}`)
     return undefined
   } finally {
-    image.fs.onMutatingOperation = undefined
     await db.close()
   }
 }
@@ -262,11 +267,13 @@ async function judgeLostPower(options: ExploreOptions, db: Database, fs: MemoryF
 /** The same map again, nothing left to tidy, and a new write that survives losing power. */
 async function judgeSecondOpen(options: ExploreOptions, fs: MemoryFileSystem, visible: Map<KeyText, Uint8Array>, fail: (law: Law, message: string) => void): Promise<void> {
   const removed: string[] = []
-  fs.onMutatingOperation = (_, operation) => {
+  const hook = fs.onMutatingOperation
+  fs.onMutatingOperation = (at, operation) => {
+    hook?.(at, operation)
     if (operation.kind === 'remove' && OWNED.test(operation.path)) removed.push(operation.path)
   }
   const db = await options.open(fs)
-  fs.onMutatingOperation = undefined
+  fs.onMutatingOperation = hook
   if (removed.length > 0) fail(5, `the second opening still had to remove ${removed.join(', ')}`)
   const again = differenceOf(await readAll(db), visible)
   if (again !== undefined) fail(1, `the second opening shows another map: ${again}`)

@@ -10,15 +10,19 @@ import { ModelStore } from './model-database.js'
 export type CrashBug = 'acknowledges before sync' | 'no directory sync' | 'splits batches' | 'skips damage' | 'forgets on reopen' | 'leaves orphans' | 'reuses numbers'
 
 const DIR = '/db'
+const NAME = `${DIR}/log`
 const latin1 = (bytes: Bytes): string => (typeof bytes === 'string' ? bytes : textOf(bytes))
 
 async function openOrCreate(fs: FileSystem, bug: CrashBug | undefined): Promise<File> {
   await fs.mkdir(DIR)
-  const name = bug === 'reuses numbers' ? `${DIR}/000001.vlog` : `${DIR}/log`
-  const file = await fs.open(name, 'update').catch((err: unknown) => {
+  const file = await fs.open(NAME, 'update').catch((err: unknown) => {
     if (!isNotFound(err)) throw err
-    return fs.open(name, 'create')
+    return fs.open(NAME, 'create')
   })
+  if (bug === 'reuses numbers') {
+    await fs.remove(`${DIR}/000007.vlog`).catch(() => undefined)
+    await (await fs.open(`${DIR}/000007.vlog`, 'create')).close()
+  }
   // Also where the file was found: a process that was killed may have created it without syncing its name.
   if (bug !== 'no directory sync') await fs.syncDir(DIR)
   return file
