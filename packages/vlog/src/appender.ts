@@ -3,10 +3,11 @@
  * system and, where asked, for the device. Calls may overlap; they are written in call order.
  */
 import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
-import { MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_MASK } from './format.js'
-import type { VlogWriter } from './vlog-writer.js'
+import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
+import { compressValue, uncompressedLength } from './lz4.js'
+import { DIRECT_FROM, type VlogWriter } from './vlog-writer.js'
 
-/** A record to append. Bytes are copied before `append` returns its promise. */
+/** A record to append. Its bytes may be reused as soon as `append` has returned its promise: by then they are copied or written. */
 export interface AppendEntry {
   /** At most 65,000 bytes; a string is stored as UTF-8. */
   key: string | Uint8Array
@@ -18,13 +19,21 @@ export interface AppendEntry {
   userMeta?: number | undefined
   /** Unix seconds, 0 = never. Default 0. */
   expiresAt?: number | undefined
-  /** Badger's meta bits 0x01 to 0x08. Default 0. */
+  /**
+   * Badger's meta bits 0x01 to 0x08. Default 0. With the option `stored` also `META_LZ4` (0x10): `value` is compressed.
+   */
   meta?: number | undefined
 }
 
+/** How `append` writes a group. */
 export interface AppendOptions {
   /** Resolve only when the records are on the device. Default: the log's option `sync`. */
   sync?: boolean | undefined
+  /**
+   * Values are in their stored form, as `iterate(fid, { stored: true })` hands them out: they are written as they are,
+   * whatever `valueCompression` says. This is how garbage collection moves records. Default false.
+   */
+  stored?: boolean | undefined
 }
 
 interface CheckedEntry {
@@ -36,25 +45,51 @@ interface CheckedEntry {
   meta: number
 }
 
+/** Most bytes that a record adds to key and value. */
+const MAX_RECORD_OVERHEAD = MAX_RECORD_HEADER_LENGTH + VERSION_LENGTH + RECORD_CRC_LENGTH
+
 export class Appender {
   readonly #writer: VlogWriter
+  readonly #compress: boolean
   readonly #pending = new Set<Promise<unknown>>()
 
-  constructor(writer: VlogWriter) {
+  /** With `compress` values are compressed where it pays. */
+  constructor(writer: VlogWriter, compress: boolean) {
     this.#writer = writer
+    this.#compress = compress
   }
 
   /** Stages all entries in this turn. @throws InvalidArgumentError before anything is staged */
-  append(entries: readonly AppendEntry[], sync: boolean): Promise<ValuePointer[]> {
+  append(entries: readonly AppendEntry[], sync: boolean, stored = false): Promise<ValuePointer[]> {
     this.#writer.checkWritable()
-    const checked = entries.map(checkEntry)
-    const pointers = checked.map(({ key, version, meta, userMeta, expiresAt, value }) => {
+    const writer = this.#writer
+    const isCompressing = this.#compress && !stored
+    const checked = new Array<CheckedEntry>(entries.length)
+    for (let i = 0; i < checked.length; i++) {
+      const entry = checkEntry(entries[i]!, stored)
+      if (isCompressing) compressEntry(entry)
+      checked[i] = entry
+    }
+    let short = 0
+    let long = 0
+    for (const { key, value } of checked) {
+      const most = key.length + value.length + MAX_RECORD_OVERHEAD
+      if (value.length < DIRECT_FROM) short += most
+      else long += most
+    }
+    // Written at once, or staged as a whole for a write that takes time.
+    const isSync = writer.beginGroup(short, long)
+    const pointers = new Array<ValuePointer>(checked.length)
+    for (let i = 0; i < checked.length; i++) {
+      const { key, version, meta, userMeta, expiresAt, value } = checked[i]!
       const pointer = { fid: 0, offset: 0, len: 0 }
-      this.#writer.stage(key, version, meta, userMeta, expiresAt, value, pointer)
-      return pointer
-    })
-    this.#writer.endGroup()
-    const isWritten = this.#writer.writeStagedSync()
+      if (isSync) writer.putSync(key, version, meta, userMeta, expiresAt, value, pointer)
+      else writer.stageStored(key, version, meta, userMeta, expiresAt, value, pointer)
+      pointers[i] = pointer
+    }
+    writer.endGroup()
+    if (isSync) writer.flushSync()
+    const isWritten = isSync || writer.writeStagedSync()
     if (isWritten && !sync) return Promise.resolve(pointers)
     return this.#track(this.#settle(pointers, isWritten, sync))
   }
@@ -80,7 +115,14 @@ export class Appender {
   }
 }
 
-function checkEntry(entry: AppendEntry): CheckedEntry {
+function compressEntry(entry: CheckedEntry): void {
+  const compressed = compressValue(entry.value)
+  if (compressed === undefined) return
+  entry.value = compressed
+  entry.meta |= META_LZ4
+}
+
+function checkEntry(entry: AppendEntry, stored: boolean): CheckedEntry {
   const { version = 0, userMeta = 0, expiresAt = 0, meta = 0 } = entry
   const key = bytesOf('key', entry.key)
   const value = bytesOf('value', entry.value)
@@ -89,7 +131,8 @@ function checkEntry(entry: AppendEntry): CheckedEntry {
   checkInteger('version', version, Number.MAX_SAFE_INTEGER)
   checkInteger('expiresAt', expiresAt, Number.MAX_SAFE_INTEGER)
   checkInteger('userMeta', userMeta, 0xff)
-  if (!Number.isInteger(meta) || (meta & ~META_MASK) !== 0) throw new InvalidArgumentError('meta has bits that are not for writers')
+  if (!Number.isInteger(meta) || (meta & ~(stored ? META_MASK | META_LZ4 : META_MASK)) !== 0) throw new InvalidArgumentError('meta has bits that are not for writers')
+  if ((meta & META_LZ4) !== 0 && uncompressedLength(value) === -1) throw new InvalidArgumentError('meta says that the value is compressed, and it is not')
   return { key, value, version, userMeta, expiresAt, meta }
 }
 

@@ -6,6 +6,7 @@
  * recount) made exact; only it is written before a clean close, because a report may belong to an index update that a
  * crash takes back. So after a crash a figure may be too low, never too high.
  */
+import type { ValuePointer } from '@wk/codec'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 
@@ -15,10 +16,46 @@ export interface Discarded {
   bytes: number
 }
 
+/** A recount of one file that is under way. */
+export class Recount {
+  readonly fid: number
+  /** End of the file when it began: records behind are not part of it. */
+  readonly #end: number
+  /** Records before this place were judged. */
+  #judged = FILE_HEADER_LENGTH
+  readonly found: Discarded = { records: 0, bytes: 0 }
+
+  constructor(fid: number, end: number) {
+    this.fid = fid
+    this.#end = end
+  }
+
+  /** The next record, in order, is garbage. */
+  dead(pointer: ValuePointer): void {
+    this.#count(pointer.len)
+    this.alive(pointer)
+  }
+
+  alive({ offset, len }: ValuePointer): void {
+    this.#judged = offset + len
+  }
+
+  /** The host reports a record dead. One that is still to be judged will be found dead; one that was, was alive then. */
+  report({ offset, len }: ValuePointer): void {
+    if (offset < this.#judged || offset >= this.#end) this.#count(len)
+  }
+
+  #count(len: number): void {
+    this.found.records++
+    this.found.bytes += len
+  }
+}
+
 export class DiscardStats {
   readonly #current = new Map<number, Discarded>()
   #committed = new Map<number, Discarded>()
   #dirty = false
+  #recount: Recount | undefined
 
   /** Starts from what the state file said. */
   load(fid: number, discarded: Discarded): void {
@@ -31,14 +68,31 @@ export class DiscardStats {
     return this.#dirty
   }
 
-  /** One record of `len` bytes is dead. The sum never passes the bytes of the file's records. */
-  add(logical: LogicalFile, len: number): void {
+  /** A record is dead. The sum never passes the bytes of the file's records. */
+  add(logical: LogicalFile, pointer: ValuePointer): void {
     const room = logical.end - FILE_HEADER_LENGTH
     const entry = this.#current.get(logical.fid) ?? { records: 0, bytes: 0 }
     entry.records++
-    entry.bytes = Math.min(room, entry.bytes + len)
+    entry.bytes = Math.min(room, entry.bytes + pointer.len)
     this.#current.set(logical.fid, entry)
     this.#dirty = true
+    if (this.#recount?.fid === logical.fid) this.#recount.report(pointer)
+  }
+
+  /** Starts counting a file that ends at `end` anew; one file at a time. Reports go on counting the old way until {@link endRecount}. */
+  beginRecount(fid: number, end: number): Recount {
+    this.#recount = new Recount(fid, end)
+    return this.#recount
+  }
+
+  /** Every record was judged: replaces the figure. */
+  endRecount(recount: Recount): Discarded {
+    this.set(recount.fid, recount.found)
+    return { ...recount.found }
+  }
+
+  dropRecount(recount: Recount): void {
+    if (this.#recount === recount) this.#recount = undefined
   }
 
   /** Replaces the figure of a file by a recounted one. */

@@ -5,6 +5,7 @@ import type { DiscardStats } from './discard-stats.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { VlogSet } from './vlog-set.js'
 
+/** A logical file, as `files()` tells it. */
 export interface VlogFileInfo {
   fid: number
   /** Number of the physical file that holds it. */

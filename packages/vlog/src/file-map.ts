@@ -8,6 +8,7 @@
 import { CorruptionError, formatFileName, type ValuePointer } from '@wk/codec'
 import { FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
+import type { RecordCipher } from './record-cipher.js'
 import type { RunTable } from './run-table.js'
 
 /** One logical file. Mutable: relocation moves it, the writer lets it grow. */
@@ -23,8 +24,10 @@ export interface LogicalFile {
   /** Nothing will be appended any more, and everything is durable. */
   sealed: boolean
   /** Data key of its records; 0 = plain. */
-  keyId: number
-  baseIv: Uint8Array
+  readonly keyId: number
+  readonly baseIv: Uint8Array
+  /** Of its data key and base IV; undefined = plain. */
+  readonly cipher: RecordCipher | undefined
   /** Holders of `pin(fid)`. */
   hostPins: number
   /** Given up by the host: goes as soon as nobody pins it. */

@@ -1,5 +1,5 @@
 /**
- * Sequential walks over whole logical files: `iterate` and `verify`.
+ * Sequential walks over whole logical files: `iterate`, `verify`, and the keys for a recount.
  *
  * A walk pins the physical file, reads it in windows and verifies every record. It covers what was with the operating
  * system when it began. A torn tail lies behind the end of a file and is never seen; what does not verify before the
@@ -9,7 +9,9 @@ import { CorruptionError, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
-import { copyEntry, type VlogEntry } from './vlog-entry.js'
+import { findRecord } from './record-search.js'
+import { openEntry, openKey } from './stored-record.js'
+import type { VlogEntry } from './vlog-entry.js'
 import { RecordScanner } from './vlog-scanner.js'
 import type { VlogSet } from './vlog-set.js'
 
@@ -33,8 +35,37 @@ function stretchesOf({ runs, written }: LogicalFile): Stretch[] {
   })
 }
 
+/** Bytes that are no records, and were passed over. */
+export interface SkippedDamage {
+  /** Name relative to the directory. */
+  file: string
+  /** Where they begin in that file. */
+  offset: number
+  length: number
+  message: string
+}
+
+/** How `iterate` walks. */
+export interface IterateOptions {
+  /**
+   * Go on after damage: whatever verifies behind it is handed out. Bytes of a value that are records themselves may then be
+   * taken for records. Default false: damage ends the walk with `CorruptionError`.
+   */
+  salvage?: boolean | undefined
+  /** Told of each stretch that was passed over; with `salvage`. */
+  onDamage?: ((damage: SkippedDamage) => void) | undefined
+  /**
+   * Hand out values as they are stored: a compressed one stays so, and `META_LZ4` (0x10) in `meta` says it. What is
+   * handed to `append` like this is moved without being compressed again. Default false.
+   */
+  stored?: boolean | undefined
+}
+
+/** What to do at damage; undefined = throw. */
+type Salvage = { runtime: Runtime; onDamage: (damage: SkippedDamage) => void } | undefined
+
 /** Visits every record in order. `scanner` shows the current one; `offset` is its place in the logical file. */
-async function* walk(set: VlogSet, logical: LogicalFile): AsyncGenerator<{ scanner: RecordScanner; offset: number }> {
+async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage): AsyncGenerator<{ scanner: RecordScanner; offset: number }> {
   const { physical } = logical
   set.pin(physical)
   try {
@@ -42,11 +73,18 @@ async function* walk(set: VlogSet, logical: LogicalFile): AsyncGenerator<{ scann
     for (const stretch of stretches) {
       const file = set.handles.acquire(physical)
       try {
-        const scanner = new RecordScanner(file, stretch.physical, stretch.physical + stretch.length)
+        const end = stretch.physical + stretch.length
+        let scanner = new RecordScanner(file, stretch.physical, end)
         for (let step = await scanner.next(); step !== 'end'; step = await scanner.next()) {
           const { position } = scanner
           if (step === 'invalid') {
-            throw new CorruptionError(`${physical.name} is damaged at offset ${position}`, { file: physical.name, offset: position })
+            const next = salvage === undefined ? undefined : await findRecord(file, position + 1, end, salvage.runtime, { encrypted: logical.cipher !== undefined })
+            const message = `${physical.name} is damaged at offset ${position}`
+            if (next === undefined) throw new CorruptionError(message, { file: physical.name, offset: position })
+            const resumed = next === -1 ? end : next
+            salvage?.onDamage({ file: physical.name, offset: position, length: resumed - position, message })
+            scanner = new RecordScanner(file, resumed, end)
+            continue
           }
           yield { scanner, offset: stretch.logical + (position - stretch.physical) }
         }
@@ -60,12 +98,37 @@ async function* walk(set: VlogSet, logical: LogicalFile): AsyncGenerator<{ scann
 }
 
 /** The records of a logical file in order, as copies. Holds on to the event loop for at most a slice. */
-export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile): AsyncGenerator<PlacedEntry> {
+export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile, options: IterateOptions): AsyncGenerator<PlacedEntry> {
+  const slice = new TimeSlice(runtime)
+  const { onDamage = () => undefined, salvage = false, stored = false } = options
+  for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined)) {
+    const { bytes, start, header, position } = scanner
+    const pointer = { fid: logical.fid, offset, len: header.length }
+    let entry: VlogEntry
+    try {
+      entry = openEntry(logical, offset, bytes, start, header, false, stored)
+    } catch (error) {
+      if (!salvage || !(error instanceof CorruptionError)) throw error
+      onDamage({ file: logical.physical.name, offset: position, length: pointer.len, message: error.message })
+      continue
+    }
+    yield { entry, pointer }
+    if (slice.due()) await slice.pause()
+  }
+}
+
+/** The key of a record and where the record lies. */
+export interface PlacedKey {
+  key: Uint8Array
+  pointer: ValuePointer
+}
+
+/** The keys of a logical file in order, each record verified, as copies. */
+export async function* walkKeys(set: VlogSet, runtime: Runtime, logical: LogicalFile): AsyncGenerator<PlacedKey> {
   const slice = new TimeSlice(runtime)
   for await (const { scanner, offset } of walk(set, logical)) {
     const { bytes, start, header } = scanner
-    const pointer = { fid: logical.fid, offset, len: header.length }
-    yield { entry: copyEntry(bytes, start, header), pointer }
+    yield { key: openKey(logical, offset, bytes, start, header), pointer: { fid: logical.fid, offset, len: header.length } }
     if (slice.due()) await slice.pause()
   }
 }
@@ -79,11 +142,13 @@ export interface VlogProblem {
   message: string
 }
 
+/** Options of long walks over the log: `verify` and `recountDiscards`. */
 export interface VerifyOptions {
   signal?: AbortSignal | undefined
   onProgress?: ((progress: { phase: string; done: number; total: number; bytes: number }) => void) | undefined
 }
 
+/** What {@link verifyFiles} found. */
 export interface VerifyReport {
   ok: boolean
   problems: VlogProblem[]

@@ -37,13 +37,23 @@ export const MAX_FILE_END = 0xffff_ffff
 /** Highest file number: `fid` has 32 bits. */
 export const MAX_FID = 0xffff_ffff
 
-/** Meta bits that a writer may set, as in Badger; on disk, never renumber. */
+// Meta bits that a writer may set, as in Badger; on disk, never renumber.
+/** The key was deleted. */
 export const META_DELETE = 0x01
+/** In an LSM-tree: the value lies in the value log. */
 export const META_VALUE_POINTER = 0x02
+/** Earlier versions of the key may go. */
 export const META_DISCARD_EARLIER_VERSIONS = 0x04
+/** An operand of a merge operator. */
 export const META_MERGE_ENTRY = 0x08
-/** Every bit that `append` accepts. 0x10 and 0x20 are free, 0x40 and 0x80 are Badger's transaction marks (never in a value log). */
+/** Ours, a bit that Badger leaves free: the value is stored compressed (`lz4.ts`). */
+export const META_LZ4 = 0x10
+/** Every bit that `append` accepts. 0x20 is free, 0x40 and 0x80 are Badger's transaction marks (never in a value log). */
 export const META_MASK = META_DELETE | META_VALUE_POINTER | META_DISCARD_EARLIER_VERSIONS | META_MERGE_ENTRY
+/** Badger's transaction marks, in its memtable logs: a record of a transaction. */
+export const META_TXN = 0x40
+/** The end of a transaction. */
+export const META_FIN_TXN = 0x80
 
 /** What the header of a file says. */
 export interface FileHeader {

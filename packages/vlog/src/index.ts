@@ -12,12 +12,17 @@ export type { AppendEntry, AppendOptions } from './appender.js'
 export type { VlogEntry } from './vlog-entry.js'
 export type { VlogFileInfo } from './file-info.js'
 export type { PhysicalFileInfo } from './vlog-set.js'
-export type { PlacedEntry, VerifyOptions, VerifyReport, VlogProblem } from './file-walk.js'
-export type { LogPosition } from './vlog-writer.js'
+export type { PointerSource, StreamOptions } from './record-stream.js'
+export type { PointerLookup } from './recount.js'
+export { readMemtableLog } from './memtable-log.js'
+export type { MemtableLogEnd, MemtableLogEntry, MemtableLogOptions } from './memtable-log.js'
+export type { IterateOptions, PlacedEntry, SkippedDamage, VerifyOptions, VerifyReport, VlogProblem } from './file-walk.js'
+export type { LogPosition } from './sync-tracker.js'
 export type { RelocationResult, RelocationWriter } from './relocation-writer.js'
 export {
   META_DELETE,
   META_DISCARD_EARLIER_VERSIONS,
+  META_LZ4,
   META_MERGE_ENTRY,
   META_VALUE_POINTER,
 } from './format.js'

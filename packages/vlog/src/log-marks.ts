@@ -7,7 +7,8 @@
 import { DiscardStats } from './discard-stats.js'
 import { writeState, type LogState } from './state-file.js'
 import type { VlogSet } from './vlog-set.js'
-import type { LogPosition, VlogWriter } from './vlog-writer.js'
+import type { LogPosition } from './sync-tracker.js'
+import type { VlogWriter } from './vlog-writer.js'
 
 export class LogMarks {
   readonly stats = new DiscardStats()

@@ -7,10 +7,12 @@
  * given up. Removal comes after a directory sync, so that what replaces a file is durable before it goes (law 5).
  * Opening twice gives the same as opening once.
  */
-import { CorruptionError, NotSupportedError, formatFileName, parseFileName, tempName } from '@wk/codec'
+import { CorruptionError, formatFileName, parseFileName, tempName } from '@wk/codec'
 import { isNotFound, readFullySync, TimeSlice, type File } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
+import { REGISTRY_NAME } from './key-registry-format.js'
+import { KeyRegistry } from './key-registry.js'
 import type { ResolvedOptions } from './options.js'
 import { PhysicalFile } from './physical-file.js'
 import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
@@ -26,6 +28,7 @@ export interface OpenedLog {
   /** End of the newest logical file. */
   end: { fid: number; offset: number }
   tail: RecoveredTail
+  registry: KeyRegistry
 }
 
 interface FoundFile {
@@ -39,18 +42,19 @@ interface FoundFile {
 export async function openLog(dir: string, options: ResolvedOptions): Promise<OpenedLog> {
   const { fs, readOnly } = options
   const names = (await fs.list(dir)).filter((name) => name !== STATE_NAME)
-  const state = options.standalone ? await readState(fs, dir) : undefined
+  const state = options.standalone && !options.salvage ? await readState(fs, dir) : undefined
+  const registry = await KeyRegistry.read(fs, dir, options.encryptionKey)
   const found = await readFiles(dir, names, options)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
-  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid)
+  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid, registry)
   removable.push(...names.filter(isOurTemp))
 
   const newest = newestPlainOf(found, cleanFid)?.physical
   const isReplaced = newest !== undefined && set.map.get(newest.number)?.physical !== newest
   const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
-  const tail = await recoverTail(options, newest, isReplaced, marks)
+  const tail = await recoverTail(options, newest, isReplaced, marks, newest === undefined ? undefined : set.map.get(newest.number)?.cipher)
   if (newest !== undefined && !isReplaced && tail.end !== undefined) {
     const logical = set.map.require(newest.number)
     logical.end = Math.max(FILE_HEADER_LENGTH, tail.end)
@@ -67,13 +71,12 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   const last = set.map.list().at(-1)
   // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
   const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
-  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail }
+  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail, registry }
 }
 
 /** Ascending file number. */
 async function readFiles(dir: string, names: readonly string[], { fs, runtime }: ResolvedOptions): Promise<FoundFile[]> {
   const slice = new TimeSlice(runtime)
-  const hasDataKeys = await hasRegistry(dir, names, fs)
   const found: FoundFile[] = []
   for (const name of names) {
     const parsed = parseFileName(name)
@@ -82,7 +85,7 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime }:
     const file = fs.openSync(`${dir}/${name}`, 'read')
     try {
       const physical = new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', file.sizeSync())
-      found.push(physical.relocated ? readRelocated(file, physical) : readPlain(file, physical, hasDataKeys))
+      found.push(physical.relocated ? readRelocated(file, physical) : readPlain(file, physical))
     } finally {
       file.closeSync()
     }
@@ -91,29 +94,13 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime }:
   return found.sort((a, b) => a.physical.number - b.physical.number)
 }
 
-function readPlain(file: File, physical: PhysicalFile, hasDataKeys: boolean): FoundFile {
+function readPlain(file: File, physical: PhysicalFile): FoundFile {
   const bytes = new Uint8Array(FILE_HEADER_LENGTH)
   const length = readFullySync(file, bytes, 0, FILE_HEADER_LENGTH, 0)
   // Records come only after the header was synced: one without records may be whatever a crash made of it.
   const hasRecords = length === FILE_HEADER_LENGTH && physical.size > FILE_HEADER_LENGTH
   if (!hasRecords) return { physical, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), logical: [] }
-  const { keyId, baseIv } = decodeFileHeader(bytes, physical.name)
-  if (keyId !== 0) {
-    if (hasDataKeys) throw new NotSupportedError(`${physical.name} is encrypted, which is not supported yet`)
-    throw new CorruptionError(`${physical.name} names a data key, and there is none`, { file: physical.name, offset: 0 })
-  }
-  return { physical, keyId, baseIv, logical: [] }
-}
-
-/** Whether Badger's KEYREGISTRY holds a data key: it does from byte 28 on. */
-async function hasRegistry(dir: string, names: readonly string[], fs: ResolvedOptions['fs']): Promise<boolean> {
-  if (!names.includes('KEYREGISTRY')) return false
-  const file = await fs.open(`${dir}/KEYREGISTRY`, 'read')
-  try {
-    return (await file.size()) > 28
-  } finally {
-    await file.close()
-  }
+  return { physical, ...decodeFileHeader(bytes, physical.name), logical: [] }
 }
 
 function readRelocated(file: File, physical: PhysicalFile): FoundFile {
@@ -146,6 +133,7 @@ function mapFiles(
   retired: ReadonlySet<number>,
   highest: number,
   cleanFid: number | undefined,
+  registry: KeyRegistry,
 ): { removable: string[]; waiting: PhysicalFile[] } {
   const removable: string[] = []
   const waiting: PhysicalFile[] = []
@@ -154,7 +142,7 @@ function mapFiles(
   for (const file of [...found].reverse()) {
     const { physical } = file
     if (file === newestPlain || !isEmpty(physical)) {
-      for (const logical of logicalFilesOf(file)) {
+      for (const logical of logicalFilesOf(file, registry)) {
         if (!retired.has(logical.fid) && set.map.get(logical.fid) === undefined) set.map.add(logical)
       }
     }
@@ -190,21 +178,26 @@ function checkCleanSize(set: VlogSet, state: LogState | undefined): void {
   throw new CorruptionError(`${name} has ${size} bytes, ${clean.size} at its clean close`, { file: name, offset: Math.min(size, clean.size) })
 }
 
-function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile): LogicalFile[] {
+/** @throws CorruptionError, WrongKeyError if a file is encrypted with a key that is not there, or not encrypted although there is one */
+function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): LogicalFile[] {
   const common = { physical, sealed: true, hostPins: 0, retired: false }
+  const cipherOf = (id: number, iv: Uint8Array): LogicalFile['cipher'] => {
+    if (id === 0 && physical.size > FILE_HEADER_LENGTH) registry.refusePlain(physical.name)
+    return registry.cipherOf(id, iv, physical.name)
+  }
   if (!physical.relocated) {
     const end = Math.max(FILE_HEADER_LENGTH, physical.size)
-    return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv }]
+    return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv, cipher: cipherOf(keyId, baseIv) }]
   }
   return logical.map(({ fid, end, keyId: id, baseIv: iv, runs }) => {
-    return { ...common, fid, runs, end, written: end, keyId: id, baseIv: iv }
+    return { ...common, fid, runs, end, written: end, keyId: id, baseIv: iv, cipher: cipherOf(id, iv) }
   })
 }
 
 /** Temporary files of the value log; those of other kinds are their owners'. */
 function isOurTemp(name: string): boolean {
+  if (name === tempName(STATE_NAME) || name === tempName(REGISTRY_NAME)) return true
   if (parseFileName(name)?.kind !== 'temp') return false
-  if (name === tempName(STATE_NAME)) return true
   const parsed = parseFileName(name.slice(0, -tempName('').length))
   return (parsed?.kind === 'relocated' || parsed?.kind === 'vlog') && name === tempName(formatFileName(parsed.kind, parsed.number))
 }

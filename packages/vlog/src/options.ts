@@ -1,11 +1,15 @@
 /**
  * Options of a value log: meaning, unit, default, limits.
  */
-import { InvalidArgumentError, NotSupportedError } from '@wk/codec'
+import { randomBytes as secretBytes } from 'node:crypto'
+import { InvalidArgumentError } from '@wk/codec'
 import { NodeFileSystem, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
 import { BASE_IV_LENGTH } from './format.js'
-import type { LogPosition } from './vlog-writer.js'
+import { requireLz4 } from './lz4.js'
+import { aesBits } from './record-cipher.js'
+import type { LogPosition } from './sync-tracker.js'
 
+/** Options of `ValueLog.open`. */
 export interface ValueLogOptions {
   /**
    * Bytes after which the active file is sealed: the group of records that passes the limit still goes to it.
@@ -22,10 +26,29 @@ export interface ValueLogOptions {
   maxOpenFiles?: number | undefined
   /** Create the directory if it is missing. Default true. */
   createIfMissing?: boolean | undefined
-  /** Encryption at rest: not supported yet. */
+  /**
+   * Encryption at rest: the storage key, 16, 24 or 32 bytes (AES-128, -192, -256), copied. Keys and values of every new
+   * file are encrypted under a data key of their own, kept under the storage key in `KEYREGISTRY`, as Badger does. A
+   * directory is encrypted from its first record on, or never: another key, a missing one, or one too many is
+   * `WrongKeyError`. Default: none.
+   */
   encryptionKey?: Uint8Array | undefined
-  /** Compression of values: only `'none'` yet. */
+  /**
+   * Seconds after which a new file gets a new data key. Default 864,000 (ten days), as Badger. Old keys are kept: old
+   * files need them.
+   */
+  encryptionKeyRotationDuration?: number | undefined
+  /**
+   * `'lz4'`: a value is stored compressed where that saves at least an eighth. Needs the optional package `lz4-napi`
+   * (`NotSupportedError` without it). Badger can't read such values. Compressed values are always read, whatever this
+   * says. Default `'none'`: Badger's exact bytes.
+   */
   valueCompression?: 'none' | 'lz4' | undefined
+  /**
+   * Open for reading what is left of a damaged log, with `readOnly` only: damage in the newest file and a broken promise
+   * of a clean close are then no reason to refuse; walk with `iterate(fid, { salvage: true })`. Default false.
+   */
+  salvage?: boolean | undefined
   /** File system. Default: Node's. */
   fs?: FileSystem | undefined
   /** Clock, randomness, yielding. Default: the process's. */
@@ -40,7 +63,10 @@ export interface ValueLogOptions {
   cleanEnd?: { fid: number; size: number } | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
-  /** Source of base IVs, for tests that compare bytes. Default: the runtime's random numbers. */
+  /**
+   * Source of base IVs, for tests that compare bytes. Default: `crypto.randomBytes` where the log is encrypted, else the
+   * runtime's random numbers. An IV that comes twice under one data key breaks the encryption.
+   */
   randomBytes?: ((length: number) => Uint8Array) | undefined
 }
 
@@ -57,6 +83,11 @@ export interface ResolvedOptions {
   durable: LogPosition | null | undefined
   cleanEnd: { fid: number; size: number } | undefined
   lock: boolean
+  encryptionKey: Uint8Array | undefined
+  /** Seconds. */
+  encryptionKeyRotationDuration: number
+  compress: boolean
+  salvage: boolean
   /** The log keeps its own marks in VLOGSTATE, because no host does. */
   standalone: boolean
   randomBytes: (length: number) => Uint8Array
@@ -68,10 +99,10 @@ export const MAX_FILE_SIZE = 2 ** 31
 
 /** @throws InvalidArgumentError, NotSupportedError */
 export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
-  if (options.encryptionKey !== undefined) throw new NotSupportedError('encryption of the value log is not supported yet')
-  if (options.valueCompression !== undefined && options.valueCompression !== 'none') {
-    throw new NotSupportedError('compression of values is not supported yet')
-  }
+  const compress = checkCompression(options.valueCompression)
+  const encryptionKey = copyKey(options.encryptionKey)
+  const salvage = options.salvage ?? false
+  if (salvage && options.readOnly !== true) throw new InvalidArgumentError('salvage needs readOnly')
   const runtime = options.runtime ?? defaultRuntime
   const { durable, cleanEnd } = options
   if (durable !== undefined && durable !== null) checkPosition('durable', durable.fid, durable.offset)
@@ -88,8 +119,12 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     durable,
     cleanEnd,
     lock: options.lock ?? true,
+    encryptionKey,
+    encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),
+    compress,
+    salvage,
     standalone: durable === undefined && cleanEnd === undefined,
-    randomBytes: options.randomBytes ?? ((length) => randomBytes(runtime, length)),
+    randomBytes: options.randomBytes ?? ((length) => (encryptionKey === undefined ? randomBytes(runtime, length) : new Uint8Array(secretBytes(length)))),
   }
 }
 
@@ -101,6 +136,25 @@ function integer(name: string, value: number, min: number, max: number): number 
 function checkPosition(name: string, fid: number, offset: number): void {
   integer(`${name}.fid`, fid, 0, 0xffff_ffff)
   integer(name === 'durable' ? 'durable.offset' : 'cleanEnd.size', offset, 0, 0xffff_ffff)
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isFinite(value) && value > 0) return value
+  throw new InvalidArgumentError(`${name} must be a positive number, not ${String(value)}`)
+}
+
+function checkCompression(compression: unknown = 'none'): boolean {
+  if (compression !== 'none' && compression !== 'lz4') throw new InvalidArgumentError(`valueCompression must be 'none' or 'lz4'`)
+  if (compression === 'lz4') requireLz4()
+  return compression === 'lz4'
+}
+
+/** A private copy of a storage key. @throws InvalidArgumentError */
+export function copyKey(key: unknown): Uint8Array | undefined {
+  if (key === undefined) return undefined
+  if (!(key instanceof Uint8Array)) throw new InvalidArgumentError('encryptionKey must be a Uint8Array')
+  aesBits(key.length)
+  return Uint8Array.from(key)
 }
 
 /** A plaintext log only stores its base IV; an encrypted one must not take it from here. */

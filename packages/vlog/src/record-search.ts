@@ -24,12 +24,26 @@ const WINDOW = 1 << 18
 const LOOKAHEAD = MAX_RECORD_HEADER_LENGTH + MAX_STORED_KEY_LENGTH
 const MAX_WAITING = 1 << 18
 
+/** What a record may look like. */
+export interface SearchOptions {
+  /** Key and version are not to be read: every version is plausible. */
+  encrypted?: boolean
+  /** First meta byte that no writer sets. Default 0x40: transaction marks are never in a value log. */
+  metaLimit?: number
+}
+
 /** Offset of the first-ending valid record that starts in `[from, end)`, -1 if there is none, `undefined` if it gave up. */
-export async function findRecord(file: File, from: number, end: number, runtime: Runtime): Promise<number | undefined> {
+export async function findRecord(
+  file: File,
+  from: number,
+  end: number,
+  runtime: Runtime,
+  options: SearchOptions = {},
+): Promise<number | undefined> {
   const slice = new TimeSlice(runtime)
   const bytes = Buffer.allocUnsafeSlow(Math.min(WINDOW + LOOKAHEAD, Math.max(end - from, 0)))
   const zeros = Buffer.alloc(Math.min(WINDOW, bytes.length))
-  const search = new Search(bytes)
+  const search = new Search(bytes, options)
   for (let base = from; end - base >= MIN_RECORD_LENGTH; base += WINDOW) {
     const visible = await readFully(file, bytes, 0, Math.min(bytes.length, end - base), base)
     const stop = Math.min(WINDOW, visible)
@@ -59,6 +73,8 @@ interface Candidate {
 class Search {
   overflown = false
   readonly #bytes: Buffer
+  readonly #encrypted: boolean
+  readonly #metaLimit: number
   readonly #header = newRecordHeader()
   /** Binary heap, the nearest `sumAt` first. */
   readonly #waiting: Candidate[] = []
@@ -66,8 +82,10 @@ class Search {
   #sum = 0
   #summedTo = 0
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, { encrypted = false, metaLimit = 0x40 }: SearchOptions) {
     this.#bytes = bytes
+    this.#encrypted = encrypted
+    this.#metaLimit = metaLimit
   }
 
   /** No candidate waits for bytes that are still to come. */
@@ -79,13 +97,15 @@ class Search {
   window(base: number, stop: number, visible: number, end: number): number {
     const bytes = this.#bytes
     const header = this.#header
+    const metaLimit = this.#metaLimit
     for (let at = 0; at < stop; at++) {
       const found = this.#settle(base, base + at)
       if (found !== -1) return found
       // Cheap first: writers set no meta bit from 0x40 up, and the key length is at least 8.
-      if (bytes[at]! >= 0x40 || at + 2 >= visible || bytes[at + 2]! < VERSION_LENGTH) continue
+      if (bytes[at]! >= metaLimit || at + 2 >= visible || bytes[at + 2]! < VERSION_LENGTH) continue
       if (!readRecordHeader(bytes, at, visible, end - base, header)) continue
-      if (header.headerLength + header.keyLength > visible - at || readVersion(bytes, at, header) === UNSAFE) continue
+      if (header.headerLength + header.keyLength > visible - at) continue
+      if ((this.#encrypted ? header.expiresAt : readVersion(bytes, at, header)) === UNSAFE) continue
       this.#advance(base, base + at)
       this.#push({ start: base + at, sumAt: base + at + header.length - RECORD_CRC_LENGTH, sum: this.#sum })
       if (this.overflown) return -1

@@ -9,16 +9,21 @@
  * | value length | uvarint                                                                         |
  * | expires at   | uvarint, Unix seconds, 0 = never                                                |
  * | key          | user key, then 2^64 - 1 - version as big-endian u64                             |
- * | value        | raw                                                                             |
+ * | value        | raw, or compressed (meta bit `META_LZ4`, ours)                                  |
  * | CRC-32C      | 4 bytes, BIG-endian, of everything before it                                    |
+ *
+ * In an encrypted file key and value are one run of AES-CTR (`record-cipher.ts`); the sum covers what is stored.
  *
  * Pure functions over caller-owned bytes; nothing is allocated but what a caller asks to own. Lengths are checked as
  * plain sums of doubles (no 32-bit wrap) against the bytes that are there. Varints that are not in their shortest form
  * are refused: no writer makes them.
  */
-import { crc32cRange, uvarintLength, writeUvarint } from '@wk/codec'
+import { crc32c, crc32cRange, uvarintLength, writeUvarint } from '@wk/codec'
 import { MAX_STORED_KEY_LENGTH, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
+import type { RecordCipher } from './record-cipher.js'
 
+/** Values from this many bytes on are summed where they come from, which is aligned: a twentieth of an append. */
+const SUM_AT_SOURCE = 1 << 15
 const TWO_32 = 0x1_0000_0000
 /** A version or expiry above 2^53 - 1 comes out as this. */
 export const UNSAFE = Number.POSITIVE_INFINITY
@@ -52,6 +57,7 @@ export function recordLength(keyLength: number, valueLength: number, expiresAt: 
 /**
  * Writes a record at `at` and returns the offset after it. Copies key and value before it sums, so bytes that change
  * meanwhile (shared memory) cannot make a record that does not verify. Requires room for {@link recordLength} bytes.
+ * With a cipher, `offset` is where the record will lie in its logical file.
  */
 export function writeRecord(
   into: Uint8Array,
@@ -62,19 +68,54 @@ export function writeRecord(
   userMeta: number,
   expiresAt: number,
   value: Uint8Array,
+  cipher?: RecordCipher,
+  offset = 0,
 ): number {
   const start = at
+  at = writeHeader(into, at, key.length, meta, userMeta, expiresAt, value.length)
+  const keyStart = at
+  at = writeKey(into, at, key, version)
+  if (cipher === undefined && value.length >= SUM_AT_SOURCE && !(value.buffer instanceof SharedArrayBuffer)) {
+    const sum = crc32c(value, crc32cRange(into, start, at))
+    into.set(value, at)
+    writeU32BE(into, at + value.length, sum)
+    return at + value.length + RECORD_CRC_LENGTH
+  }
+  at = copyInto(into, at, value)
+  if (cipher !== undefined) into.set(cipher.apply(offset, into, keyStart, at), keyStart)
+  writeU32BE(into, at, crc32cRange(into, start, at))
+  return at + RECORD_CRC_LENGTH
+}
+
+/** Writes everything before the value and returns the offset after it. */
+export function writeHead(
+  into: Uint8Array,
+  at: number,
+  key: Uint8Array,
+  version: number,
+  meta: number,
+  userMeta: number,
+  expiresAt: number,
+  valueLength: number,
+): number {
+  return writeKey(into, writeHeader(into, at, key.length, meta, userMeta, expiresAt, valueLength), key, version)
+}
+
+/** Writes what comes before the key and returns the offset after it. */
+function writeHeader(into: Uint8Array, at: number, keyLength: number, meta: number, userMeta: number, expiresAt: number, valueLength: number): number {
   into[at++] = meta
   into[at++] = userMeta
-  at = writeUvarint(into, at, key.length + VERSION_LENGTH)
-  at = writeUvarint(into, at, value.length)
-  at = writeUvarint(into, at, expiresAt)
+  at = writeUvarint(into, at, keyLength + VERSION_LENGTH)
+  at = writeUvarint(into, at, valueLength)
+  return writeUvarint(into, at, expiresAt)
+}
+
+/** Writes the stored key and returns the offset after it. */
+function writeKey(into: Uint8Array, at: number, key: Uint8Array, version: number): number {
   at = copyInto(into, at, key)
   writeU32BE(into, at, ~(version / TWO_32))
   writeU32BE(into, at + 4, ~version)
-  at = copyInto(into, at + VERSION_LENGTH, value)
-  writeU32BE(into, at, crc32cRange(into, start, at))
-  return at + RECORD_CRC_LENGTH
+  return at + VERSION_LENGTH
 }
 
 /** A loop beats `set` for a few bytes. */

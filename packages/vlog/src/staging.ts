@@ -6,10 +6,15 @@
  * keeps a bounded number of chunks; what is staged is bounded by the writer above, who waits for writes.
  */
 
-/** Bytes of a pooled chunk. */
-export const CHUNK_SIZE = 1 << 19
+/**
+ * Bytes of a pooled chunk: a group of 1 MiB of values with their headers, which then goes out in one write. (In three writes it
+ * takes a tenth longer; in eight, a third.)
+ */
+export const CHUNK_SIZE = 5 << 18
+/** Bytes of the first chunk. */
+const FIRST_CHUNK_SIZE = 1 << 16
 /** Chunks kept for reuse. */
-const MAX_POOLED = 8
+const MAX_POOLED = 4
 
 /** Consecutive bytes of one file that wait for being written. */
 export interface Chunk {
@@ -31,6 +36,8 @@ export class Staging {
   /** Oldest first: ascending (fid, offset). */
   readonly #chunks: Chunk[] = []
   readonly #pool: Uint8Array[] = []
+  /** Bytes of a new chunk: grows up to {@link CHUNK_SIZE} with the groups that come, so that small logs stay small. */
+  #size = FIRST_CHUNK_SIZE
   /** The chunk that takes the next record; the last of `#chunks` or none. */
   #open: Chunk | undefined
   #bytes = 0
@@ -53,11 +60,19 @@ export class Staging {
   /** The chunk in which the next `length` bytes at (`fid`, `offset`) belong; the caller fills them, then calls {@link filled}. */
   reserve(fid: number, offset: number, length: number): Chunk {
     const open = this.#open
-    if (open !== undefined && open.fid === fid && open.length + length <= open.bytes.length) return open
+    if (open !== undefined && open.fid === fid) {
+      if (open.length + length <= open.bytes.length) return open
+      this.#grow(2 * (open.length + length))
+    }
     const chunk: Chunk = { bytes: this.#allocate(length), fid, offset, length: 0 }
     this.#chunks.push(chunk)
     this.#open = chunk
     return chunk
+  }
+
+  /** A group of about so many bytes follows: it is to lie in one chunk, if it can. */
+  expect(length: number): void {
+    if (length > this.#size) this.#grow(length)
   }
 
   filled(chunk: Chunk, length: number): void {
@@ -76,7 +91,7 @@ export class Staging {
     if (chunk === undefined) return
     if (chunk === this.#open) this.#open = undefined
     this.#bytes -= chunk.length
-    if (chunk.bytes.length === CHUNK_SIZE && this.#pool.length < MAX_POOLED) this.#pool.push(chunk.bytes)
+    if (chunk.bytes.length === this.#size && this.#pool.length < MAX_POOLED) this.#pool.push(chunk.bytes)
   }
 
   /** Finds staged bytes. False if they are not here as a whole. */
@@ -106,6 +121,13 @@ export class Staging {
 
   #allocate(length: number): Uint8Array {
     if (length > CHUNK_SIZE) return new Uint8Array(length)
-    return this.#pool.pop() ?? new Uint8Array(CHUNK_SIZE)
+    if (length > this.#size) this.#grow(length)
+    return this.#pool.pop() ?? new Uint8Array(this.#size)
+  }
+
+  #grow(wanted: number): void {
+    if (this.#size === CHUNK_SIZE) return
+    while (this.#size < wanted && this.#size < CHUNK_SIZE) this.#size = Math.min(CHUNK_SIZE, 4 * this.#size)
+    this.#pool.length = 0
   }
 }

@@ -12,10 +12,12 @@ import { TimeSlice } from '@wk/fs'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { ResolvedOptions } from './options.js'
 import type { PhysicalFile } from './physical-file.js'
-import { UNSAFE, readVersion } from './record.js'
+import { UNSAFE } from './record.js'
+import type { RecordCipher } from './record-cipher.js'
 import { findRecord } from './record-search.js'
+import { openVersion } from './stored-record.js'
 import { RecordScanner } from './vlog-scanner.js'
-import type { LogPosition } from './vlog-writer.js'
+import type { LogPosition } from './sync-tracker.js'
 
 /** What is known about the end of the log. */
 export interface TailMarks {
@@ -44,16 +46,17 @@ export async function recoverTail(
   newest: PhysicalFile | undefined,
   isReplaced: boolean,
   marks: TailMarks,
+  cipher: RecordCipher | undefined,
 ): Promise<RecoveredTail> {
   const promisedFid = Math.max(marks.durable?.fid ?? 0, marks.cleanEnd?.fid ?? 0, marks.clean?.fid ?? 0)
-  if (promisedFid > marks.highest) {
+  if (promisedFid > marks.highest && !options.salvage) {
     // The highest number is never removed, so this file was there.
     throw new CorruptionError(`value-log file ${promisedFid} is gone`, { file: formatFileName('vlog', promisedFid) })
   }
   const nothing = { end: undefined, cutBytes: 0, maxVersion: 0, records: 0 }
   if (newest === undefined || isReplaced) return nothing
   const { name, number, size } = newest
-  const exact = marks.cleanEnd ?? (marks.clean?.fid === number ? marks.clean : undefined)
+  const exact = options.salvage ? undefined : (marks.cleanEnd ?? (marks.clean?.fid === number ? marks.clean : undefined))
   if (exact !== undefined) {
     if (number > exact.fid) throw new CorruptionError(`${name} is newer than the last clean close`, { file: name, offset: 0 })
     if (number === exact.fid && size !== exact.size) {
@@ -64,9 +67,17 @@ export async function recoverTail(
   const { fs, readOnly } = options
   const file = await fs.open(newest.path, readOnly ? 'read' : 'update')
   try {
-    const scanned = await scanRecords(file, size, options)
+    const scanned = await scanRecords(file, size, options, cipher)
     const { end } = scanned
-    if (end < size || isShort(newest, end, marks)) await judge(file, newest, end, marks, options)
+    if (end < size || isShort(newest, end, marks)) {
+      try {
+        await judge(file, newest, end, marks, options, cipher)
+      } catch (error) {
+        // Whoever salvages wants to walk over the damage: it stays part of the file.
+        if (options.salvage && error instanceof CorruptionError) return { ...scanned, end: size }
+        throw error
+      }
+    }
     const cutBytes = size - end
     if (!readOnly) {
       if (cutBytes > 0) await file.truncate(end)
@@ -80,7 +91,12 @@ export async function recoverTail(
 }
 
 /** Walks the valid records from the start. A file without a whole header has none, and ends at 0. */
-async function scanRecords(file: File, size: number, { runtime }: ResolvedOptions): Promise<RecoveredTail & { end: number }> {
+async function scanRecords(
+  file: File,
+  size: number,
+  { runtime }: ResolvedOptions,
+  cipher: RecordCipher | undefined,
+): Promise<RecoveredTail & { end: number }> {
   if (size < FILE_HEADER_LENGTH) return { end: 0, cutBytes: 0, maxVersion: 0, records: 0 }
   const slice = new TimeSlice(runtime)
   const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
@@ -89,7 +105,7 @@ async function scanRecords(file: File, size: number, { runtime }: ResolvedOption
   for (;;) {
     const step = scanner.step()
     if (step === 'record') {
-      const version = readVersion(scanner.bytes, scanner.start, scanner.header)
+      const version = openVersion(cipher, scanner.position, scanner.bytes, scanner.start, scanner.header)
       if (version !== UNSAFE && version > maxVersion) maxVersion = version
       records++
     } else if (step === 'fill') {
@@ -106,7 +122,14 @@ function isShort({ number }: PhysicalFile, end: number, { durable }: TailMarks):
 }
 
 /** Returns if the bytes from `end` on are a torn tail. @throws CorruptionError if they are damage */
-async function judge(file: File, newest: PhysicalFile, end: number, { durable }: TailMarks, { runtime }: ResolvedOptions): Promise<void> {
+async function judge(
+  file: File,
+  newest: PhysicalFile,
+  end: number,
+  { durable }: TailMarks,
+  { runtime }: ResolvedOptions,
+  cipher: RecordCipher | undefined,
+): Promise<void> {
   const { name, number, size } = newest
   const damaged = (why: string): CorruptionError => new CorruptionError(`${name} is damaged at offset ${end}: ${why}`, { file: name, offset: end })
   if (durable === null) return
@@ -114,7 +137,7 @@ async function judge(file: File, newest: PhysicalFile, end: number, { durable }:
     if (number < durable.fid || (number === durable.fid && end < durable.offset)) throw damaged('it was durable there')
     return
   }
-  const next = await findRecord(file, end + 1, size, runtime)
+  const next = await findRecord(file, end + 1, size, runtime, { encrypted: cipher !== undefined })
   if (next === undefined) throw damaged('whether records follow could not be told')
   if (next !== -1) throw damaged(`a valid record follows at ${next}`)
 }

@@ -19,17 +19,21 @@ import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
 import { openDirectory } from './directory.js'
 import { isPointer } from './file-map.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
-import { iterateFile, verifyFiles, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
+import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
 import { LogMarks } from './log-marks.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
 import { fetchRecords } from './read-batch.js'
-import { newRecordHeader, hasKey } from './record.js'
+import { newRecordHeader } from './record.js'
+import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
+import { recountDiscards, type PointerLookup } from './recount.js'
 import { RelocationWriter } from './relocation-writer.js'
-import { copyEntry, type VlogEntry } from './vlog-entry.js'
-import { VlogReader, foreignRecord, takeValue } from './vlog-reader.js'
+import { openEntry, openValue } from './stored-record.js'
+import type { LogPosition } from './sync-tracker.js'
+import type { VlogEntry } from './vlog-entry.js'
+import { VlogReader } from './vlog-reader.js'
 import type { PhysicalFileInfo, VlogSet } from './vlog-set.js'
-import { VlogWriter, type LogPosition } from './vlog-writer.js'
+import { VlogWriter } from './vlog-writer.js'
 
 /** A value to read, and whose it must be. */
 export interface ValueRequest {
@@ -51,28 +55,29 @@ export class ValueLog {
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
   #relocating = false
+  #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
 
   private constructor(options: ResolvedOptions, opened: OpenedLog, lock: Lock | undefined) {
-    const { set, state, tail, nextNumber, end } = opened
-    const { fileSize, maxEntries, readOnly, randomBytes, standalone } = options
+    const { set, state, tail, nextNumber, end, registry } = opened
+    const { readOnly, runtime, standalone } = options
     this.cutBytes = tail.cutBytes
     this.maxVersion = tail.maxVersion
     this.#options = options
     this.#set = set
     this.#lock = lock
-    this.#writer = new VlogWriter(set, { fileSize, maxEntries, readOnly, randomBytes, nextNumber, end })
+    this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer)
-    this.#appender = new Appender(this.#writer)
+    this.#appender = new Appender(this.#writer, options.compress)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
 
   /**
    * Opens the value log of a directory. Creates no file: the first record does.
    *
-   * @throws LockedError, NotFoundError (no directory), CorruptionError (damage that is no torn tail; nothing was
-   * changed), NotSupportedError (encrypted files, options that are not there yet), InvalidArgumentError, IoError
+   * @throws LockedError, NotFoundError (no directory), CorruptionError (damage that is no torn tail; nothing was changed),
+   * WrongKeyError, NotSupportedError (no lz4), InvalidArgumentError, IoError
    */
   static async open(dir: string, options: ValueLogOptions = {}): Promise<ValueLog> {
     const resolved = resolveOptions(options)
@@ -89,14 +94,14 @@ export class ValueLog {
 
   /**
    * Appends records as one group; resolves with their pointers, in order, when the bytes are with the operating system,
-   * with `sync` when they are on the device. The bytes are copied before this returns. A rejected group may exist
+   * with `sync` when they are on the device. The bytes may be reused as soon as this returns. A rejected group may exist
    * after a restart as a whole, in part, or not at all; nothing points to it.
    *
    * @throws InvalidArgumentError, ReadOnlyError (also after an earlier failure, its `cause`), IoError
    */
   async append(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<ValuePointer[]> {
     this.#checkOpen()
-    return this.#appender.append(entries, options.sync ?? this.#options.sync)
+    return this.#appender.append(entries, options.sync ?? this.#options.sync, options.stored)
   }
 
   /** The record at `pointer`. @throws CorruptionError if it is not there or does not verify */
@@ -117,10 +122,10 @@ export class ValueLog {
     for (const pointer of pointers) this.#checkPointer(pointer)
     const header = newRecordHeader()
     const entries = new Array<VlogEntry>(pointers.length)
-    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start) => {
+    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start, isOwn) => {
       const { offset, len } = pointers[index]!
       this.#reader.verify(logical, offset, len, bytes, start, header)
-      entries[index] = copyEntry(bytes, start, header)
+      entries[index] = openEntry(logical, offset, bytes, start, header, isOwn)
     })
     return entries
   }
@@ -132,13 +137,23 @@ export class ValueLog {
   }
 
   /**
-   * The records of one file in order, as far as they were appended when it began. Ends at a torn tail.
-   * @throws CorruptionError at damage, or if there is no such file
+   * {@link read} of many, one after another in their order, fetched ahead while the caller works. Pointers may come from
+   * an iterable that is still being made (an index scan). The caller keeps the files (`pin`) for as long as it lasts.
+   * @throws InvalidArgumentError at once; the stream throws what `read` throws, and AbortedError
    */
-  async *iterate(fid: number): AsyncGenerator<PlacedEntry, void, undefined> {
+  stream(pointers: PointerSource, options: StreamOptions = {}): AsyncGenerator<VlogEntry, void, undefined> {
+    this.#checkOpen()
+    return streamRecords((batch) => this.readMany(batch), pointers, options)
+  }
+
+  /**
+   * The records of one file in order, as far as they were appended when it began. Ends at a torn tail.
+   * @throws CorruptionError at damage (unless asked to go on), or if there is no such file
+   */
+  async *iterate(fid: number, options: IterateOptions = {}): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
     await this.#appender.settled()
-    for await (const placed of iterateFile(this.#set, this.#options.runtime, this.#set.map.require(fid))) {
+    for await (const placed of iterateFile(this.#set, this.#options.runtime, this.#set.map.require(fid), options)) {
       yield placed
       this.#checkOpen()
     }
@@ -148,13 +163,30 @@ export class ValueLog {
   discard(pointer: ValuePointer): void {
     this.#checkPointer(pointer)
     const logical = this.#set.map.get(pointer.fid)
-    if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer.len)
+    if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer)
   }
 
   /** Replaces a file's figure of garbage by what a recount found. */
   setDiscarded(fid: number, records: number, bytes: number): void {
     this.#checkOpen()
     if (this.#set.map.get(fid) !== undefined) this.#marks.stats.set(fid, { records, bytes })
+  }
+
+  /**
+   * Rebuilds the figures of garbage from the host's index: a record that `lookup` does not point to is dead. Records that
+   * the host overwrites meanwhile are told by `discard` as always, right after its index. Resolves with the garbage of
+   * all files. One at a time. @throws CorruptionError, AbortedError, what `lookup` throws; figures of files that were done stay
+   */
+  async recountDiscards(lookup: PointerLookup, options: VerifyOptions = {}): Promise<{ records: number; bytes: number }> {
+    this.#checkOpen()
+    if (this.#recounting) throw new GcRunningError('a recount is under way')
+    this.#recounting = true
+    try {
+      await this.#appender.settled()
+      return await recountDiscards(this.#set, this.#options.runtime, this.#marks.stats, lookup, options)
+    } finally {
+      this.#recounting = false
+    }
   }
 
   /** Makes every earlier append durable. @throws IoError, then ReadOnlyError for ever */
@@ -296,8 +328,7 @@ export class ValueLog {
     await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start, isOwn) => {
       const { pointer, key, version } = requests[index]!
       this.#reader.verify(logical, pointer.offset, pointer.len, bytes, start, header)
-      if (!hasKey(bytes, start, header, key, version)) throw foreignRecord(logical, pointer.offset)
-      values[index] = takeValue(bytes, start, header, isOwn)
+      values[index] = openValue(logical, pointer.offset, bytes, start, header, isOwn, key, version)
     })
     return values
   }

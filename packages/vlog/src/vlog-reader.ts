@@ -2,7 +2,8 @@
  * From a pointer to a verified value.
  *
  * Every read checks, in this order: the pointer against the bounds of its file (before anything is allocated), the
- * record's lengths against the pointer, the CRC, then key and version (law 7). What fails is a `CorruptionError` with
+ * record's lengths against the pointer, the CRC of what is stored, then (decrypted where it is encrypted) key and
+ * version (law 7). What fails is a `CorruptionError` with
  * file and offset, never an empty value. Results are plain arrays of the caller's own: a copy, or for a longer record
  * a view into a buffer that nobody else holds.
  *
@@ -11,9 +12,10 @@
 import { ReadOnlyError } from '@wk/codec'
 import { readFully, readFullySync } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
-import { hasKey, newRecordHeader, readRecordHeader, verifiesCrc, type RecordHeader } from './record.js'
+import { newRecordHeader, readRecordHeader, verifiesCrc, type RecordHeader } from './record.js'
 import type { StagedPlace } from './staging.js'
-import { copyEntry, type VlogEntry } from './vlog-entry.js'
+import { openEntry, openValue } from './stored-record.js'
+import type { VlogEntry } from './vlog-entry.js'
 import { shortFile, type VlogSet } from './vlog-set.js'
 
 /**
@@ -50,8 +52,7 @@ export class VlogReader {
     const isOwn = this.#fetch(logical, offset, len)
     const { bytes, start } = this.#place
     this.verify(logical, offset, len, bytes, start, this.#header)
-    if (!hasKey(bytes, start, this.#header, key, version)) throw foreignRecord(logical, offset)
-    return takeValue(bytes, start, this.#header, isOwn)
+    return openValue(logical, offset, bytes, start, this.#header, isOwn, key, version)
   }
 
   /** {@link readValueSync}, through the thread pool if the record is long. The file stays while the read goes on. */
@@ -61,26 +62,25 @@ export class VlogReader {
     const header = newRecordHeader()
     const { bytes, start, isOwn } = await this.#fetchAsync(logical, offset, len)
     this.verify(logical, offset, len, bytes, start, header)
-    if (!hasKey(bytes, start, header, key, version)) throw foreignRecord(logical, offset)
-    return takeValue(bytes, start, header, isOwn)
+    return openValue(logical, offset, bytes, start, header, isOwn, key, version)
   }
 
   /** The whole record, verified by its CRC alone: whose it is, is for the caller to judge. */
   readEntrySync(fid: number, offset: number, len: number): VlogEntry {
     const logical = this.#set.map.require(fid)
-    this.#fetch(logical, offset, len)
+    const isOwn = this.#fetch(logical, offset, len)
     const { bytes, start } = this.#place
     this.verify(logical, offset, len, bytes, start, this.#header)
-    return copyEntry(bytes, start, this.#header)
+    return openEntry(logical, offset, bytes, start, this.#header, isOwn)
   }
 
   async readEntry(fid: number, offset: number, len: number): Promise<VlogEntry> {
     if (len <= SYNC_READ_LIMIT) return this.readEntrySync(fid, offset, len)
     const logical = this.#set.map.require(fid)
     const header = newRecordHeader()
-    const { bytes, start } = await this.#fetchAsync(logical, offset, len)
+    const { bytes, start, isOwn } = await this.#fetchAsync(logical, offset, len)
     this.verify(logical, offset, len, bytes, start, header)
-    return copyEntry(bytes, start, header)
+    return openEntry(logical, offset, bytes, start, header, isOwn)
   }
 
   /** Checks the record at `start` and fills `header`. @throws CorruptionError */
@@ -145,15 +145,4 @@ export class VlogReader {
 /** Memory for a read: not zeroed, and a plain array. */
 export function allocate(length: number): Uint8Array {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-}
-
-/** The value of a verified record: a copy, or a view if the memory is the caller's and the value is most of it. */
-export function takeValue(bytes: Uint8Array, start: number, header: RecordHeader, isOwn: boolean): Uint8Array {
-  const from = start + header.headerLength + header.keyLength
-  const end = from + header.valueLength
-  return isOwn && 2 * header.valueLength > bytes.length ? bytes.subarray(from, end) : bytes.slice(from, end)
-}
-
-export function foreignRecord(logical: LogicalFile, offset: number): Error {
-  return damage(logical, offset, 'the record belongs to another key or version')
 }

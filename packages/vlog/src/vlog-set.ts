@@ -149,7 +149,7 @@ export class VlogSet {
       }
     }
     await this.fs.syncDir(this.dir)
-    if (failure !== undefined) throw failure
+    if (failure !== undefined) throw failure as Error
   }
 
   /** A failure here is not lost: the file stays on the list and the next {@link sweep} meets it again. */

@@ -11,13 +11,16 @@
  *
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
-import { NotSupportedError, ReadOnlyError, invariant, type ValuePointer } from '@wk/codec'
+import { NotSupportedError, ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
 import { writeFully, writeFullySync, type File } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
-import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, encodeFileHeader } from './format.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH, encodeFileHeader } from './format.js'
 import { PhysicalFile } from './physical-file.js'
-import { recordLength, writeRecord } from './record.js'
-import { Staging, type StagedPlace } from './staging.js'
+import type { KeyRegistry } from './key-registry.js'
+import { compressValue } from './lz4.js'
+import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
+import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
+import { SyncTracker, type LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
 
@@ -25,19 +28,29 @@ import type { VlogSet } from './vlog-set.js'
  * Most bytes that {@link VlogWriter.writeStagedSync} writes, a group of 1 MiB of values with their headers: about half a
  * millisecond. Above, the thread pool takes the copy off the event loop.
  */
-export const SYNC_WRITE_LIMIT = 5 << 18
+export const SYNC_WRITE_LIMIT = CHUNK_SIZE
 
-/** A place in the log: file, then offset. */
-export interface LogPosition {
-  fid: number
-  offset: number
-}
+/**
+ * Values from this many bytes on are written from where they are. A shorter one is cheaper copied (50 microseconds a MiB) into one
+ * write with its neighbours: many small writes cost the kernel up to twice the time of a large one.
+ */
+export const DIRECT_FROM = 1 << 17
+/** Most bytes of a group that goes out synchronously with such values: to stage them would hold the event loop as long. */
+const DIRECT_WRITE_LIMIT = 8 << 20
 
 export interface WriterOptions {
   fileSize: number
   maxEntries: number
   readOnly: boolean
   randomBytes: (length: number) => Uint8Array
+  /** Values are stored compressed where it pays. */
+  compress: boolean
+  /** Data keys for new files. */
+  registry: KeyRegistry
+  /** Seconds after which a new file gets a new data key. */
+  encryptionKeyRotationDuration: number
+  /** Unix time, in milliseconds. */
+  now: () => number
   /** The first file number to give out. */
   nextNumber: number
   /** End of what is there, all of it durable. */
@@ -48,6 +61,7 @@ export class VlogWriter implements StagedSource {
   readonly #set: VlogSet
   readonly #options: WriterOptions
   readonly #staging = new Staging()
+  readonly #compress: boolean
   #nextNumber: number
   #failure: unknown
   /** Takes the next record; undefined = a new file has to be begun. */
@@ -57,17 +71,17 @@ export class VlogWriter implements StagedSource {
   #current: LogicalFile | undefined
   /** End of the newest file that is no longer active. */
   #last: LogPosition
-  #synced: LogPosition
-  #syncing: Promise<void> | undefined
+  readonly #synced: SyncTracker
   #jobs: Promise<unknown> = Promise.resolve()
   #jobCount = 0
 
   constructor(set: VlogSet, options: WriterOptions) {
     this.#set = set
     this.#options = options
+    this.#compress = options.compress
     this.#nextNumber = options.nextNumber
     this.#last = options.end
-    this.#synced = options.end
+    this.#synced = new SyncTracker(options.end)
   }
 
   /** What poisoned the writer. */
@@ -96,7 +110,7 @@ export class VlogWriter implements StagedSource {
 
   /** Everything before this is durable, all lower files included. */
   syncedPosition(): LogPosition {
-    return { ...this.#synced }
+    return this.#synced.position
   }
 
   find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
@@ -118,8 +132,8 @@ export class VlogWriter implements StagedSource {
   }
 
   /**
-   * Encodes a record into memory and fills `out` with where it will lie. Readable at once; not yet with the operating
-   * system. Requires valid arguments. @throws ReadOnlyError
+   * Encodes a record into memory and fills `out` with where it will lie; compresses its value where that is wanted and
+   * pays. Readable at once; not yet with the operating system. Requires valid arguments. @throws ReadOnlyError
    */
   stage(
     key: Uint8Array,
@@ -131,17 +145,95 @@ export class VlogWriter implements StagedSource {
     out: ValuePointer,
   ): void {
     if (this.#failure !== undefined || this.#options.readOnly) this.checkWritable()
+    const stored = this.#compress ? compressValue(value) : undefined
+    if (stored === undefined) this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
+    else this.stageStored(key, version, meta | META_LZ4, userMeta, expiresAt, stored, out)
+  }
+
+  /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */
+  stageStored(
+    key: Uint8Array,
+    version: number,
+    meta: number,
+    userMeta: number,
+    expiresAt: number,
+    value: Uint8Array,
+    out: ValuePointer,
+  ): void {
     const length = recordLength(key.length, value.length, expiresAt)
     let file = this.#active
     if (file === undefined || file.end + length > MAX_FILE_END) file = this.#beginFile()
     const chunk = this.#staging.reserve(file.fid, file.end, length)
-    writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value)
+    writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value, file.cipher, file.end)
     this.#staging.filled(chunk, length)
     out.fid = file.fid
     out.offset = file.end
     out.len = length
     file.end += length
     this.#activeEntries++
+  }
+
+  /**
+   * Begins a group of `short` bytes with values below {@link DIRECT_FROM}, and `long` with others. Tells whether
+   * {@link putSync} may take it: the file must exist with nothing on its way to it, and it must not be too much for the event loop.
+   */
+  beginGroup(short: number, long: number): boolean {
+    this.#staging.expect(short)
+    const current = this.#current
+    if (current === undefined || current !== this.#active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
+    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && current.end + short + long <= MAX_FILE_END
+  }
+
+  /**
+   * Writes a record now, or stages it beside its neighbours; {@link flushSync} ends the group. A long plain value goes
+   * from the caller's memory to the operating system without a copy here. The value is in its stored form. Requires
+   * {@link beginGroup}, and no other call in between. @throws IoError
+   */
+  putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
+    const file = this.#active
+    if (file === undefined || value.length < DIRECT_FROM || file.cipher !== undefined || value.buffer instanceof SharedArrayBuffer) {
+      this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
+      return
+    }
+    const length = recordLength(key.length, value.length, expiresAt)
+    const offset = file.end
+    const headLength = length - value.length - RECORD_CRC_LENGTH
+    const chunk = this.#staging.reserve(file.fid, offset, headLength)
+    const headEnd = writeHead(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value.length)
+    const sum = crc32c(value, crc32cRange(chunk.bytes, headEnd - headLength, headEnd))
+    this.#staging.filled(chunk, headLength)
+    file.end = offset + length
+    this.#activeEntries++
+    this.flushSync()
+    try {
+      writeFullySync(handleOf(file), value, 0, value.length, offset + headLength)
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH, RECORD_CRC_LENGTH)
+    writeU32BE(tail.bytes, tail.length, sum)
+    this.#staging.filled(tail, RECORD_CRC_LENGTH)
+    out.fid = file.fid
+    out.offset = offset
+    out.len = length
+  }
+
+  /** Writes what {@link putSync} staged. @throws IoError */
+  flushSync(): void {
+    const current = this.#current
+    if (current === undefined) return
+    const file = handleOf(current)
+    const staging = this.#staging
+    try {
+      for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
+        writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
+        this.#noteWritten(current, chunk.offset + chunk.length)
+        staging.release()
+      }
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    if (current !== this.#active) this.#sealLater()
   }
 
   /** Ends a group: here a file that has passed its limits is left for a new one. */
@@ -162,19 +254,9 @@ export class VlogWriter implements StagedSource {
     const first = staging.first
     if (first === undefined) return true
     const current = this.#current
-    const file = current?.physical.file
-    if (this.#jobCount > 0 || current === undefined || file === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
+    if (this.#jobCount > 0 || current?.physical.file === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
-    try {
-      for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
-        writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
-        this.#noteWritten(current, chunk.offset + chunk.length)
-        staging.release()
-      }
-    } catch (error) {
-      throw this.#fail(error)
-    }
-    if (current !== this.#active) this.#sealLater()
+    this.flushSync()
     return true
   }
 
@@ -187,16 +269,8 @@ export class VlogWriter implements StagedSource {
   async sync(): Promise<void> {
     this.checkWritable()
     const current = this.#current
-    const target: LogPosition = current === undefined ? this.#synced : { fid: current.fid, offset: current.written }
-    while (isBefore(this.#synced, target)) {
-      this.checkWritable()
-      // A sync under way may have begun before our bytes were written: then another one follows, shared by all who wait.
-      this.#syncing ??= this.#syncCurrent().finally(() => {
-        this.#syncing = undefined
-      })
-      await this.#syncing
-    }
-    this.checkWritable()
+    const target = current === undefined ? this.#synced.position : { fid: current.fid, offset: current.written }
+    await this.#synced.reach(target, () => this.#syncCurrent(), () => this.checkWritable())
   }
 
   /** Ends the active file: writes what is staged, syncs, seals. The next record goes to a new file. */
@@ -232,8 +306,11 @@ export class VlogWriter implements StagedSource {
 
   #beginFile(): LogicalFile {
     this.#leaveActive()
+    const { registry, randomBytes, now, encryptionKeyRotationDuration } = this.#options
     const fid = this.takeNumber()
     const physical = new PhysicalFile(this.#set.dir, fid, false, 0)
+    const keyId = registry.encrypts ? registry.current(now() / 1000, encryptionKeyRotationDuration) : 0
+    const baseIv = randomBytes(BASE_IV_LENGTH)
     const file: LogicalFile = {
       fid,
       physical,
@@ -241,8 +318,9 @@ export class VlogWriter implements StagedSource {
       end: FILE_HEADER_LENGTH,
       written: FILE_HEADER_LENGTH,
       sealed: false,
-      keyId: 0,
-      baseIv: this.#options.randomBytes(BASE_IV_LENGTH),
+      keyId,
+      baseIv,
+      cipher: registry.cipherOf(keyId, baseIv, physical.name),
       hostPins: 0,
       retired: false,
     }
@@ -285,6 +363,8 @@ export class VlogWriter implements StagedSource {
   async #createFile(logical: LogicalFile): Promise<void> {
     const { fs, dir } = this.#set
     const { physical } = logical
+    // Before the file: a header that names a data key which a crash took away would be damage.
+    await this.#options.registry.save()
     const file = await fs.open(physical.path, 'create')
     physical.file = file
     this.#current = logical
@@ -294,7 +374,7 @@ export class VlogWriter implements StagedSource {
     await file.sync()
     await fs.syncDir(dir)
     this.#noteWritten(logical, FILE_HEADER_LENGTH)
-    this.#noteSynced(logical.fid, FILE_HEADER_LENGTH)
+    this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
     this.#set.noteDurable(logical.fid)
   }
 
@@ -305,7 +385,7 @@ export class VlogWriter implements StagedSource {
     if (current.written !== current.end) return
     const file = handleOf(current)
     await file.sync()
-    this.#noteSynced(current.fid, current.end)
+    this.#synced.note(current.fid, current.end)
     current.sealed = true
     this.#current = undefined
     this.#set.handles.adopt(current.physical, file)
@@ -326,7 +406,7 @@ export class VlogWriter implements StagedSource {
     } catch (error) {
       throw this.#fail(error)
     }
-    this.#noteSynced(current.fid, written)
+    this.#synced.note(current.fid, written)
   }
 
   /** Runs jobs one after another. */
@@ -365,19 +445,10 @@ export class VlogWriter implements StagedSource {
     logical.written = end
     logical.physical.size = end
   }
-
-  #noteSynced(fid: number, offset: number): void {
-    const position = { fid, offset }
-    if (isBefore(this.#synced, position)) this.#synced = position
-  }
 }
 
 function handleOf(logical: LogicalFile): File {
   const { file } = logical.physical
   invariant(file !== undefined, 'the file that is written is open')
   return file
-}
-
-export function isBefore(a: LogPosition, b: LogPosition): boolean {
-  return a.fid < b.fid || (a.fid === b.fid && a.offset < b.offset)
 }

@@ -1,6 +1,7 @@
 import { CorruptionError, crc32c } from '@wk/codec'
 import { describe, expect, test } from 'vitest'
-import { fixtureFile, fixtureFiles, fixtureLogs, PLAIN_FIXTURES, sweep, type FixtureEntry } from './support/fixtures.js'
+import { FIXTURES, fixtureFile, fixtureFiles, fixtureKey, fixtureLogs, sweep, type FixtureEntry } from './support/fixtures.js'
+import { encodeRegistry } from '../src/key-registry-format.js'
 import { hex, sha256 } from './support/bytes.js'
 import { collect, DIR, failureOf, newMemory, openLog, placeFile, readFile } from './support/memory-log.js'
 import { ValueLog, type PlacedEntry } from '../src/index.js'
@@ -16,7 +17,7 @@ function describeEntry({ entry, pointer }: PlacedEntry, bytes: Uint8Array): Fixt
   const record = bytes.slice(pointer.offset, pointer.offset + pointer.len)
   const vlen = entry.value.length
   const klen = entry.key.length + 8
-  const stored = record.slice(record.length - 4 - vlen - klen, record.length - 4 - vlen)
+  const suffix = (2n ** 64n - 1n - BigInt(entry.version)).toString(16).padStart(16, '0')
   return {
     fid: pointer.fid,
     offset: pointer.offset,
@@ -27,7 +28,7 @@ function describeEntry({ entry, pointer }: PlacedEntry, bytes: Uint8Array): Fixt
     meta: entry.meta,
     userMeta: entry.userMeta,
     expiresAt: entry.expiresAt,
-    key: hex(stored),
+    key: hex(entry.key) + suffix,
     userKey: hex(entry.key),
     version: entry.version,
     valueSha256: sha256(entry.value),
@@ -35,13 +36,14 @@ function describeEntry({ entry, pointer }: PlacedEntry, bytes: Uint8Array): Fixt
   }
 }
 
-describe.each(PLAIN_FIXTURES)('Badger 4.0.1 directory %s', (fixture) => {
+describe.each(FIXTURES)('Badger 4.0.1 directory %s', (fixture) => {
   const logs = fixtureLogs(fixture)
+  const encryptionKey = fixtureKey(fixture)
 
   test('every entry of every value log, and where it ends', async () => {
     const fs = await mount(fixture)
     const before = new Map(fixtureFiles(fixture))
-    const log = await openLog(fs, { readOnly: true })
+    const log = await openLog(fs, { readOnly: true, encryptionKey })
     expect(log.files().map(({ fid }) => fid)).toEqual(logs.map(({ fid }) => fid))
     for (const { fid, file, entries, validEnd, size } of logs) {
       const bytes = readFile(fs, file)
@@ -77,7 +79,7 @@ describe.each(PLAIN_FIXTURES)('Badger 4.0.1 directory %s', (fixture) => {
 
   test('opened to write, the last log is cut to its valid end and nothing else is touched', async () => {
     const fs = await mount(fixture)
-    const log = await openLog(fs)
+    const log = await openLog(fs, { encryptionKey })
     await log.close()
     for (const { file, validEnd, fid } of logs) {
       const original = fixtureFile(fixture, file)
@@ -87,11 +89,15 @@ describe.each(PLAIN_FIXTURES)('Badger 4.0.1 directory %s', (fixture) => {
   })
 
   test('the same entries appended with the same base IV are the same file', async () => {
-    for (const { fid, entries, baseIV, validEnd, file } of logs) {
+    for (const { fid, keyId, entries, baseIV, dataKeyHex, validEnd, file } of logs) {
       const source = await mount(fixture)
-      const from = await openLog(source, { readOnly: true })
+      const from = await openLog(source, { readOnly: true, encryptionKey })
       const fs = await newMemory()
-      const to = await ValueLog.open(DIR, { fs, randomBytes: () => Buffer.from(baseIV, 'hex') })
+      if (dataKeyHex !== undefined) {
+        const key = { id: keyId, data: Buffer.from(dataKeyHex, 'hex'), iv: new Uint8Array(16), createdAt: 0 }
+        await placeFile(fs, 'KEYREGISTRY', encodeRegistry({ iv: new Uint8Array(16), keys: [key] }, encryptionKey))
+      }
+      const to = await ValueLog.open(DIR, { fs, encryptionKey, encryptionKeyRotationDuration: 1e12, randomBytes: () => Buffer.from(baseIV, 'hex') })
       const group = entries.map(({ offset, len }) => from.readSync({ fid, offset, len }))
       const pointers = await to.append(group)
       expect(pointers).toEqual(entries.map(({ offset, len }) => ({ fid: 1, offset, len })))

@@ -1,9 +1,12 @@
-/** The worked examples of the format page are what the log writes. */
+/** The worked examples of the format page are what the log writes, and the page has them. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { MemoryFileSystem } from '@wk/fs'
 import { expect, test } from 'vitest'
-import { ValueLog } from '../src/index.js'
+import { ValueLog, readMemtableLog } from '../src/index.js'
+import { encodeRegistry } from '../src/key-registry-format.js'
 import { hex } from './support/bytes.js'
-import { DIR, newMemory, readFile } from './support/memory-log.js'
+import { DIR, collect, newMemory, placeFile, readFile } from './support/memory-log.js'
 
 const VLOG = [
   '0000000000000000', '0102030405060708090a0b0c',
@@ -17,6 +20,20 @@ const RLOG = [
   '0100000044000000', '0000000000000000', '0102030405060708090a0b0c', '01000000',
   '3100000013000000', '1400000000000000',
   '2700000000000000', '3000000000000000', '0100000000000000', '12d23cc000000000', '574b524c454e4401',
+].join('')
+
+const REGISTRY = [
+  '101112131415161718191a1b1c1d1e1f', '4f9b83188ef5410ff4698b63', '0000002c', '0bff8f12', '0801',
+  '1210', '23d3e19eeea74dd7aafee59b19e096ee', '1a10', '303132333435363738393a3b3c3d3e3f', '2080e2cfaa06',
+].join('')
+
+const ENCRYPTED = ['0000000000000001', '0102030405060708090a0b0c', '0000090100', '47464572d14097af891f', 'b9f7143b'].join('')
+
+const COMPRESSED = ['1000', '091000', '61', 'ffffffffffffffff', '64000000', '1f6201004a', '60626262626262', '1e31caf4'].join('')
+
+const MEMTABLE = [
+  '4200090c00', '61', 'fffffffffffffff8', '010000001300000031000000', 'cd974f39',
+  '8000130100', '216261646765722174786e', 'fffffffffffffff8', '37', 'd830f6fc',
 ].join('')
 
 const STATE = '9c7229380a000000' + '574b565301' + '0201440000'
@@ -47,4 +64,43 @@ test('rlog', async () => {
   await relocation.finish()
   await log.close()
   expect(hex(readFile(fs, '000002.rlog'))).toBe(RLOG)
+})
+
+const bytesFrom = (start: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => start + i)
+
+test('key registry, encrypted vlog', async () => {
+  const encryptionKey = bytesFrom(0, 16)
+  const keys = [{ id: 1, data: bytesFrom(0x20, 16), iv: bytesFrom(0x30, 16), createdAt: 1_700_000_000 }]
+  const registry = encodeRegistry({ iv: bytesFrom(0x10, 16), keys }, encryptionKey)
+  expect(hex(registry)).toBe(REGISTRY)
+  const fs = await newMemory()
+  await placeFile(fs, 'KEYREGISTRY', registry)
+  const log = await ValueLog.open(DIR, { fs, encryptionKey, encryptionKeyRotationDuration: 1e12, randomBytes: (length) => bytesFrom(1, length) })
+  await log.append([{ key: 'a', value: 'b' }])
+  await log.close()
+  expect(hex(readFile(fs, '000001.vlog'))).toBe(ENCRYPTED)
+})
+
+test('compressed record', async () => {
+  const fs = await newMemory()
+  const log = await ValueLog.open(DIR, { fs, valueCompression: 'lz4' })
+  await log.append([{ key: 'a', value: 'b'.repeat(100) }])
+  await log.close()
+  expect(hex(readFile(fs, '000001.vlog').slice(20))).toBe(COMPRESSED)
+})
+
+test('memtable log', async () => {
+  const fs = await newMemory()
+  await placeFile(fs, '00001.mem', Buffer.concat([new Uint8Array(20), Buffer.from(MEMTABLE, 'hex'), new Uint8Array(30)]))
+  const entries = await collect(readMemtableLog(DIR, '00001.mem', { fs }))
+  expect(entries).toMatchObject([{ entry: { key: Uint8Array.of(0x61), version: 7, meta: 0x42 }, target: { fid: 1, offset: 49, len: 19 } }])
+})
+
+test('the page has these bytes', () => {
+  const docs = join(import.meta.dirname, '..', '..', '..', 'docs')
+  const page = [join(docs, 'format-parts', 'vlog.md'), join(docs, 'format.md')].find(existsSync)
+  const blocks = [...readFileSync(page!, 'utf8').matchAll(/```\n([\s\S]*?)```/g)].map(([, block = '']) => {
+    return block.split('\n').map((line) => (/^(?:[0-9a-f]{2}(?:\s+|$))*/.exec(line)?.[0] ?? '').replace(/\s/g, '')).join('')
+  })
+  for (const example of [VLOG, RLOG, STATE, REGISTRY, ENCRYPTED, COMPRESSED, MEMTABLE]) expect(blocks).toContain(example)
 })

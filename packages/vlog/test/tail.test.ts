@@ -1,4 +1,4 @@
-import { CorruptionError, NotSupportedError } from '@wk/codec'
+import { CorruptionError, WrongKeyError } from '@wk/codec'
 import { MemoryFileSystem } from '@wk/fs'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { ValueLogOptions } from '../src/index.js'
@@ -175,6 +175,6 @@ describe('other files', () => {
     keyed[7] = 1
     expect(await failureOf(openLog(await image(keyed)))).toMatchObject({ code: 'WK_CORRUPTION', file: '000001.vlog', offset: 0 })
     const encrypted = await image(keyed, { KEYREGISTRY: new Uint8Array(100) })
-    expect(await failureOf(openLog(encrypted))).toBeInstanceOf(NotSupportedError)
+    expect(await failureOf(openLog(encrypted))).toBeInstanceOf(WrongKeyError)
   })
 })

@@ -2,12 +2,12 @@ import { crc32c } from '@wk/codec'
 import { ManualRuntime, MemoryFileSystem } from '@wk/fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ValueLog } from '../src/index.js'
+import { ValueLog, type ValueLogOptions } from '../src/index.js'
 import { mulberry, RUNS, SEED } from './support/bytes.js'
 import { collect, DIR, entryOf, lineOf, newMemory, type Kept } from './support/memory-log.js'
 
 type Step =
-  | { do: 'append'; group: number; maxValue: number; sync: boolean; wait: boolean }
+  | { do: 'append'; group: number; maxValue: number; sync: boolean; wait: boolean; isText: boolean }
   | { do: 'read' | 'readMany' | 'iterate' | 'sync' | 'seal' | 'reopen' | 'verify' | 'relocate' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -16,7 +16,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('append' as const),
       group: fc.integer({ min: 0, max: 12 }),
-      maxValue: fc.constantFrom(1, 40, 700, 3000, 9000),
+      maxValue: fc.constantFrom(1, 40, 700, 3000, 9000, 300_000),
+      isText: fc.boolean(),
       sync: fc.boolean(),
       wait: fc.boolean(),
     }),
@@ -32,24 +33,30 @@ class Run {
   readonly kept: Kept[] = []
   readonly #fs: MemoryFileSystem
   readonly #random: () => number
-  readonly #options: { fileSize: number; maxEntries: number }
+  readonly #options: ValueLogOptions
   #pending: Promise<void>[] = []
   #log!: ValueLog
 
-  constructor(fs: MemoryFileSystem, seed: number, options: { fileSize: number; maxEntries: number }) {
+  constructor(fs: MemoryFileSystem, seed: number, options: ValueLogOptions) {
     this.#fs = fs
     this.#random = mulberry(seed)
     this.#options = options
   }
 
   async open(): Promise<void> {
-    this.#log = await ValueLog.open(DIR, { fs: this.#fs, runtime: new ManualRuntime({ seed: 3 }), maxOpenFiles: 2, ...this.#options })
+    const valueCompression = this.#random() < 0.5 ? 'lz4' : 'none'
+    this.#log = await ValueLog.open(DIR, { fs: this.#fs, runtime: new ManualRuntime({ seed: 3 }), maxOpenFiles: 2, valueCompression, ...this.#options })
   }
 
   async apply(action: Step): Promise<void> {
     const log = this.#log
     if (action.do === 'append') {
-      const group = Array.from({ length: action.group }, () => entryOf(this.#random, action.maxValue))
+      const { isText, maxValue } = action
+      const group = Array.from({ length: maxValue > 9000 ? Math.min(3, action.group) : action.group }, () => {
+        const entry = entryOf(this.#random, isText || maxValue > 9000 ? 1 : maxValue)
+        if (isText || maxValue > 9000) entry.value = new Uint8Array(Math.floor(this.#random() * maxValue)).fill(isText ? 0x20 : maxValue % 251)
+        return entry
+      })
       const appended = log.append(group, { sync: action.sync }).then((pointers) => {
         expect(pointers).toHaveLength(group.length)
         group.forEach((entry, i) => this.kept.push({ entry, pointer: pointers[i]! }))
@@ -93,6 +100,8 @@ class Run {
     const chosen = Array.from({ length: 20 }, () => this.kept[Math.floor(this.#random() * this.kept.length)]).filter((one) => one !== undefined)
     const entries = await this.#log.readMany(chosen.map(({ pointer }) => pointer))
     expect(entries.map(lineOf)).toEqual(chosen.map(({ entry }) => lineOf(entry)))
+    const streamed = await collect(this.#log.stream(chosen.map(({ pointer }) => pointer), { window: 4 }))
+    expect(streamed.map(lineOf)).toEqual(entries.map(lineOf))
     const requests = chosen.map(({ pointer, entry: { key, version } }) => ({ pointer, key, version }))
     const values = await this.#log.readValues(requests)
     expect(values.map((value) => crc32c(value))).toEqual(chosen.map(({ entry }) => crc32c(entry.value)))
@@ -137,8 +146,9 @@ describe('a value log against a plain array', () => {
         fc.nat(),
         fc.constantFrom(4096, 20_000, 2 ** 30),
         fc.constantFrom(1, 10, 1_000_000),
-        async (steps, seed, fileSize, maxEntries) => {
-          const run = new Run(await newMemory(), seed, { fileSize, maxEntries })
+        fc.constantFrom(undefined, new Uint8Array(16).fill(1), new Uint8Array(32).fill(2)),
+        async (steps, seed, fileSize, maxEntries, encryptionKey) => {
+          const run = new Run(await newMemory(), seed, { fileSize, maxEntries, encryptionKey })
           await run.open()
           for (const action of steps) await run.apply(action)
           await run.finish()

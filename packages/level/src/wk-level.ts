@@ -1,0 +1,277 @@
+/**
+ * The database: what `abstract-level` asks of an implementation (its methods with a leading underscore), each a call of
+ * the engine with formats and errors turned around. `abstract-level` does the rest before and after: state, deferred
+ * open, encodings, sublevels, hooks, events.
+ *
+ * Every operation calls the engine before it waits for anything: reads take their snapshot at the call, and writes are
+ * visible to whatever is called next.
+ */
+/* oxlint-disable typescript/no-unsafe-declaration-merging -- the interface tells options of ours to methods that the base class has */
+import { AbstractLevel } from 'abstract-level'
+import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator } from 'abstract-level'
+import { DB } from '@wk/db'
+import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, WriteOptions } from '@wk/db'
+import { clearSnapshot } from './clear-snapshot.js'
+import { levelError, notOpen, openError } from './error-codes.js'
+import { fromEngine, toEngine } from './format.js'
+import type { Stored } from './format.js'
+import { WkIterator, WkKeyIterator, WkValueIterator, engineRange } from './iterator.js'
+import type { IteratorRequest } from './iterator.js'
+import { engineDirectory, engineOptions, writeOptions } from './options.js'
+import type {
+  WkLevelBatchOptions,
+  WkLevelClearOptions,
+  WkLevelCompactOptions,
+  WkLevelDelOptions,
+  WkLevelIteratorOptions,
+  WkLevelKeyIteratorOptions,
+  WkLevelOpenOptions,
+  WkLevelOptions,
+  WkLevelPutOptions,
+  WkLevelValueIteratorOptions,
+} from './options.js'
+import { WkSnapshot } from './snapshot.js'
+
+/** Options of a read as `abstract-level` hands them over. */
+interface ReadRequest {
+  snapshot?: AbstractSnapshot | null | undefined
+  valueEncoding?: string
+}
+
+type ClearRequest = Omit<IteratorRequest, 'keyEncoding' | 'valueEncoding' | 'signal'> & MaintenanceOptions & { sync?: boolean }
+
+const MANIFEST = {
+  // Asked for bytes we return bytes, asked for text we decode it ourselves; the other encodings are made of these two.
+  encodings: { utf8: true, view: true },
+  has: true,
+  getSync: true,
+  createIfMissing: true,
+  errorIfExists: true,
+  explicitSnapshots: true,
+  additionalMethods: { compactRange: true },
+  signals: { iterators: true },
+  events: { health: true },
+}
+
+/**
+ * An `abstract-level` database over `@wk/db`, in one directory, owned by one thread of one process.
+ *
+ * Emits, beside Level's events, `health` (`{ state, cause }`) when a failure turns it read-only.
+ *
+ * @typeParam KDefault type of keys where an operation has no `keyEncoding` of its own
+ * @typeParam VDefault likewise of values
+ */
+export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel<Stored, KDefault, VDefault> {
+  readonly #location: string
+  #db: DB | undefined
+
+  /**
+   * @param location directory; made at open unless `createIfMissing` is false
+   * @param options encodings, options of open, and any option of `DB.open`
+   */
+  constructor(location: string, options?: WkLevelOptions<KDefault, VDefault>) {
+    assertLocation(location)
+    super(MANIFEST, options as WkLevelOptions<KDefault, VDefault>)
+    this.#location = location
+  }
+
+  /** The directory as it was given to the constructor. */
+  get location(): string {
+    return this.#location
+  }
+
+  /**
+   * The engine, while the database is open: `flush`, `gc`, `verify`, `stats` and the rest of it. What is written through
+   * it passes by Level's hooks and `write` events.
+   * @throws `LEVEL_DATABASE_NOT_OPEN`
+   */
+  get engine(): DB {
+    if (this.#db === undefined) throw notOpen()
+    return this.#db
+  }
+
+  /**
+   * Merges tables and drops what nobody can see any more. The engine merges the whole tree, so the two keys say only
+   * what has to be merged at least. Space in value logs is `engine.gc()`'s.
+   */
+  async compactRange<K = KDefault>(start: K, end: K, options?: WkLevelCompactOptions<K>): Promise<void> {
+    if (start === undefined || end === undefined) throw new TypeError("The arguments 'start' and 'end' are required")
+    if (this.status === 'opening') return this.deferAsync(() => this.compactRange(start, end, options))
+    const { signal, onProgress } = options ?? {}
+    return this.#run((db) => db.compact({ signal, onProgress }))
+  }
+
+  /** Removes the files of a database that is not open, and its directory if nothing else is in it. `LEVEL_LOCKED` while it is open. */
+  static async destroy(location: string, options: Pick<WkLevelOpenOptions, 'fs'> = {}): Promise<void> {
+    assertLocation(location)
+    try {
+      await DB.destroy(engineDirectory(location, options), options)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /** @internal */
+  async _open(options: WkLevelOpenOptions): Promise<void> {
+    try {
+      const engine = engineOptions(options)
+      this.#db = await DB.open(engineDirectory(this.#location, engine), engine)
+    } catch (error) {
+      throw openError(error, this.#location)
+    }
+    this.#db.on('health', (event: HealthEvent) => this.emit('health', event))
+  }
+
+  /** @internal */
+  async _close(): Promise<void> {
+    const db = this.#db
+    // The engine gives its directory up also when closing fails, so a second close has nothing to do.
+    this.#db = undefined
+    try {
+      await db?.close()
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /** @internal */
+  async _get(key: Stored, options: ReadRequest): Promise<Stored | undefined> {
+    try {
+      const value = await this.engine.get(toEngine(key), readOptions(options))
+      return value === undefined ? undefined : fromEngine(value, options.valueEncoding)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /** @internal */
+  _getSync(key: Stored, options: ReadRequest): Stored | undefined {
+    try {
+      const value = this.engine.getSync(toEngine(key), readOptions(options))
+      return value === undefined ? undefined : fromEngine(value, options.valueEncoding)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /** @internal */
+  _getMany(keys: Stored[], options: ReadRequest): Promise<(Stored | undefined)[]> {
+    return this.#run(async (db) => {
+      const values = await db.getMany(keys.map(toEngine), readOptions(options))
+      return values.map((value) => (value === undefined ? undefined : fromEngine(value, options.valueEncoding)))
+    })
+  }
+
+  /** @internal */
+  _has(key: Stored, options: ReadRequest): Promise<boolean> {
+    return this.#run((db) => db.has(toEngine(key), readOptions(options)))
+  }
+
+  /** @internal All are looked up in one turn, hence in one state of the database. */
+  _hasMany(keys: Stored[], options: ReadRequest): Promise<boolean[]> {
+    return this.#run((db) => {
+      const read = readOptions(options)
+      return Promise.all(keys.map((key) => db.has(toEngine(key), read)))
+    })
+  }
+
+  /** @internal */
+  _put(key: Stored, value: Stored, options: WriteOptions): Promise<void> {
+    return this.#run((db) => db.put(toEngine(key), toEngine(value), writeOptions(options)))
+  }
+
+  /** @internal */
+  _del(key: Stored, options: WriteOptions): Promise<void> {
+    return this.#run((db) => db.del(toEngine(key), writeOptions(options)))
+  }
+
+  /** @internal The operations are `abstract-level`'s own objects. */
+  _batch(operations: BatchOperation[], options: WriteOptions): Promise<void> {
+    return this.#run((db) => {
+      for (const operation of operations) {
+        operation.key = toEngine(operation.key)
+        if (operation.type === 'put') operation.value = toEngine(operation.value)
+      }
+      return db.batch(operations, writeOptions(options))
+    })
+  }
+
+  /** @internal */
+  _clear(options: ClearRequest): Promise<void> {
+    return this.#run((db) => {
+      const { signal, onProgress } = options
+      const { snapshot, ...range } = engineRange(options)
+      const request = { ...range, ...writeOptions(options), signal, onProgress }
+      return snapshot === undefined ? db.clear(request) : clearSnapshot(db, snapshot, request)
+    })
+  }
+
+  /** @internal */
+  _iterator(options: IteratorRequest): WkIterator<this, KDefault, VDefault> {
+    return new WkIterator(this, this.engine, options)
+  }
+
+  /** @internal */
+  _keys(options: IteratorRequest): WkKeyIterator<this, KDefault> {
+    return new WkKeyIterator(this, this.engine, options)
+  }
+
+  /** @internal */
+  _values(options: IteratorRequest): WkValueIterator<this, KDefault, VDefault> {
+    return new WkValueIterator(this, this.engine, options)
+  }
+
+  /** @internal `options` carries the owner: this database or one of its sublevels. */
+  _snapshot(options: object): WkSnapshot {
+    try {
+      return new WkSnapshot(this.engine.snapshot(), options)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /** Calls the engine in the same turn; its errors become Level's. */
+  async #run<T>(operation: (db: DB) => Promise<T>): Promise<T> {
+    try {
+      return await operation(this.engine)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+}
+
+/** What TypeScript sees of the methods that take options of ours. */
+export interface WkLevel<KDefault, VDefault> {
+  /** @inheritdoc */
+  open(options?: WkLevelOpenOptions): Promise<void>
+
+  put(key: KDefault, value: VDefault): Promise<void>
+  put<K = KDefault, V = VDefault>(key: K, value: V, options: WkLevelPutOptions<K, V>): Promise<void>
+
+  del(key: KDefault): Promise<void>
+  del<K = KDefault>(key: K, options: WkLevelDelOptions<K>): Promise<void>
+
+  batch(operations: AbstractBatchOperation<this, KDefault, VDefault>[]): Promise<void>
+  batch<K = KDefault, V = VDefault>(operations: AbstractBatchOperation<this, K, V>[], options: WkLevelBatchOptions<K, V>): Promise<void>
+  batch(): AbstractChainedBatch<this, KDefault, VDefault>
+
+  clear(): Promise<void>
+  clear<K = KDefault>(options: WkLevelClearOptions<K>): Promise<void>
+
+  iterator(): AbstractIterator<this, KDefault, VDefault>
+  iterator<K = KDefault, V = VDefault>(options: WkLevelIteratorOptions<K, V>): AbstractIterator<this, K, V>
+
+  keys(): AbstractKeyIterator<this, KDefault>
+  keys<K = KDefault>(options: WkLevelKeyIteratorOptions<K>): AbstractKeyIterator<this, K>
+
+  values(): AbstractValueIterator<this, KDefault, VDefault>
+  values<K = KDefault, V = VDefault>(options: WkLevelValueIteratorOptions<K, V>): AbstractValueIterator<this, K, V>
+}
+
+function readOptions({ snapshot }: ReadRequest): ReadOptions | undefined {
+  return snapshot === undefined || snapshot === null ? undefined : { snapshot: WkSnapshot.of(snapshot) }
+}
+
+function assertLocation(location: unknown): asserts location is string {
+  if (typeof location !== 'string' || location === '') throw new TypeError("The first argument 'location' must be a non-empty string")
+}

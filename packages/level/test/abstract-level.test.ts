@@ -1,0 +1,51 @@
+/**
+ * abstract-level's own suite, whole, over this package and, for its time, over classic-level, each in a process of its
+ * own. Opening and closing a thousand databases is most of it.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+
+const CHILD = fileURLToPath(new URL('suite-child.mjs', import.meta.url))
+/** What classic-level passes. */
+const ASSERTIONS = 5168
+
+interface Run {
+  tests: number
+  passed: number
+  failures: string[]
+  code: number
+  figures: { databases: number; wallMs: number; cpuMs: number }
+}
+
+async function runSuite(implementation: 'wk' | 'classic'): Promise<Run> {
+  const child = spawn(process.execPath, [CHILD, implementation], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let tap = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => (tap += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  const [code] = (await once(child, 'close')) as [number]
+  const line = errors.split('\n').find((text) => text.startsWith('{"databases"'))
+  expect(line, `the ${implementation} suite did not finish: ${errors}`).toBeDefined()
+  const lines = tap.split('\n')
+  // A failure is told together with the test it belongs to.
+  const failures = lines.flatMap((text, i) => (text.startsWith('not ok') ? [lines.slice(0, i).findLast((before) => before.startsWith('# ')) + ': ' + lines.slice(i, i + 6).join('\n')] : []))
+  const passed = lines.filter((text) => text.startsWith('ok ')).length
+  return { tests: passed + failures.length, passed, failures, code, figures: JSON.parse(line as string) as Run['figures'] }
+}
+
+function tell(name: string, { tests, passed, failures, figures }: Run): void {
+  console.log(`abstract-level's suite on ${name}: ${tests} assertions, ${passed} passed, ${failures.length} failed; ${figures.databases} databases, ${figures.wallMs} ms (${figures.cpuMs} ms of CPU)`)
+}
+
+it("abstract-level's suite passes, with all of classic-level's assertions", { timeout: 300_000 }, async () => {
+  expect(existsSync(fileURLToPath(new URL('../dist/index.js', import.meta.url))), 'this test runs the build: build first').toBe(true)
+  const own = await runSuite('wk')
+  tell('@wk/level', own)
+  tell('classic-level', await runSuite('classic'))
+  expect(own.failures).toEqual([])
+  expect(own.passed).toBeGreaterThanOrEqual(ASSERTIONS)
+  expect(own.code).toBe(0)
+})

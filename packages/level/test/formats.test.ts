@@ -1,0 +1,64 @@
+/**
+ * What goes in comes out, in the type that the encoding promises.
+ */
+import { expect, it } from 'vitest'
+import { large, make } from './harness.js'
+
+it.each([3, 5000])('a value of %i bytes is a plain Uint8Array for view and a Buffer for buffer', async (length) => {
+  const db = make<string, Uint8Array>({ valueEncoding: 'view' })
+  await db.put('k', large(length))
+  const asView = [await db.get('k'), db.getSync('k'), (await db.getMany(['k']))[0], (await db.values().all())[0], (await db.iterator().all())[0]?.[1]]
+  for (const value of asView) {
+    expect(Object.getPrototypeOf(value)).toBe(Uint8Array.prototype)
+    expect(value).toEqual(large(length))
+  }
+  const options = { valueEncoding: 'buffer' } as const
+  const asBuffer = [await db.get<string, Buffer>('k', options), db.getSync<string, Buffer>('k', options), (await db.values<string, Buffer>(options).all())[0]]
+  for (const value of asBuffer) expect(Buffer.isBuffer(value) && value.equals(large(length))).toBe(true)
+  expect(Object.getPrototypeOf((await db.keys<Uint8Array>({ keyEncoding: 'view' }).all())[0])).toBe(Uint8Array.prototype)
+})
+
+it('a returned value is the caller’s own', async () => {
+  const db = make<string, Uint8Array>({ valueEncoding: 'view' })
+  await db.put('k', large(5000))
+  ;(await db.get('k'))?.fill(0)
+  expect(await db.get('k')).toEqual(large(5000))
+})
+
+it.each(['', '\uFEFFwith a byte order mark', 'ünï ☃ 🦊', '\0', 'x'.repeat(5000)])('text comes back as it was: %j', async (text) => {
+  const db = make()
+  await db.put(`key ${text}`, text)
+  expect(await db.get(`key ${text}`)).toBe(text)
+  expect(db.getSync(`key ${text}`)).toBe(text)
+  expect(await db.iterator().all()).toEqual([[`key ${text}`, text]])
+})
+
+it('all encodings read what another wrote', async () => {
+  const db = make()
+  await db.put('k', '{"a":1}')
+  expect(await db.get<string, object>('k', { valueEncoding: 'json' })).toEqual({ a: 1 })
+  expect(await db.get('k', { valueEncoding: 'hex' })).toBe(Buffer.from('{"a":1}').toString('hex'))
+  expect(await db.get('k', { valueEncoding: 'base64' })).toBe(Buffer.from('{"a":1}').toString('base64'))
+})
+
+it('takes views that are no Uint8Array as the bytes they cover', async () => {
+  const db = make<DataView | Uint8Array, DataView | Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  const bytes = large(20)
+  const part = new DataView(bytes.buffer, 4, 8)
+  await db.put(part, part)
+  expect(await db.get(bytes.slice(4, 12))).toEqual(bytes.slice(4, 12))
+  await db.batch([{ type: 'del', key: part }])
+  expect(await db.has(bytes.slice(4, 12))).toBe(false)
+})
+
+it('bytes that were passed in may be reused as soon as the call returns', async () => {
+  const db = make<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  const key = large(8)
+  const value = large(2000)
+  const written = db.put(key, value)
+  key.fill(0)
+  value.fill(0)
+  await written
+  expect(await db.get(large(8))).toEqual(large(2000))
+})
