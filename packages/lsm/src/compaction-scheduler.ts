@@ -29,6 +29,7 @@ export interface Progress {
   bytes: number
 }
 
+/** Options of an explicit compaction. */
 export interface CompactOptions {
   signal?: AbortSignal | undefined
   onProgress?: ((progress: Progress) => void) | undefined
@@ -93,7 +94,11 @@ export class CompactionScheduler {
       const { mayHoldGarbage } = tables
       const input = { levels: versions.current.levels, options: this.#options, running: [...this.#running], floor, sequence, mayHoldGarbage }
       const step = planFullCompaction(range === undefined ? input : { ...input, range })
-      if (step.type === 'done') break
+      if (step.type === 'done') {
+        // What the background did meanwhile was left to do in the report before.
+        onProgress?.({ phase: 'compact', done, total: done, bytes: done })
+        break
+      }
       if (step.type === 'wait') {
         await lifecycle.changes.next()
         continue
@@ -119,7 +124,7 @@ export class CompactionScheduler {
   }
 
   #pick(): CompactionPick | undefined {
-    const { versions, memtables, snapshots } = this.#context
+    const { versions, memtables, snapshots, options } = this.#context
     return pickCompaction({
       levels: versions.current.levels,
       options: this.#options,
@@ -127,6 +132,7 @@ export class CompactionScheduler {
       running: [...this.#running],
       oldestSnapshot: snapshots.oldest(),
       reclaim: memtables.immutables.length === 0,
+      now: Math.floor(options.runtime.now() / 1000),
       shadowRatio: this.#shadowRatio,
     })
   }

@@ -4,6 +4,9 @@
  *
  * All versions that somebody may still read count, not only the current one.
  */
+import { throwIfAborted } from '@wk/codec'
+import type { TimeSlice } from '@wk/fs'
+import type { ReferenceList, TableSummary } from '@wk/sstable'
 import type { ReadViews } from './read-view.js'
 import type { TableCache } from './table-cache.js'
 
@@ -18,40 +21,80 @@ export interface LiveRange {
  * tables do not tell the whole. Reads the reference lists from the table files.
  */
 export function liveRangesOf(fid: number, views: ReadViews, tables: TableCache): Iterable<LiveRange> | undefined {
-  const { memtables, versions } = views.live()
-  for (const memtable of memtables) if (memtable.references().has(fid)) return undefined
-  const lists: { offsets: Uint32Array; lengths: Uint32Array }[] = []
-  const seen = new Set<number>()
-  for (const version of versions) {
-    for (const table of version.tables()) {
-      if (seen.has(table.number) || !table.references.some((reference) => reference.fid === fid)) continue
-      seen.add(table.number)
-      const list = tables.get(table).references().find((candidate) => candidate.fid === fid)
-      if (list !== undefined) lists.push(list)
-    }
-  }
+  const found = tablesOf(fid, views)
+  if (found === undefined) return undefined
+  const lists: ReferenceList[] = []
+  for (const table of found) lists.push(...listsOf(fid, tables, table))
   return merge(lists)
 }
 
-/** Merges sorted lists; equal offsets are one record. */
-function merge(lists: readonly { offsets: Uint32Array; lengths: Uint32Array }[]): Iterable<LiveRange> {
-  const total = lists.reduce((sum, { offsets }) => sum + offsets.length, 0)
-  // Offset and length of a record packed in one number would not fit: sort the offsets, then look the lengths up.
-  const offsets = new Float64Array(total)
-  let at = 0
-  lists.forEach((list, index) => {
-    for (let i = 0; i < list.offsets.length; i++) offsets[at++] = list.offsets[i]! * LISTS + index
-  })
-  offsets.sort()
-  const places = new Uint32Array(lists.length)
+/**
+ * {@link liveRangesOf} without holding the thread for longer than a slice and one list. What is
+ * published meanwhile is not in it: a file that is sealed and flushed can only lose references. Rejects with `AbortedError`.
+ */
+export async function collectLiveRanges(fid: number, views: ReadViews, tables: TableCache, slice: TimeSlice, signal?: AbortSignal): Promise<Iterable<LiveRange> | undefined> {
+  const found = tablesOf(fid, views)
+  if (found === undefined) return undefined
+  const pinned = views.acquireAll()
+  try {
+    const lists: ReferenceList[] = []
+    for (const table of found) {
+      throwIfAborted(signal)
+      if (slice.due()) await slice.pause()
+      lists.push(...listsOf(fid, tables, table))
+    }
+    return merge(lists)
+  } finally {
+    for (const view of pinned) view.release()
+  }
+}
+
+/** The tables of all live versions that reference the file; `undefined` if a memtable does. */
+function tablesOf(fid: number, views: ReadViews): Iterable<TableSummary> | undefined {
+  const { memtables, versions } = views.live()
+  for (const memtable of memtables) if (memtable.references().has(fid)) return undefined
+  const found = new Map<number, TableSummary>()
+  for (const version of versions) {
+    for (const table of version.tables()) if (table.references.some((reference) => reference.fid === fid)) found.set(table.number, table)
+  }
+  return found.values()
+}
+
+function listsOf(fid: number, tables: TableCache, table: TableSummary): ReferenceList[] {
+  return tables.get(table).references().filter((candidate) => candidate.fid === fid)
+}
+
+/** Merges sorted lists as they are walked, through a heap of the lists by their next offset; equal offsets are one record. */
+function merge(lists: readonly ReferenceList[]): Iterable<LiveRange> {
   return {
     *[Symbol.iterator]() {
-      places.fill(0)
+      const places = new Uint32Array(lists.length)
+      const heap = lists.map((_, index) => index).filter((index) => lists[index]!.offsets.length > 0)
+      const offsetOf = (index: number): number => lists[index]!.offsets[places[index]!]!
+      const sink = (at: number): void => {
+        const moved = heap[at]!
+        const offset = offsetOf(moved)
+        for (;;) {
+          let child = 2 * at + 1
+          if (child >= heap.length) break
+          if (child + 1 < heap.length && offsetOf(heap[child + 1]!) < offsetOf(heap[child]!)) child++
+          if (offsetOf(heap[child]!) >= offset) break
+          heap[at] = heap[child]!
+          at = child
+        }
+        heap[at] = moved
+      }
+      for (let at = (heap.length >> 1) - 1; at >= 0; at--) sink(at)
       let last = -1
-      for (let i = 0; i < total; i++) {
-        const offset = Math.floor(offsets[i]! / LISTS)
-        const index = offsets[i]! % LISTS
+      while (heap.length > 0) {
+        const index = heap[0]!
+        const offset = offsetOf(index)
         const len = lists[index]!.lengths[places[index]!++]!
+        if (places[index]! === lists[index]!.offsets.length) {
+          const tail = heap.pop()!
+          if (heap.length > 0) heap[0] = tail
+        }
+        if (heap.length > 0) sink(0)
         if (offset === last) continue
         last = offset
         yield { offset, len }
@@ -59,6 +102,3 @@ function merge(lists: readonly { offsets: Uint32Array; lengths: Uint32Array }[])
     },
   }
 }
-
-/** More lists than there can be tables: 2^32 offsets times this stay exact. */
-const LISTS = 2 ** 20

@@ -9,13 +9,14 @@
  */
 import { MAX_KEY_LENGTH, ReadOnlyError, invariant } from '@wk/codec'
 import type { EntryCursor, KeyRange, LookupResult, WkError } from '@wk/codec'
+import { TimeSlice } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
 import { BackPressure } from './back-pressure.js'
 import { CompactionScheduler } from './compaction-scheduler.js'
 import type { CompactOptions } from './compaction-scheduler.js'
 import { FlushScheduler } from './flush-scheduler.js'
 import { VisibleCursor } from './iterator/visible-cursor.js'
-import { liveRangesOf } from './live-ranges.js'
+import { collectLiveRanges, liveRangesOf } from './live-ranges.js'
 import type { LiveRange } from './live-ranges.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { TreeState } from './manifest/manifest-reader.js'
@@ -272,6 +273,24 @@ export class LsmTree {
   /** The records of a value-log file that some live version references, by offset; `undefined` while a memtable references the file. */
   liveRanges(fid: number): Iterable<LiveRange> | undefined {
     return liveRangesOf(fid, this.context.views, this.context.tables)
+  }
+
+  /**
+   * {@link LsmTree.liveRanges} without holding the event loop, for files that are sealed and flushed: those can only lose
+   * references meanwhile. Rejects with `AbortedError` after `signal`.
+   */
+  async collectLiveRanges(fid: number, signal?: AbortSignal): Promise<Iterable<LiveRange> | undefined> {
+    const { lifecycle, views, tables, options } = this.context
+    lifecycle.checkOpen()
+    return collectLiveRanges(fid, views, tables, new TimeSlice(options.runtime), signal)
+  }
+
+  /**
+   * Begins compactions that are due because of time alone: tables a quarter of whose entries has expired. Looked at after each
+   * change of the tables, too; a host whose database may lie idle calls it now and then.
+   */
+  reclaimExpired(): void {
+    this.#schedule()
   }
 
   /** Calls `listener` after each published edit. Returns a function that ends it. */

@@ -8,6 +8,7 @@ import type { WkError } from '@wk/codec'
 import { defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { Executor } from './compaction/executor.js'
+import type { LsmWarning } from './compaction/worker-executor.js'
 
 /** A place in the host's value log; everything before it, and every lower file, is meant too. */
 export interface DependencyPosition {
@@ -66,7 +67,19 @@ export interface LsmOptions {
   /** Newest versions of a key that a compaction keeps though no snapshot needs them. Default 1. */
   numVersionsToKeep?: number
 
-  /** Runs the background jobs. Default: in-line, in time slices. */
+  /**
+   * Threads that flushes and compactions run in, started at the first job; 0: they run on the calling thread, in time
+   * slices, as they always do where the file system is not Node's. Default 1.
+   */
+  workers?: number
+  /**
+   * The file that such a thread runs, for bundled applications: a URL or an absolute path of a file that imports
+   * `@wk/lsm/worker`. Default: found by itself; where it cannot be, jobs run on the calling thread and `onWarning` is told.
+   */
+  workerUrl?: URL | string | undefined
+  /** Told about what works, but not as it was meant to: background threads that cannot be started, or died. */
+  onWarning?: ((warning: LsmWarning) => void) | undefined
+  /** Runs the background jobs instead of what `workers` says. It is not closed with the tree. */
   executor?: Executor
   /**
    * Awaited before tables are published: makes durable what their entries point to (law 3). May resolve to the position
@@ -82,8 +95,9 @@ export interface LsmOptions {
 }
 
 /** Options with every default filled in. */
-export type ResolvedLsmOptions = Required<Omit<LsmOptions, 'executor' | 'beforePublish' | 'onFailure'>> &
-  Pick<LsmOptions, 'executor' | 'beforePublish' | 'onFailure'>
+export type ResolvedLsmOptions = Required<Omit<LsmOptions, OptionalKeys>> & Pick<LsmOptions, OptionalKeys>
+
+type OptionalKeys = 'workerUrl' | 'onWarning' | 'executor' | 'beforePublish' | 'onFailure'
 
 const MIB = 1024 * 1024
 
@@ -117,6 +131,7 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     l0SlowdownTrigger: integer('l0SlowdownTrigger', options.l0SlowdownTrigger, 12, 1, 10_000),
     l0StopTrigger: integer('l0StopTrigger', options.l0StopTrigger, 20, 1, 10_000),
     numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
+    workers: integer('workers', options.workers, 1, 0, 64),
   }
   if (resolved.l0SlowdownTrigger < resolved.l0CompactionTrigger || resolved.l0StopTrigger < resolved.l0SlowdownTrigger) {
     throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')

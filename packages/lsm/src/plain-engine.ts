@@ -16,6 +16,7 @@ import type { Snapshot } from './snapshot-list.js'
 import type { LsmStats } from './tree-stats.js'
 import { PlainWriteQueue } from './plain-write-queue.js'
 
+/** One operation of a batch. */
 export interface PlainWrite {
   type: 'put' | 'del'
   key: Uint8Array
@@ -28,6 +29,7 @@ export interface PlainReadOptions {
   snapshot?: Snapshot | undefined
 }
 
+/** Which keys to visit, in which direction, as of when. */
 export interface PlainIterateOptions extends PlainReadOptions, KeyRange {
   reverse?: boolean | undefined
 }

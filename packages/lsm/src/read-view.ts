@@ -50,7 +50,15 @@ export class ReadViews {
   }
 
   acquire(): ReadView {
-    const view = this.#current
+    return this.#acquire(this.#current)
+  }
+
+  /** Every live view, each to be released: none of their tables goes until then. */
+  acquireAll(): ReadView[] {
+    return [...this.#live].map((view) => this.#acquire(view))
+  }
+
+  #acquire(view: CountedView): ReadView {
     view.readers++
     let released = false
     return {

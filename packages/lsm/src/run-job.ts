@@ -2,6 +2,7 @@
  * How the tree has jobs run: with numbers for the files they create, and again in other files when they fail.
  */
 import type { Job, JobOptions, JobResult } from './compaction/job.js'
+import { WorkerLostError } from './compaction/worker-thread.js'
 import type { ResolvedLsmOptions } from './options.js'
 import type { TreeContext } from './tree-context.js'
 
@@ -38,7 +39,8 @@ export async function runWithRetries(
   signal: AbortSignal,
 ): Promise<JobResult> {
   const { dir, options, versions, snapshots, executor } = context
-  for (let attempt = 1; ; attempt++) {
+  let attempt = 1
+  for (;;) {
     const setting: JobSetting = {
       dir,
       fileNumbers: await versions.allocateMany(fileNumberCount),
@@ -49,8 +51,11 @@ export async function runWithRetries(
     try {
       return await executor.run(makeJob(setting), signal)
     } catch (error) {
+      // A thread that died says nothing about the disk. The executor sees to it that this ends.
+      if (error instanceof WorkerLostError && !signal.aborted) continue
       if (signal.aborted || attempt >= ATTEMPTS || !isRetryable(error)) throw error
       await options.runtime.sleep(FIRST_PAUSE_MS * 4 ** (attempt - 1), signal)
+      attempt++
     }
   }
 }

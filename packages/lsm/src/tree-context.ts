@@ -5,6 +5,7 @@ import type { WkError } from '@wk/codec'
 import { BlockCache } from '@wk/sstable'
 import { InlineExecutor } from './compaction/executor.js'
 import type { Executor } from './compaction/executor.js'
+import { WorkerExecutor } from './compaction/worker-executor.js'
 import { Lifecycle } from './lifecycle.js'
 import { WriteAheadLog } from './log/wal.js'
 import type { TreeState } from './manifest/manifest-reader.js'
@@ -51,7 +52,7 @@ export function makeContext(
   state: TreeState,
   events: TreeEvents,
 ): TreeContext {
-  const { fs, runtime } = options
+  const { fs } = options
   const obsolete = new ObsoleteFiles(fs, dir)
   const versions = new VersionSet({ fs, dir, obsolete, onFailure: (error) => events.onFailure(error, undefined) }, state)
   const memtables = new MemtableList(options.memTableSize)
@@ -61,7 +62,7 @@ export function makeContext(
   return {
     dir,
     options,
-    executor: options.executor ?? new InlineExecutor(fs, runtime),
+    executor: options.executor ?? makeExecutor(options),
     versions,
     wal: new WriteAheadLog({
       fs,
@@ -79,4 +80,10 @@ export function makeContext(
     retirement: new TableRetirement(tables, obsolete),
     lifecycle: new Lifecycle(),
   }
+}
+
+/** Only Node's own file system can be used by another thread: it is named by paths, not by objects. */
+function makeExecutor({ fs, runtime, workers, workerUrl, onWarning }: ResolvedLsmOptions): Executor {
+  if (workers === 0 || fs.kind !== 'node') return new InlineExecutor(fs, runtime)
+  return new WorkerExecutor({ fs, runtime, workers, workerUrl, onWarning })
 }

@@ -19,6 +19,7 @@ export interface Problem {
   message: string
 }
 
+/** How a check is followed and ended. */
 export interface VerifyOptions {
   signal?: AbortSignal | undefined
   onProgress?: ((progress: Progress) => void) | undefined
@@ -68,6 +69,7 @@ function expectSame(expected: TableSummary, actual: TableSummary): void {
     expected.entries === actual.entries &&
     expected.tombstones === actual.tombstones &&
     expected.expiring === actual.expiring &&
+    expected.expiredQuarterAt === actual.expiredQuarterAt &&
     expected.keyBytes === actual.keyBytes &&
     expected.valueBytes === actual.valueBytes &&
     expected.smallestSequence === actual.smallestSequence &&

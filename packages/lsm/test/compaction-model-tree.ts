@@ -37,8 +37,8 @@ export class ModelTree {
   }
 
   input(reclaim: boolean): PickInput {
-    const { levels, options, cursors, running, shadowRatio } = this
-    return { levels, options, cursors, running, reclaim, shadowRatio, oldestSnapshot: this.snapshots[0] }
+    const { levels, options, cursors, running, shadowRatio, now } = this
+    return { levels, options, cursors, running, reclaim, shadowRatio, now, oldestSnapshot: this.snapshots[0] }
   }
 
   entries(): Entry[] {

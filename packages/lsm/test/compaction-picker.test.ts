@@ -10,7 +10,7 @@ import { advanceCursors, pickCompaction } from '../src/compaction/picker.js'
 import type { PickInput, PickerOptions } from '../src/compaction/picker.js'
 import { ModelTree, interfere } from './compaction-model-tree.js'
 import { table } from './compaction-support.js'
-import { bytes, pointerEntry, propertyOptions, text, tombstone, valueEntry, visible } from './iterator-support.js'
+import { bytes, pointerEntry, propertyOptions, text, tombstone, valueEntry, visible, expiryOf } from './iterator-support.js'
 import type { Entry } from './iterator-support.js'
 
 const OPTIONS: PickerOptions = {
@@ -185,6 +185,24 @@ describe('picker over histories', () => {
           }
         },
       ),
+      propertyOptions(200),
+    )
+  })
+
+  test('expired entries go without new writes, as far as they make up a quarter of a table', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(50), { minLength: 1, maxLength: 60 }), fc.integer({ min: 1, max: 60 }), (expiries, now) => {
+        const tree = new ModelTree({ ...OPTIONS, levelBaseSize: 100_000 })
+        for (let at = 0; at < expiries.length; at += 15) tree.flush(expiries.slice(at, at + 15).map((expiry, i) => pointerEntry(key(at + i), 0, 1, i, 10_000, expiry)))
+        settle(tree, true)
+        tree.now = now
+        settle(tree, true)
+        for (const table of tree.levels.flat()) {
+          const expired = tree.contents.get(table.number)!.filter((entry) => expiryOf(entry) !== 0 && expiryOf(entry) <= now).length
+          expect(expired).toBeLessThan(table.entries / 4)
+        }
+        if (expiries.every((expiry) => expiry !== 0 && expiry <= now)) expect(tree.levels.flat()).toEqual([])
+      }),
       propertyOptions(200),
     )
   })

@@ -28,6 +28,7 @@ export function summaryOf(number: number, entries: readonly Entry[], size = entr
     keyBytes: entries.reduce((sum, { key }) => sum + key.length, 0),
     valueBytes: entries.reduce((sum, { kind, payload }) => sum + (baseKind(kind) === KIND_POINTER ? 0 : payload.length), 0),
     expiring: entries.filter((entry) => expiryOf(entry) !== 0).length,
+    expiredQuarterAt: entries.map(expiryOf).filter((time) => time !== 0).sort((a, b) => a - b)[Math.ceil(entries.length / 4) - 1] ?? 0,
     references: [...references.values()].sort((a, b) => a.fid - b.fid),
   }
 }
@@ -51,6 +52,7 @@ export function table(
     keyBytes: entries * 20,
     valueBytes: entries * 80,
     expiring: 0,
+    expiredQuarterAt: 0,
     references: [],
     ...more,
   }

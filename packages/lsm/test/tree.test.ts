@@ -1,11 +1,12 @@
 /** The tree as a host drives it: staging, groups, pointers, views, references, recovery beside a value log. */
 import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, encodePointer, formatFileName, newLookupResult } from '@wk/codec'
-import { FaultFileSystem, InterceptedFileSystem, MemoryFileSystem } from '@wk/fs'
+import { FaultFileSystem, InterceptedFileSystem, MemoryFileSystem, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Operation } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { LsmTree, NO_DEPENDENCY } from '../src/index.js'
 import type { DependencyPosition, LsmOptions } from '../src/index.js'
 import { DIR, smallOptions, text } from './engine-support.js'
+import { pointerEntry } from './iterator-support.js'
 import { readFile, replaceFile } from './log-support.js'
 
 const EMPTY = new Uint8Array(0)
@@ -238,9 +239,11 @@ describe('references', () => {
     await write(tree)
     expect(references()).toEqual({ 1: { count: 2, bytes: 150 }, 2: { count: 1, bytes: 30 } })
     expect(tree.liveRanges(1)).toBeUndefined()
+    expect(await tree.collectLiveRanges(1)).toBeUndefined()
     await flush(tree)
     expect(references()).toEqual({ 1: { count: 2, bytes: 150 }, 2: { count: 1, bytes: 30 } })
     expect([...(tree.liveRanges(1) ?? [])]).toEqual([{ offset: 16, len: 100 }, { offset: 200, len: 50 }])
+    expect([...((await tree.collectLiveRanges(1)) ?? [])]).toEqual([{ offset: 16, len: 100 }, { offset: 200, len: 50 }])
     const view = tree.acquireView()
     point(tree, 'a', 3, 16, 10)
     tree.stage(KIND_TOMBSTONE, text('c'), EMPTY)
@@ -254,6 +257,56 @@ describe('references', () => {
     expect(tree.pinnedFids()).toEqual(new Set([1, 3]))
     expect([...(tree.liveRanges(1) ?? [])]).toEqual([{ offset: 200, len: 50 }])
     expect([...(tree.liveRanges(9) ?? [])]).toEqual([])
+    await tree.close({ clean: true })
+  })
+
+  test('live ranges are merged over all tables and versions, each record once, and pin what they read', async () => {
+    const { tree } = await opened()
+    const expected: { offset: number; len: number }[] = []
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 20; i++) {
+        const offset = ((i * 5 + round) * 37) % 1000
+        point(tree, `k${round}-${i}`, 1, offset, 10 + round)
+        expected.push({ offset, len: 10 + round })
+      }
+      await flush(tree)
+    }
+    const view = tree.acquireView()
+    const compacted = tree.compact()
+    const collected = tree.collectLiveRanges(1)
+    await compacted
+    expected.sort((a, b) => a.offset - b.offset)
+    expect([...((await collected) ?? [])]).toEqual(expected)
+    expect([...(tree.liveRanges(1) ?? [])]).toEqual(expected)
+    view.release()
+    await expect(tree.collectLiveRanges(1, AbortSignal.abort())).rejects.toMatchObject({ code: 'WK_ABORTED' })
+    await tree.close({ clean: true })
+  })
+
+  test('entries that expire are taken out without new writes, once a quarter of a table has expired', async () => {
+    const fs = new MemoryFileSystem()
+    const runtime = { ...defaultRuntime, now: () => clock * 1000 }
+    let clock = 1000
+    const tree = await LsmTree.open(DIR, { ...smallOptions(fs), runtime })
+    for (let i = 0; i < 100; i++) {
+      const { key, kind, payload } = pointerEntry(`k${String(i).padStart(3, '0')}`, 0, 1, i * 100, 100, i % 2 === 0 ? 2000 + i : 0)
+      tree.stage(kind, key, payload)
+    }
+    await flush(tree)
+    await tree.compact()
+    const settled = async (): Promise<number | undefined> => {
+      tree.reclaimExpired()
+      await defaultRuntime.sleep(50)
+      return tree.liveReferences().get(1)?.count
+    }
+    clock = 2040
+    expect(await settled()).toBe(100)
+    clock = 2048
+    expect(await settled()).toBe(75)
+    clock = 3000
+    expect(await settled()).toBe(50)
+    expect(tree.stats().tableEntries).toBe(50)
+    await tree.verify((problem) => expect(problem).toBeUndefined())
     await tree.close({ clean: true })
   })
 

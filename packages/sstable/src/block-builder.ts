@@ -58,13 +58,29 @@ export class BlockBuilder {
       if (this.#restartCount === this.#restarts.length) this.#growRestarts()
       this.#restarts[this.#restartCount++] = out.length
     }
-    out.uvarint(shared)
-    out.uvarint(keyEnd - keyStart - shared)
-    out.uvarint(valueEnd - valueStart)
-    out.reserve(TRAILER_LENGTH)
-    out.length = writeTrailer(out.bytes, out.length, sequence, kind)
-    append(out, keyBytes, keyStart + shared, keyEnd)
-    append(out, valueBytes, valueStart, valueEnd)
+    const unshared = keyEnd - keyStart - shared
+    const payload = valueEnd - valueStart
+    if ((shared | unshared | payload) < 0x80) {
+      out.reserve(3 + TRAILER_LENGTH + unshared + payload)
+      const { bytes } = out
+      let at = out.length
+      bytes[at] = shared
+      bytes[at + 1] = unshared
+      bytes[at + 2] = payload
+      at = writeTrailer(bytes, at + 3, sequence, kind)
+      for (let i = keyStart + shared; i < keyEnd; i++) bytes[at++] = keyBytes[i]!
+      if (payload > 40) bytes.set(valueBytes.subarray(valueStart, valueEnd), at)
+      else for (let i = 0; i < payload; i++) bytes[at + i] = valueBytes[valueStart + i]!
+      out.length = at + payload
+    } else {
+      out.uvarint(shared)
+      out.uvarint(unshared)
+      out.uvarint(payload)
+      out.reserve(TRAILER_LENGTH)
+      out.length = writeTrailer(out.bytes, out.length, sequence, kind)
+      append(out, keyBytes, keyStart + shared, keyEnd)
+      append(out, valueBytes, valueStart, valueEnd)
+    }
     this.#sinceRestart++
     this.#count++
   }

@@ -5,9 +5,10 @@
  * with file and block offset. It believes that entries are in order (a checksum vouches for the writer);
  * `TableReader.verify` checks it.
  */
-import { ByteReader, CorruptionError, MAX_KEY_LENGTH, TRAILER_LENGTH, compareRanges, readTrailerSequence, readU32 } from '@wk/codec'
+import { ByteReader, CorruptionError, MAX_KEY_LENGTH, TRAILER_LENGTH, commonPrefixLength, compareRanges, readTrailerSequence, readU32 } from '@wk/codec'
 import type { LookupResult } from '@wk/codec'
 import { tableDamage } from './format.js'
+import { wordAt } from './key-words.js'
 
 /** Bytes of an entry before its key when each of its lengths takes one byte. */
 const SHORT_HEADER = 3 + TRAILER_LENGTH
@@ -26,7 +27,13 @@ export class Block {
   keyStart = 0
   valueStart = 0
   valueEnd = 0
+  /** Set at each use, cleared by the cache when it looks for what was not used. */
+  recentlyUsed = false
   readonly #slow: ByteReader
+  #wasSearched = false
+  /** The prefix that the keys at all restart points have in common, then four bytes of each behind it; made at the second search. */
+  #words: Int32Array | undefined
+  #prefixLength = 0
 
   /** @param length of the contents, which start at `bytes[0]` */
   constructor(bytes: Uint8Array, length: number, table: number, offset: number) {
@@ -47,7 +54,7 @@ export class Block {
 
   /** Bytes held in memory. */
   get memory(): number {
-    return this.bytes.byteLength + 200
+    return this.bytes.byteLength + this.restartCount * 4 + 280
   }
 
   /** Offset of restart point `index`. Requires that there is one. */
@@ -87,19 +94,72 @@ export class Block {
 
   /** Last restart point whose entry is at or before the target, or 0. */
   seekRestart(key: Uint8Array, sequence: number): number {
-    const { bytes } = this
+    if (this.#words === undefined && !this.#wasSearched) {
+      // Perhaps the only time: gathering the words costs more than one search without them.
+      this.#wasSearched = true
+      return this.#seekRestartInEntries(key, sequence)
+    }
+    const words = (this.#words ??= this.#readWords())
+    const prefixLength = this.#prefixLength
+    const prefixEnd = key.length < prefixLength ? key.length : prefixLength
+    let first = 0
+    for (let at = 0; at < prefixLength; at += 4) {
+      const word = words[first++] as number
+      const own = wordAt(key, at, prefixEnd)
+      if (own !== word) return own < word ? 0 : this.restartCount - 1
+    }
+    // A key that ends inside the prefix may have got here, when zeros follow: its full comparisons end at 0.
+    const target = wordAt(key, prefixLength, key.length)
     let low = 0
     let high = this.restartCount - 1
     while (low < high) {
       const middle = (low + high + 1) >>> 1
-      this.read(this.restart(middle))
-      if (this.shared !== 0) throw this.damage('restart point with a shared prefix')
-      let order = compareRanges(bytes, this.keyStart, this.valueStart, key, 0, key.length)
-      if (order === 0) order = sequence - readTrailerSequence(bytes, this.keyStart - TRAILER_LENGTH)
-      if (order <= 0) low = middle
+      const word = words[first + middle] as number
+      if (word < target || (word === target && this.#compareRestart(middle, key, sequence) <= 0)) low = middle
       else high = middle - 1
     }
     return low
+  }
+
+  #seekRestartInEntries(key: Uint8Array, sequence: number): number {
+    let low = 0
+    let high = this.restartCount - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (this.#compareRestart(middle, key, sequence) <= 0) low = middle
+      else high = middle - 1
+    }
+    return low
+  }
+
+  #compareRestart(index: number, key: Uint8Array, sequence: number): number {
+    this.#readRestart(index)
+    const order = compareRanges(this.bytes, this.keyStart, this.valueStart, key, 0, key.length)
+    return order !== 0 ? order : sequence - readTrailerSequence(this.bytes, this.keyStart - TRAILER_LENGTH)
+  }
+
+  /** Gathers what `seekRestart` compares first. */
+  #readWords(): Int32Array {
+    const { bytes, restartCount } = this
+    this.#readRestart(restartCount - 1)
+    const lastStart = this.keyStart
+    const lastEnd = this.valueStart
+    this.#readRestart(0)
+    const prefixLength = commonPrefixLength(bytes, this.keyStart, this.valueStart, bytes, lastStart, lastEnd)
+    const prefixWords = (prefixLength + 3) >>> 2
+    const words = new Int32Array(prefixWords + restartCount)
+    for (let i = 0; i < prefixWords; i++) words[i] = wordAt(bytes, this.keyStart + i * 4, this.keyStart + prefixLength)
+    for (let i = 0; i < restartCount; i++) {
+      this.#readRestart(i)
+      words[prefixWords + i] = wordAt(bytes, this.keyStart + prefixLength, this.valueStart)
+    }
+    this.#prefixLength = prefixLength
+    return words
+  }
+
+  #readRestart(index: number): void {
+    this.read(this.restart(index))
+    if (this.shared !== 0) throw this.damage('restart point with a shared prefix')
   }
 
   /**

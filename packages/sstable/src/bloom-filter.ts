@@ -13,6 +13,7 @@
  * On disk, never change: a new hash function takes a new number.
  */
 import { invariant } from '@wk/codec'
+import { runSteps } from './steps.js'
 
 export const FILTER_HEADER_LENGTH = 2
 export const HASH_MURMUR_PAIR = 1
@@ -20,6 +21,8 @@ export const MAX_PROBES = 30
 
 /** Most bits of a filter: what a probe can reach. */
 const MAX_BITS = 0xffff_fff8
+/** Keys between two steps. */
+const STEP = 1 << 13
 const SEED_A = 0x9747_b28c | 0
 const SEED_B = 0x5bd1_e995 | 0
 
@@ -131,6 +134,11 @@ export class FilterBuilder {
 
   /** The filter's bytes. */
   finish(): Uint8Array {
+    return runSteps(this.finishSteps())
+  }
+
+  /** {@link FilterBuilder.finish} in steps of a millisecond or two. */
+  *finishSteps(): Generator<undefined, Uint8Array, void> {
     const probes = this.#bitsPerKey === 0 ? 0 : Math.min(MAX_PROBES, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
     if (probes === 0) return Uint8Array.of(HASH_MURMUR_PAIR, 0)
     const wanted = Math.min(MAX_BITS, Math.max(64, this.#count * this.#bitsPerKey))
@@ -139,6 +147,7 @@ export class FilterBuilder {
     filter[1] = probes
     const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
     for (let k = 0; k < this.#count; k++) {
+      if (k % STEP === 0) yield
       let x = this.#hashes[k * 2]!
       let y = this.#hashes[k * 2 + 1]!
       for (let i = 0; i < probes; i++) {

@@ -36,13 +36,13 @@ export function setLz4(lz4: Lz4 | null | undefined): void {
   loaded = lz4
 }
 
-/** Compressed contents if they save at least an eighth, else `undefined`. */
-export function compressBlock(bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
+/** Compressed contents if they save at least one part in `part`, else `undefined`. */
+export function compressBlock(bytes: Uint8Array, start: number, end: number, part = 8): Uint8Array | undefined {
   const lz4 = loadLz4()
   const length = end - start
   if (lz4 === undefined || length > MAX_COMPRESSED_SOURCE) return undefined
   const compressed = lz4.compressSync(Buffer.from(bytes.buffer, bytes.byteOffset + start, length))
-  return compressed.length <= length - (length >>> 3) ? compressed : undefined
+  return compressed.length <= length - Math.floor(length / part) ? compressed : undefined
 }
 
 /** The contents that were compressed. The stored length is checked before anything is allocated. */

@@ -13,6 +13,7 @@
  * | records   | count × (uvarint offset minus that of the record before, uvarint length) | ascending offsets |
  */
 import { ByteReader, ByteWriter, formatFileName } from '@wk/codec'
+import { runSteps, sortSteps } from './steps.js'
 
 /** References into one value-log file, summed. */
 export interface ReferenceSummary {
@@ -32,6 +33,8 @@ export interface ReferenceList extends ReferenceSummary {
 const U32 = 0xffff_ffff
 /** Up to this many records, offset and place sort as one number. */
 const PACKED = 1 << 20
+/** Records between two steps. */
+const STEP = 1 << 14
 
 class FileReferences {
   offsets = new Uint32Array(64)
@@ -53,13 +56,14 @@ class FileReferences {
     this.bytes += length
   }
 
-  list(fid: number): ReferenceList {
+  *list(fid: number): Generator<undefined, ReferenceList, void> {
     const { count, bytes } = this
     const offsets = this.offsets.slice(0, count)
     const lengths = this.lengths.slice(0, count)
     if (!this.ascending) {
-      const order = sortedOrder(offsets)
+      const order = yield* sortedOrder(offsets)
       for (let i = 0; i < count; i++) {
+        if (i % STEP === 0) yield
         offsets[i] = this.offsets[order[i]!]!
         lengths[i] = this.lengths[order[i]!]!
       }
@@ -90,12 +94,24 @@ export class ReferenceCollector {
 
   /** All lists, by ascending file. */
   lists(): ReferenceList[] {
-    return [...this.#files].sort(([a], [b]) => a - b).map(([fid, file]) => file.list(fid))
+    return runSteps(this.listSteps())
+  }
+
+  /** {@link ReferenceCollector.lists} in steps of a millisecond or two. */
+  *listSteps(): Generator<undefined, ReferenceList[], void> {
+    const lists: ReferenceList[] = []
+    for (const [fid, file] of [...this.#files].sort(([a], [b]) => a - b)) lists.push(yield* file.list(fid))
+    return lists
   }
 }
 
 /** The reference block of these lists. */
 export function encodeReferences(lists: readonly ReferenceList[]): Uint8Array {
+  return runSteps(encodeReferenceSteps(lists))
+}
+
+/** {@link encodeReferences} in steps of a millisecond or two. */
+export function* encodeReferenceSteps(lists: readonly ReferenceList[]): Generator<undefined, Uint8Array, void> {
   const writer = new ByteWriter(1024)
   let previousFid = 0
   for (const { fid, count, offsets, lengths } of lists) {
@@ -103,6 +119,7 @@ export function encodeReferences(lists: readonly ReferenceList[]): Uint8Array {
     previousFid = fid
     let previous = 0
     for (let i = 0; i < count; i++) {
+      if (i % STEP === 0) yield
       writer.uvarint(offsets[i]! - previous).uvarint(lengths[i]!)
       previous = offsets[i]!
     }
@@ -145,12 +162,12 @@ function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
 }
 
 /** Indices of `offsets` in ascending order of offset. Sorting numbers is native and quick, a comparator is not. */
-function sortedOrder(offsets: Uint32Array): ArrayLike<number> {
+function* sortedOrder(offsets: Uint32Array): Generator<undefined, ArrayLike<number>, void> {
   const { length } = offsets
   if (length > PACKED) return Uint32Array.from(offsets.keys()).sort((a, b) => offsets[a]! - offsets[b]!)
   const packed = new Float64Array(length)
   for (let i = 0; i < length; i++) packed[i] = offsets[i]! * PACKED + i
-  packed.sort()
-  for (let i = 0; i < length; i++) packed[i] = packed[i]! % PACKED
-  return packed
+  const sorted = yield* sortSteps(packed)
+  for (let i = 0; i < length; i++) sorted[i] = sorted[i]! % PACKED
+  return sorted
 }

@@ -8,11 +8,10 @@
  *
  * Memory: the block itself, which keeps the keys, and 16 bytes a data block.
  */
-import { ByteReader, TRAILER_LENGTH, compareRanges, readTrailerSequence } from '@wk/codec'
+import { ByteReader, TRAILER_LENGTH, commonPrefixLength, compareRanges, readTrailerSequence } from '@wk/codec'
 import type { Block } from './block-reader.js'
 import { BLOCK_TRAILER_LENGTH, MAX_BLOCK_LENGTH } from './format.js'
-
-const SIGN = 0x8000_0000 | 0
+import { comparePrefix, wordAt } from './key-words.js'
 
 export class TableIndex {
   /** Number of data blocks. */
@@ -75,10 +74,13 @@ export class TableIndex {
 
   /** The data block to look for the target in: the first whose separator is at or after it; `length` if there is none. */
   find(key: Uint8Array, sequence: number): number {
-    const prefix = this.#comparePrefix(key)
-    if (prefix !== 0) return prefix < 0 ? 0 : this.length
+    const prefixLength = this.#prefixLength
+    if (prefixLength > 0) {
+      const order = comparePrefix(key, this.#bytes, this.#keyStarts[0] as number, prefixLength)
+      if (order !== 0) return order < 0 ? 0 : this.length
+    }
     const words = this.#words
-    const target = wordAt(key, this.#prefixLength, key.length)
+    const target = wordAt(key, prefixLength, key.length)
     let low = 0
     let high = this.length
     while (low < high) {
@@ -97,23 +99,12 @@ export class TableIndex {
     return order !== 0 ? order : sequence - readTrailerSequence(this.#bytes, start - TRAILER_LENGTH)
   }
 
-  /** Order of the target against the common prefix; 0 also if it starts with it. */
-  #comparePrefix(key: Uint8Array): number {
-    const length = this.#prefixLength
-    if (length === 0) return 0
-    const start = this.#keyStarts[0] as number
-    return compareRanges(key, 0, Math.min(key.length, length), this.#bytes, start, start + length)
-  }
-
   /** Bytes that the first and the last separator, and so all between them, have in common. */
   #commonPrefix(): number {
     const last = this.length - 1
     const a = this.#keyStarts[0] as number
     const b = this.#keyStarts[last] as number
-    const limit = Math.min((this.#keyEnds[0] as number) - a, (this.#keyEnds[last] as number) - b)
-    let length = 0
-    while (length < limit && this.#bytes[a + length] === this.#bytes[b + length]) length++
-    return length
+    return commonPrefixLength(this.#bytes, a, this.#keyEnds[0] as number, this.#bytes, b, this.#keyEnds[last] as number)
   }
 }
 
@@ -123,11 +114,4 @@ function readLength(reader: ByteReader, block: Block): number {
   } catch (cause) {
     throw block.damage('malformed index entry', cause)
   }
-}
-
-/** Four bytes, big-endian, zeros behind `end`, sign bit flipped so that signed order is byte order. */
-function wordAt(bytes: Uint8Array, at: number, end: number): number {
-  let word = 0
-  for (let i = 0; i < 4; i++) word = (word << 8) | (at + i < end ? (bytes[at + i] as number) : 0)
-  return word ^ SIGN
 }

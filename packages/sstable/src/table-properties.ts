@@ -12,6 +12,7 @@
  * | 4  | smallest sequence    | 10 | references: for each file fid, count, bytes, uvarints    |
  * | 5  | largest sequence     | 11 | data blocks                                              |
  * | 6  | user key bytes       | 12 | distinct user keys                                       |
+ * |    |                      | 13 | when a quarter of the entries has expired; absent if fewer ever do |
  */
 import { ByteReader, ByteWriter, MAX_KEY_LENGTH, MAX_SEQUENCE, compareBytes, formatFileName } from '@wk/codec'
 import type { ReferenceSummary } from './reference-list.js'
@@ -36,6 +37,8 @@ export interface TableSummary {
   valueBytes: number
   /** Entries that have an expiry. */
   expiring: number
+  /** From when on a quarter of the entries has expired, Unix seconds; 0 if fewer than that ever do. */
+  expiredQuarterAt: number
   /** References into the value log, by ascending file. */
   references: ReferenceSummary[]
 }
@@ -50,6 +53,7 @@ export interface TableProperties extends Omit<TableSummary, 'number' | 'size'> {
 const SMALLEST_KEY = 8
 const LARGEST_KEY = 9
 const REFERENCES = 10
+const EXPIRED_QUARTER = 13
 const NUMBERS = [
   [1, 'entries'],
   [2, 'tombstones'],
@@ -68,6 +72,7 @@ export function encodeProperties(properties: TableProperties): Uint8Array {
   for (const [id, name] of NUMBERS) fields.set(id, new ByteWriter(8).uvarint(properties[name]).toBytes())
   fields.set(SMALLEST_KEY, properties.smallestKey)
   fields.set(LARGEST_KEY, properties.largestKey)
+  if (properties.expiredQuarterAt > 0) fields.set(EXPIRED_QUARTER, new ByteWriter(8).uvarint(properties.expiredQuarterAt).toBytes())
   const references = new ByteWriter()
   for (const { fid, count, bytes } of properties.references) references.uvarint(fid).uvarint(count).uvarint(bytes)
   fields.set(REFERENCES, references.toBytes())
@@ -102,6 +107,7 @@ export function decodeProperties(bytes: Uint8Array, length: number, table: numbe
   const numbers = Object.fromEntries(NUMBERS.map(([id, name]) => [name, number(id)])) as Record<(typeof NUMBERS)[number][1], number>
   const properties: TableProperties = {
     ...numbers,
+    expiredQuarterAt: fields.has(EXPIRED_QUARTER) ? number(EXPIRED_QUARTER) : 0,
     smallestKey: field(SMALLEST_KEY).slice(),
     largestKey: field(LARGEST_KEY).slice(),
     references: decodeSummaries(field(REFERENCES), file, offset),
@@ -126,6 +132,7 @@ function decodeSummaries(bytes: Uint8Array, file: string, offset: number): Refer
 function isConsistent(p: TableProperties): boolean {
   if (p.entries < 1 || p.dataBlocks < 1 || p.distinctKeys < 1 || p.distinctKeys > p.entries || p.dataBlocks > p.entries) return false
   if (p.tombstones + p.expiring > p.entries || p.smallestSequence > p.largestSequence || p.largestSequence > MAX_SEQUENCE) return false
+  if (p.expiredQuarterAt > 0 && p.expiring < p.entries / 4) return false
   if (p.smallestKey.length > MAX_KEY_LENGTH || p.largestKey.length > MAX_KEY_LENGTH) return false
   return compareBytes(p.smallestKey, p.largestKey) <= 0
 }

@@ -10,7 +10,7 @@
  */
 import type { LookupResult } from '@wk/codec'
 import type { File } from '@wk/fs'
-import type { BlockCache } from './block-cache.js'
+import type { BlockCache, TableBlocks } from './block-cache.js'
 import { Block } from './block-reader.js'
 import { BlockSource } from './block-source.js'
 import type { FileHandle } from './block-source.js'
@@ -26,6 +26,9 @@ import { decodeProperties } from './table-properties.js'
 import type { TableProperties, TableSummary } from './table-properties.js'
 import { verifyTable } from './table-verifier.js'
 import type { VerifyProgress } from './table-verifier.js'
+
+/** After this many lookups that found their key one after the other, the next one is expected to. */
+const TRUST = 16
 
 export interface TableReaderOptions {
   /** Blocks read by lookups and cursors are kept here. Default: none is kept. */
@@ -43,7 +46,10 @@ export class TableReader {
   readonly #filter: Uint8Array
   readonly #index: TableIndex
   readonly #cache: BlockCache | undefined
+  readonly #cached: TableBlocks | undefined
   readonly #verifyChecksums: boolean
+  /** Lookups one after the other that found their key, up to {@link TRUST}. */
+  #streak = 0
 
   private constructor(source: BlockSource, options: TableReaderOptions) {
     const { number, size } = source
@@ -70,6 +76,7 @@ export class TableReader {
     const indexBlock = open(index)
     this.#index = new TableIndex(new Block(indexBlock.bytes, indexBlock.length, number, index.offset), references.offset)
     if (this.#index.length !== this.properties.dataBlocks) throw tableDamage(number, index.offset, 'index and properties disagree')
+    this.#cached = this.#cache?.blocksOf(number, this.#index.length)
   }
 
   /**
@@ -87,7 +94,7 @@ export class TableReader {
 
   /** Bytes that the open table holds in memory, cached blocks apart. */
   get memory(): number {
-    return this.#filter.byteLength + this.#index.memory
+    return this.#filter.byteLength + this.#index.memory + (this.#cached === undefined ? 0 : this.dataBlocks * 16)
   }
 
   /** What the writer's `finish` returned. */
@@ -108,9 +115,29 @@ export class TableReader {
    */
   get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
     out.found = false
-    if (!filterMayContain(this.#filter, key, 0, key.length)) return false
+    // Where every lookup finds its key, in the last level, the filter would be seven cache misses for nothing.
+    if (this.#streak >= TRUST) return this.#getUnfiltered(key, sequence, out)
+    if (!filterMayContain(this.#filter, key, 0, key.length)) {
+      this.#streak = 0
+      return false
+    }
     const block = this.#index.find(key, sequence)
-    return block < this.#index.length && this.block(block, true).find(key, sequence, out)
+    const found = block < this.#index.length && this.block(block, true).find(key, sequence, out)
+    this.#streak = found ? this.#streak + 1 : 0
+    return found
+  }
+
+  /** As `get`, but asks the filter only where it may spare a read. */
+  #getUnfiltered(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+    const index = this.#index.find(key, sequence)
+    let found = false
+    if (index < this.#index.length) {
+      const cached = this.#cached === undefined ? undefined : this.#cache?.get(this.#cached, index)
+      if (cached !== undefined) found = cached.find(key, sequence, out)
+      else if (filterMayContain(this.#filter, key, 0, key.length)) found = this.#load(index).find(key, sequence, out)
+    }
+    if (!found) this.#streak = 0
+    return found
   }
 
   /** A cursor beside all entries. */
@@ -135,11 +162,15 @@ export class TableReader {
 
   /** Data block `block` from the cache or the file. `keep`: put it into the cache. For cursors. */
   block(block: number, keep: boolean): Block {
-    const offset = this.#index.offset(block)
-    const cached = this.#cache?.get(this.number, offset)
+    const cached = this.#cached === undefined ? undefined : this.#cache?.get(this.#cached, block)
     if (cached !== undefined) return cached
+    return keep ? this.#load(block) : this.readBlock(block)
+  }
+
+  /** Data block `block` from the file, and into the cache. */
+  #load(block: number): Block {
     const read = this.readBlock(block)
-    if (keep) this.#cache?.set(read)
+    if (this.#cached !== undefined) this.#cache?.set(this.#cached, block, read)
     return read
   }
 

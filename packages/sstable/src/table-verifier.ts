@@ -19,6 +19,7 @@ import {
   readPointerOffset,
 } from '@wk/codec'
 import { BlockCursor } from './block-cursor.js'
+import { ExpiryList } from './expiry-list.js'
 import { tableDamage } from './format.js'
 import type { TableFooter } from './format.js'
 import { ReferenceCollector } from './reference-list.js'
@@ -54,7 +55,7 @@ class Recount {
   #lastSequence = 0
   #first: Uint8Array | undefined
   #tombstones = 0
-  #expiring = 0
+  readonly #expiries = new ExpiryList()
   #distinctKeys = 0
   #keyBytes = 0
   #valueBytes = 0
@@ -97,7 +98,7 @@ class Recount {
     this.entries++
     this.#keyBytes += keyEnd
     this.#valueBytes += valueEnd - valueStart
-    if (this.#payload.expiresAt !== 0) this.#expiring++
+    if (this.#payload.expiresAt !== 0) this.#expiries.add(this.#payload.expiresAt)
     if (sequence < this.#smallestSequence) this.#smallestSequence = sequence
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
     if (baseKind(kind) === KIND_TOMBSTONE) this.#tombstones++
@@ -119,7 +120,8 @@ class Recount {
     const pairs: [string, number, number][] = [
       ['entries', this.entries, claimed.entries],
       ['tombstones', this.#tombstones, claimed.tombstones],
-      ['expiring entries', this.#expiring, claimed.expiring],
+      ['expiring entries', this.#expiries.count, claimed.expiring],
+      ['time of expiry', this.#expiries.quarterAt(this.entries), claimed.expiredQuarterAt],
       ['distinct keys', this.#distinctKeys, claimed.distinctKeys],
       ['key bytes', this.#keyBytes, claimed.keyBytes],
       ['payload bytes', this.#valueBytes, claimed.valueBytes],

@@ -10,8 +10,8 @@
  */
 import {
   ByteWriter,
-  KIND_POINTER,
   KIND_TOMBSTONE,
+  KIND_VALUE,
   MAX_KEY_LENGTH,
   MAX_SEQUENCE,
   POINTER_LENGTH,
@@ -46,7 +46,9 @@ import {
   encodeFooter,
 } from './format.js'
 import type { BlockHandle } from './format.js'
-import { ReferenceCollector, encodeReferences } from './reference-list.js'
+import { ExpiryList } from './expiry-list.js'
+import { ReferenceCollector, encodeReferenceSteps } from './reference-list.js'
+import { runSteps } from './steps.js'
 import { encodeProperties } from './table-properties.js'
 import type { TableProperties, TableSummary } from './table-properties.js'
 
@@ -59,12 +61,17 @@ export interface TableWriterOptions {
   restartInterval?: number
   /** Bits of bloom filter a user key; 0 for none. Default 10: 0.8 % false positives. */
   bloomBitsPerKey?: number
-  /** Compression of data blocks that it shortens by an eighth. Default 'none'; without `lz4-napi` always none. */
+  /**
+   * Compression of data blocks that it shortens by an eighth, or by a quarter where they are mostly keys and pointers. Default
+   * 'none'; without `lz4-napi` always none.
+   */
   compression?: Compression
 }
 
 /** Bytes gathered before they are written. */
 const WRITE_BUFFER = 256 * 1024
+/** After as many blocks that saved too little, one in as many is tried. */
+const FUTILE_BLOCKS = 8
 /** Bytes a reference takes in the file, reckoned. */
 const REFERENCE_ESTIMATE = 5
 
@@ -77,16 +84,20 @@ export class TableWriter {
   readonly #index = new BlockBuilder(1)
   readonly #filter: FilterBuilder
   readonly #references = new ReferenceCollector()
+  readonly #expiries = new ExpiryList()
   readonly #pending = new ByteWriter(WRITE_BUFFER + 64 * 1024)
   readonly #lengthBytes = new Uint8Array(8)
   #written = 0
   #state: 'open' | 'finished' | 'abandoned' = 'open'
   #dataBlocks = 0
+  /** Bytes of values in the current data block. */
+  #blockValueBytes = 0
+  /** Data blocks one after the other that were not worth compressing. */
+  #incompressible = 0
   /** Length of the last data block's contents while its index entry waits for the next key. */
   #unindexed = -1
   #entries = 0
   #tombstones = 0
-  #expiring = 0
   #distinctKeys = 0
   #keyByteSum = 0
   #valueByteSum = 0
@@ -177,18 +188,29 @@ export class TableWriter {
 
   /** Completes the file. Requires at least one entry. The caller syncs and closes it. */
   finish(): TableSummary {
+    return runSteps(this.finishSteps())
+  }
+
+  /**
+   * {@link TableWriter.finish} in steps of a few milliseconds, for a caller that shares its thread: sorting the
+   * references and building the filter of a large table take hundreds. Once begun it is run to its end, or the table abandoned.
+   */
+  *finishSteps(): Generator<undefined, TableSummary, void> {
     invariant(this.#state === 'open' && this.#entries > 0, 'an open table with entries')
     this.#state = 'finished'
     if (this.#data.count > 0) this.#endDataBlock()
     this.#addIndexEntry(undefined)
-    const lists = this.#references.lists()
-    const references = this.#addMetaBlock(encodeReferences(lists))
-    const filter = this.#addMetaBlock(this.#filter.finish())
+    const lists = yield* this.#references.listSteps()
+    const references = this.#addMetaBlock(yield* encodeReferenceSteps(lists))
+    yield
+    const filter = this.#addMetaBlock(yield* this.#filter.finishSteps())
+    yield
     const largestKey = this.#lastKey.slice(0, this.#lastLength)
     const properties: TableProperties = {
       entries: this.#entries,
       tombstones: this.#tombstones,
-      expiring: this.#expiring,
+      expiring: this.#expiries.count,
+      expiredQuarterAt: yield* this.#expiries.quarterSteps(this.#entries),
       smallestKey: this.#smallestKey,
       largestKey,
       smallestSequence: this.#smallestSequence,
@@ -201,7 +223,7 @@ export class TableWriter {
     }
     const propertiesHandle = this.#addMetaBlock(encodeProperties(properties))
     const contents = this.#index.finish()
-    const index = this.#addBlock(contents.bytes, contents.length, 'none')
+    const index = this.#addBlock(contents.bytes, contents.length, undefined)
     this.#pending.raw(encodeFooter({ references, filter, properties: propertiesHandle, index }, this.#number, this.#offset))
     this.#flush()
     invariant(this.#written <= MAX_TABLE_SIZE, 'a table within its size limit')
@@ -229,12 +251,14 @@ export class TableWriter {
     if (sequence < this.#smallestSequence) this.#smallestSequence = sequence
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
     const base = baseKind(kind)
-    if (base === KIND_TOMBSTONE) this.#tombstones++
-    else if (base === KIND_POINTER) {
+    if (base === KIND_VALUE) this.#blockValueBytes += valueEnd - valueStart
+    else if (base === KIND_TOMBSTONE) this.#tombstones++
+    else {
       invariant(valueEnd - valueStart >= POINTER_LENGTH, 'a pointer entry with a pointer')
       this.#references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
     }
-    if (kind !== base && readExpiresAt(kind, valueBytes, valueStart, valueEnd) !== 0) this.#expiring++
+    const expiresAt = kind === base ? 0 : readExpiresAt(kind, valueBytes, valueStart, valueEnd)
+    if (expiresAt !== 0) this.#expiries.add(expiresAt)
   }
 
   #remember(keyBytes: Uint8Array, keyStart: number, keyEnd: number, shared: number, sequence: number): void {
@@ -253,9 +277,23 @@ export class TableWriter {
 
   #endDataBlock(): void {
     const contents = this.#data.finish()
-    this.#unindexed = this.#addBlock(contents.bytes, contents.length, this.#compression).length
+    this.#unindexed = this.#addBlock(contents.bytes, contents.length, this.#compress(contents.bytes, contents.length)).length
     this.#dataBlocks++
     this.#data.reset()
+    this.#blockValueBytes = 0
+  }
+
+  /**
+   * The data block compressed, if that is worth it. Reading it costs twice as much then. Where most of it is values an eighth is
+   * worth that; keys and pointers are a small part of the data they stand for, so a quarter has to be saved. After blocks in
+   * a row that saved too little only some are tried.
+   */
+  #compress(bytes: Uint8Array, length: number): Uint8Array | undefined {
+    if (this.#compression !== 'lz4') return undefined
+    if (this.#incompressible >= FUTILE_BLOCKS && this.#dataBlocks % FUTILE_BLOCKS !== 0) return undefined
+    const compressed = compressBlock(bytes, 0, length, this.#blockValueBytes * 2 >= length ? 8 : 4)
+    this.#incompressible = compressed === undefined ? this.#incompressible + 1 : 0
+    return compressed
   }
 
   /** Adds the last block's index entry, under the shortest key before `next`, or under its own last key. */
@@ -278,16 +316,15 @@ export class TableWriter {
   }
 
   #addMetaBlock(contents: Uint8Array): BlockHandle {
-    return this.#addBlock(contents, contents.length, 'none')
+    return this.#addBlock(contents, contents.length, undefined)
   }
 
-  /** Adds a block with its trailer to the write buffer. */
-  #addBlock(bytes: Uint8Array, length: number, compression: Compression): BlockHandle {
+  /** Adds a block with its trailer to the write buffer, compressed if that was done. */
+  #addBlock(bytes: Uint8Array, length: number, compressed: Uint8Array | undefined): BlockHandle {
     invariant(length <= MAX_BLOCK_LENGTH, 'a block within its limit')
     const offset = this.#offset
     const pending = this.#pending
     const start = pending.length
-    const compressed = compression === 'lz4' ? compressBlock(bytes, 0, length) : undefined
     if (compressed === undefined) pending.raw(bytes, 0, length).u8(COMPRESSION_NONE)
     else pending.raw(compressed).u8(COMPRESSION_LZ4)
     pending.u32(blockChecksum(pending.bytes, start, pending.length, this.#number, offset))

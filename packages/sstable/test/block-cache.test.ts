@@ -14,29 +14,35 @@ function block(table: number, offset: number, size = 100): Block {
 }
 
 describe('block cache', () => {
-  it('is a least-recently-used map bounded by bytes', () => {
+  it('is a map bounded by bytes that gives what was used a second chance', () => {
     const action = fc.tuple(fc.constantFrom('get', 'get', 'set', 'set', 'evict'), fc.integer({ min: 1, max: 3 }), fc.nat(15), fc.constantFrom(50, 500))
     fc.assert(
       fc.property(fc.array(action, { maxLength: 200 }), (actions) => {
         const cache = new BlockCache(4000)
-        let model: Block[] = []
-        for (const [what, table, offset, size] of actions) {
-          const held = model.find((b) => b.table === table && b.offset === offset)
+        let model: { block: Block; used: boolean }[] = []
+        for (const [what, table, index, size] of actions) {
+          const of = cache.blocksOf(table, 16)
+          const held = model.find(({ block: b }) => b.table === table && b.offset === index)
           if (what === 'evict') {
             cache.evictTable(table)
-            model = model.filter((b) => b.table !== table)
+            expect(cache.get(of, index)).toBeUndefined()
+            cache.set(of, index, block(table, index, 50))
+            model = model.filter(({ block: b }) => b.table !== table)
           } else if (what === 'get') {
-            expect(cache.get(table, offset)).toBe(held)
-            if (held !== undefined) model = [...model.filter((b) => b !== held), held]
+            expect(cache.get(of, index)).toBe(held?.block)
+            if (held !== undefined) held.used = true
           } else if (held === undefined) {
-            const fresh = block(table, offset, size)
-            cache.set(fresh)
-            model.push(fresh)
-            while (model.reduce((sum, b) => sum + b.memory, 0) > 4000) model.shift()
+            const fresh = block(table, index, size)
+            cache.set(of, index, fresh)
+            model.push({ block: fresh, used: false })
+            while (model.reduce((sum, { block: b }) => sum + b.memory, 0) > 4000) {
+              const first = model.shift()!
+              if (first.used) model.push({ ...first, used: false })
+            }
           }
           const stats = cache.stats()
           expect(stats.blocks).toBe(model.length)
-          expect(stats.bytes).toBe(model.reduce((sum, b) => sum + b.memory, 0))
+          expect(stats.bytes).toBe(model.reduce((sum, { block: b }) => sum + b.memory, 0))
           expect(stats.bytes).toBeLessThanOrEqual(4000)
         }
       }),
@@ -47,19 +53,20 @@ describe('block cache', () => {
   it('counts hits, misses and evictions', () => {
     const one = block(1, 0)
     const cache = new BlockCache(one.memory * 2)
-    expect(cache.get(1, 0)).toBeUndefined()
-    cache.set(one)
-    cache.set(one)
-    cache.set(block(1, 1))
-    expect(cache.get(1, 0)).toBe(one)
-    cache.set(block(1, 2))
-    expect(cache.get(1, 1)).toBeUndefined()
+    const of = cache.blocksOf(1, 3)
+    expect(cache.get(of, 0)).toBeUndefined()
+    cache.set(of, 0, one)
+    cache.set(of, 0, one)
+    cache.set(of, 1, block(1, 1))
+    expect(cache.get(of, 0)).toBe(one)
+    cache.set(of, 2, block(1, 2))
+    expect(cache.get(of, 1)).toBeUndefined()
     expect(cache.stats()).toEqual({ hits: 1, misses: 2, evictions: 1, blocks: 2, bytes: one.memory * 2, capacity: one.memory * 2 })
   })
 
   it('keeps nothing that alone is too large, and nothing at all without capacity', () => {
     const cache = new BlockCache(0)
-    cache.set(block(1, 0))
+    cache.set(cache.blocksOf(1, 1), 0, block(1, 0))
     expect(cache.stats().blocks).toBe(0)
   })
 

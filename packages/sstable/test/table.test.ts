@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { InvariantError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NotSupportedError, encodePointer, newLookupResult } from '@wk/codec'
+import { InvariantError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NotSupportedError, encodePointer, newLookupResult, writePointer } from '@wk/codec'
 import { HandleCache, NodeFileSystem } from '@wk/fs'
 import { BlockCache, TableReader, TableWriter } from '@wk/sstable'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -64,7 +64,7 @@ describe('table writer', () => {
       { key: bytes('c'), sequence: 3, kind: KIND_POINTER | KIND_ATTRIBUTES, value: Uint8Array.of(...pointer, 1, 100) },
       { key: bytes('d'), sequence: 4, kind: KIND_TOMBSTONE, value: bytes('') },
     ])
-    expect(summary).toMatchObject({ entries: 4, expiring: 2, tombstones: 1, references: [{ fid: 1, count: 1, bytes: 30 }] })
+    expect(summary).toMatchObject({ entries: 4, expiring: 2, expiredQuarterAt: expect.any(Number), tombstones: 1, references: [{ fid: 1, count: 1, bytes: 30 }] })
   })
 
   it('writes the same through short writes', () => {
@@ -97,6 +97,30 @@ describe('table writer', () => {
       for (const { key, sequence } of entries) expect(table.get(key, sequence, out)).toBe(true)
       expect(table.get(long(4), 9, out)).toBe(false)
     }
+  })
+})
+
+describe('a table of many references', () => {
+  it('is finished in many steps, with its lists in order', () => {
+    const count = 70_000
+    const file = new ArrayFile(new Uint8Array(8 << 20))
+    const writer = new TableWriter(file, { fileNumber: 1 })
+    const payload = new Uint8Array(12)
+    for (let i = 0; i < count; i++) {
+      const key = numbered(i)
+      writePointer(payload, 0, 1 + (i % 2), (Math.imul(i, 0x9e3779b1) >>> 0) % 0xffff_0000, i % 1000)
+      writer.add(key, 0, key.length, i + 1, KIND_POINTER, payload, 0, 12)
+    }
+    const steps = writer.finishSteps()
+    let pauses = 0
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) pauses++
+    expect(pauses).toBeGreaterThan(15)
+    const table = TableReader.openSync(new ArrayFile(file.bytes.subarray(0, step.value.size)), 1, step.value.size)
+    for (const _ of table.verify());
+    const lists = table.references()
+    expect(lists.map(({ fid, count: records }) => [fid, records])).toEqual([[1, count / 2], [2, count / 2]])
+    for (const { offsets } of lists) for (let i = 1; i < offsets.length; i++) if (offsets[i - 1]! > offsets[i]!) throw new Error('lists are sorted')
   })
 })
 

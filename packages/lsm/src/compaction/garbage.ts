@@ -44,7 +44,7 @@ export interface Garbage {
   freed: number
   /** Bytes to read for bringing it one level down. */
   cost: number
-  /** Tombstones make up much of the table. */
+  /** Tombstones, or expired entries, make up much of the table. */
   isHeavy: boolean
   /** Nothing lies below. */
   isBottommost: boolean
@@ -53,8 +53,8 @@ export interface Garbage {
 /** From this part of a table on, tombstones are worth a compaction of their own. */
 const HEAVY_TOMBSTONES = 0.25
 
-/** The estimate for each table that may free something. */
-export function estimateGarbage(levels: Levels, shadowRatio: number): { total: number; tables: Garbage[] } {
+/** The estimate for each table that may free something. `now` in Unix seconds. */
+export function estimateGarbage(levels: Levels, shadowRatio: number, now: number): { total: number; tables: Garbage[] } {
   const all = levels.flat()
   let live = 0
   for (const { entries, tombstones } of all) live += entries - tombstones
@@ -66,21 +66,27 @@ export function estimateGarbage(levels: Levels, shadowRatio: number): { total: n
     for (let i = 0; i < siblings.length; i++) {
       const table = siblings[i]!
       const below = tablesBelow(levels, level, i)
-      if (below.all.length === 0 && table.tombstones === 0) continue
+      const expired = isExpired(table, now) ? Math.ceil(table.entries / 4) : 0
+      if (below.all.length === 0 && table.tombstones === 0 && expired === 0) continue
       let older = 0
       for (const { entries, tombstones } of below.all) older += entries - tombstones
       const hits = Math.min(older, table.tombstones + shadowRatio * (table.entries - table.tombstones))
       tables.push({
         level,
         table,
-        freed: hits * average,
+        freed: (hits + expired) * average,
         cost: table.size + bytesOf(below.next),
-        isHeavy: table.tombstones >= HEAVY_TOMBSTONES * table.entries,
+        isHeavy: expired > 0 || table.tombstones >= HEAVY_TOMBSTONES * table.entries,
         isBottommost: below.all.length === 0,
       })
     }
   }
   return { total, tables }
+}
+
+/** Whether a quarter of the table's entries has expired: less is not worth a rewrite, and rewriting takes them out. */
+export function isExpired(table: TableSummary, now: number): boolean {
+  return table.expiredQuarterAt > 0 && table.expiredQuarterAt <= now
 }
 
 /** Tables with older entries in the key range of `levels[level][index]`: all of them, and those it would be merged with. */

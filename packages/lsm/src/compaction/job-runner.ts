@@ -27,6 +27,7 @@ import type { DroppedEntries, Job, JobResult } from './job.js'
 import { TableInputs } from './table-inputs.js'
 import { TableOutputs } from './table-outputs.js'
 
+/** What a job is run with. */
 export interface JobContext {
   fs: FileSystem
   runtime: Runtime
@@ -44,9 +45,10 @@ const ENTRIES_PER_LOOK = 128
 export async function runJob(job: Job, context: JobContext): Promise<JobResult> {
   throwIfAborted(context.signal)
   const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
-  const outputs = new TableOutputs(context.fs, job)
+  const slice = new TimeSlice(context.runtime)
+  const outputs = new TableOutputs(context.fs, job, slice, context.signal)
   try {
-    const copied = await copyEntries(job, cursorOf(job, inputs), outputs, context)
+    const copied = await copyEntries(job, cursorOf(job, inputs), outputs, slice, context.signal)
     await inputs.close()
     const tables = await outputs.finish()
     let bytesWritten = 0
@@ -65,7 +67,7 @@ interface Copied {
   dropped: DroppedEntries
 }
 
-async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs, context: JobContext): Promise<Copied> {
+async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs, slice: TimeSlice, signal: AbortSignal | undefined): Promise<Copied> {
   const rules = new DropRules({
     snapshots: job.snapshots,
     now: job.now,
@@ -73,13 +75,12 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
     deeper: job.type === 'compact' ? job.deeper : undefined,
   })
   const losses = new Losses()
-  const slice = new TimeSlice(context.runtime)
   let entries = 0
   for (cursor.first(); cursor.valid; cursor.next()) {
     entries++
     if (entries % ENTRIES_PER_LOOK === 0) {
       if (slice.due()) await slice.pause()
-      throwIfAborted(context.signal)
+      throwIfAborted(signal)
     }
     const verdict = rules.judge(cursor)
     if (verdict === KEEP || verdict === BURY) {

@@ -77,6 +77,7 @@ export interface CompactionJob extends JobBase {
   grandparents: (KeyInterval & { size: number })[]
 }
 
+/** Any job. */
 export type Job = FlushJob | CompactionJob
 
 /** What a job left out. */

@@ -39,6 +39,8 @@ export interface PickInput {
   oldestSnapshot: number | undefined
   /** Whether compactions may run for garbage alone. Set it when nothing more urgent waits. */
   reclaim: boolean
+  /** Unix seconds; what expired by then counts as garbage. Default: nothing has expired. */
+  now?: number
   /** From {@link learnShadowRatio}. */
   shadowRatio?: number
 }
@@ -136,7 +138,7 @@ function widen(levels: Levels, level: number, tables: TableSummary[], limit: num
 
 function pickGarbage(input: PickInput, baseLevel: number): CompactionPick | undefined {
   const { levels, oldestSnapshot } = input
-  const { total, tables } = estimateGarbage(levels, input.shadowRatio ?? INITIAL_SHADOW_RATIO)
+  const { total, tables } = estimateGarbage(levels, input.shadowRatio ?? INITIAL_SHADOW_RATIO, input.now ?? 0)
   let hidden = 0
   for (const { freed } of tables) hidden += freed
   const isWorthwhile = hidden > 0 && hidden >= WORTHWHILE_GARBAGE * total

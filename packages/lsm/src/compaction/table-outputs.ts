@@ -4,9 +4,9 @@
  * Every finished table is synced (its bytes, not its name) and closed before the next is begun. Until `finish` resolves
  * all of them belong to this object, and `discard` removes them.
  */
-import { KIND_TOMBSTONE, compareRanges, errnoOf, invariant } from '@wk/codec'
+import { KIND_TOMBSTONE, compareRanges, errnoOf, invariant, throwIfAborted } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
-import type { File, FileSystem } from '@wk/fs'
+import type { File, FileSystem, TimeSlice } from '@wk/fs'
 import { TableWriter } from '@wk/sstable'
 import type { TableSummary } from '@wk/sstable'
 import { tablePath } from '../table-cache.js'
@@ -18,6 +18,8 @@ const NOTHING = new Uint8Array(0)
 export class TableOutputs {
   readonly #fs: FileSystem
   readonly #job: Job
+  readonly #slice: TimeSlice
+  readonly #signal: AbortSignal | undefined
   /** Bytes after which a table ends. */
   readonly #size: number
   readonly #grandparents: readonly (KeyInterval & { size: number })[]
@@ -30,7 +32,10 @@ export class TableOutputs {
   /** Bytes of the grandparents that the current table has passed. */
   #passed = 0
 
-  constructor(fs: FileSystem, job: Job) {
+  /** `slice`: of the job's thread; long steps are taken in it. */
+  constructor(fs: FileSystem, job: Job, slice: TimeSlice, signal: AbortSignal | undefined) {
+    this.#slice = slice
+    this.#signal = signal
     this.#fs = fs
     this.#job = job
     // Flushed tables overlap all of level 0 anyway: many small ones would only be more to look into.
@@ -114,8 +119,14 @@ export class TableOutputs {
     const writer = this.#writer
     const file = this.#file
     if (writer === undefined || file === undefined) return
+    const steps = writer.finishSteps()
+    let step = steps.next()
+    for (; step.done !== true; step = steps.next()) {
+      if (this.#slice.due()) await this.#slice.pause()
+      throwIfAborted(this.#signal)
+    }
+    const summary = step.value
     this.#writer = undefined
-    const summary = writer.finish()
     // CR2: the bytes before the manifest names them; the name is synced with the directory by who publishes it.
     await file.sync()
     await file.close()

@@ -15,7 +15,8 @@ import type { DependencyPosition } from '../options.js'
 import { MANIFEST_FORMAT } from './format.js'
 import { decodeRecord } from './version-edit.js'
 import type { CleanClose, VersionEdit } from './version-edit.js'
-import { Version } from './version.js'
+import { VersionBuilder } from './version-builder.js'
+import type { Version } from './version.js'
 
 /** What a manifest says. */
 export interface ManifestState {
@@ -45,11 +46,12 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
   try {
     const scanner = new FrameScanner(file, number, await file.size(), runtime)
     checkLogHeader(MANIFEST_FORMAT, number, await scanner.header())
-    let state: ManifestState | undefined
+    const tables = new VersionBuilder()
+    let state: Numbers | undefined
     for (;;) {
       const frame = await scanner.next()
       if (frame === undefined) break
-      state = applyFrame(state, number, frame)
+      state = applyFrame(state, tables, number, frame)
     }
     if (!scanner.atEnd) {
       const offset = scanner.offset
@@ -58,13 +60,18 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
     }
     // CURRENT names a manifest only once its first edit is durable.
     if (state === undefined) throw new CorruptionError(`${name} holds no edit`, { file: name, offset: scanner.offset })
-    return state
+    const version = tables.build()
+    if (typeof version === 'string') throw new CorruptionError(`${version}: ${name}`, { file: name, offset: scanner.offset })
+    return { ...state, version }
   } finally {
     await file.close()
   }
 }
 
-function applyFrame(state: ManifestState | undefined, number: number, frame: Frame): ManifestState {
+/** Everything that a manifest says but the tables, which are in a builder while it is read. */
+type Numbers = Omit<ManifestState, 'version'>
+
+function applyFrame(state: Numbers | undefined, tables: VersionBuilder, number: number, frame: Frame): Numbers {
   const reader = new ByteReader(frame.bytes, {
     file: formatFileName('manifest', number),
     start: frame.start,
@@ -78,15 +85,14 @@ function applyFrame(state: ManifestState | undefined, number: number, frame: Fra
   }
   if (record.edit.base === true ? state !== undefined : state === undefined) throw reader.corrupt('a base edit in the wrong place')
   if (state?.cleanClose !== undefined) throw reader.corrupt('an edit behind a clean close')
-  return applyEdit(state ?? emptyState(number), record.edit, reader)
+  return applyEdit(state ?? emptyState(number), tables, record.edit, reader)
 }
 
-function applyEdit(state: ManifestState, edit: VersionEdit, reader: ByteReader): ManifestState {
-  const problem = state.version.conflict(edit.added ?? [], edit.removed ?? [])
+function applyEdit(state: Numbers, tables: VersionBuilder, edit: VersionEdit, reader: ByteReader): Numbers {
+  const problem = tables.apply(edit.added ?? [], edit.removed ?? [])
   if (problem !== undefined) throw reader.corrupt(problem)
   const next = {
     ...state,
-    version: state.version.apply(edit.added ?? [], edit.removed ?? []),
     nextFileNumber: edit.nextFileNumber ?? state.nextFileNumber,
     logNumber: edit.logNumber ?? state.logNumber,
     lastSequence: edit.lastSequence ?? state.lastSequence,
@@ -99,6 +105,6 @@ function applyEdit(state: ManifestState, edit: VersionEdit, reader: ByteReader):
   return next
 }
 
-function emptyState(number: number): ManifestState {
-  return { number, version: Version.empty(1), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, cleanClose: undefined }
+function emptyState(number: number): Numbers {
+  return { number, nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, cleanClose: undefined }
 }

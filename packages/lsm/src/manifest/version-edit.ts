@@ -123,6 +123,7 @@ function decodeLevel(reader: ByteReader): number {
 
 function encodeTable(table: TableSummary, writer: ByteWriter): void {
   writer.uvarint(table.number).uvarint(table.size).uvarint(table.entries).uvarint(table.tombstones).uvarint(table.expiring)
+  if (table.expiring > 0) writer.uvarint(table.expiredQuarterAt)
   writer.lengthPrefixed(table.smallestKey).lengthPrefixed(table.largestKey)
   writer.uvarint(table.smallestSequence).uvarint(table.largestSequence).uvarint(table.keyBytes).uvarint(table.valueBytes)
   writer.uvarint(table.references.length)
@@ -134,12 +135,16 @@ function encodeTable(table: TableSummary, writer: ByteWriter): void {
 }
 
 function decodeTable(reader: ByteReader): TableSummary {
-  const table = {
+  const counts = {
     number: reader.uvarint(),
     size: reader.uvarint(),
     entries: reader.uvarint(),
     tombstones: reader.uvarint(),
     expiring: reader.uvarint(),
+  }
+  const table = {
+    ...counts,
+    expiredQuarterAt: counts.expiring > 0 ? reader.uvarint() : 0,
     smallestKey: reader.copy(reader.uvarint(MAX_KEY_LENGTH)),
     largestKey: reader.copy(reader.uvarint(MAX_KEY_LENGTH)),
     smallestSequence: reader.uvarint(MAX_SEQUENCE),

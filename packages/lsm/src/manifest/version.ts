@@ -8,6 +8,7 @@
  */
 import { compareBytes, invariant } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
+import { KeyFences } from './key-fences.js'
 
 /** Live references into one value-log file. */
 export interface ReferenceSum {
@@ -35,6 +36,7 @@ export const MAX_LEVELS = 32
 export class Version {
   /** `levels[0]` newest first, the others by key. Never empty. */
   readonly levels: readonly (readonly TableSummary[])[]
+  readonly #fences: (KeyFences | undefined)[]
   #references: Map<number, ReferenceSum> | undefined
   #bytes: number[] | undefined
   #numbers: Set<number> | undefined
@@ -43,6 +45,7 @@ export class Version {
   constructor(levels: readonly (readonly TableSummary[])[]) {
     invariant(levels.length > 0, 'a version has at least one level')
     this.levels = levels
+    this.#fences = levels.map(() => undefined)
   }
 
   /** A version without tables. */
@@ -99,8 +102,8 @@ export class Version {
 
   /** The one table of `level` (at least 1) whose range holds `key`. */
   find(level: number, key: Uint8Array): TableSummary | undefined {
-    const tables = this.levels[level] ?? []
-    const table = tables[lowerBound(tables, key)]
+    const fences = (this.#fences[level] ??= new KeyFences((this.levels[level] ?? []).map(({ largestKey }) => largestKey)))
+    const table = this.levels[level]?.[fences.lowerBound(key)]
     return table !== undefined && compareBytes(table.smallestKey, key) <= 0 ? table : undefined
   }
 

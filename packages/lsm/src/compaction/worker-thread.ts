@@ -1,0 +1,104 @@
+/**
+ * One worker thread: started, given jobs, told to abort, and seen when it dies.
+ *
+ * It keeps the process alive only while a job is in it. When it ends, by whatever cause, every job in it is rejected with
+ * a `WorkerLostError`; what such a job had written is left to the caller, who knows that the thread is gone.
+ */
+import { Worker } from 'node:worker_threads'
+import { IoError } from '@wk/codec'
+import type { Job, JobResult } from './job.js'
+import { WORKER_PROTOCOL, errorFrom } from './worker-protocol.js'
+import type { WorkerReply, WorkerRequest } from './worker-protocol.js'
+
+/** The thread that ran a job is gone. Nothing of the job counts; it may run again under other file numbers. */
+export class WorkerLostError extends IoError {
+  constructor(message: string, cause?: unknown) {
+    super(message, { file: '', operation: 'worker', cause })
+  }
+}
+
+interface PendingJob {
+  resolve: (result: JobResult) => void
+  reject: (error: Error) => void
+}
+
+/** Told once, when the thread has ended without being asked to. `loaded`: whether it had ever been able to work. */
+export type WorkerEnd = (thread: WorkerThread, loaded: boolean, cause: unknown) => void
+
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #pending = new Map<number, PendingJob>()
+  readonly #onEnd: WorkerEnd
+  #nextId = 1
+  #loaded = false
+  #ended = false
+  #cause: unknown
+
+  /** Starts the thread. Throws what `new Worker` throws. */
+  constructor(url: URL, onEnd: WorkerEnd) {
+    this.#onEnd = onEnd
+    // No options of the process: loaders and conditions of a development set-up must not reach the built file.
+    this.#worker = new Worker(url, { name: 'wk-lsm', workerData: { wkLsmWorker: WORKER_PROTOCOL }, execArgv: [] })
+    this.#worker.unref()
+    this.#worker.on('message', (reply: WorkerReply) => this.#receive(reply))
+    this.#worker.on('messageerror', (error) => this.#terminate(error))
+    this.#worker.on('error', (error) => {
+      this.#cause ??= error
+    })
+    this.#worker.on('exit', () => this.#end())
+  }
+
+  /** Jobs in it. */
+  get load(): number {
+    return this.#pending.size
+  }
+
+  /** Runs a job. Rejects as the job does, and with `WorkerLostError` when the thread ends first. */
+  run(job: Job, signal: AbortSignal): Promise<JobResult> {
+    if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
+    const id = this.#nextId++
+    const abort = (): void => this.#post({ type: 'abort', id })
+    return new Promise<JobResult>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject })
+      this.#worker.ref()
+      this.#post({ type: 'run', id, job })
+      signal.addEventListener('abort', abort, { once: true })
+    }).finally(() => {
+      signal.removeEventListener('abort', abort)
+      this.#pending.delete(id)
+      if (this.#pending.size === 0) this.#worker.unref()
+    })
+  }
+
+  /** Ends the thread. Idempotent. */
+  async stop(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #post(request: WorkerRequest): void {
+    this.#worker.postMessage(request)
+  }
+
+  #receive(reply: WorkerReply): void {
+    if (reply.type === 'ready') {
+      if (reply.protocol === WORKER_PROTOCOL) this.#loaded = true
+      else this.#terminate(new Error(`the worker speaks protocol ${reply.protocol} instead of ${WORKER_PROTOCOL}`))
+      return
+    }
+    const pending = this.#pending.get(reply.id)
+    if (reply.type === 'done') pending?.resolve(reply.result)
+    else pending?.reject(errorFrom(reply.error))
+  }
+
+  #terminate(cause: unknown): void {
+    this.#cause ??= cause
+    void this.#worker.terminate()
+  }
+
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#onEnd(this, this.#loaded, this.#cause)
+    for (const { reject } of this.#pending.values()) reject(new WorkerLostError('the worker ended before its job', this.#cause))
+  }
+}
