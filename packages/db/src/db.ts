@@ -5,6 +5,7 @@
  * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
  */
 import { EventEmitter } from 'node:events'
+import { resolve } from 'node:path'
 import { InvalidArgumentError, NotSupportedError, ReadOnlyError } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
@@ -18,6 +19,8 @@ import { clearRange } from './clear.js'
 import { destroyDirectory } from './directory.js'
 import { EntryReader } from './entry-reader.js'
 import type { Entry } from './entry-reader.js'
+import { NO_NOTES, describeFiles } from './gc-victims.js'
+import type { ValueLogFile } from './gc-victims.js'
 import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
 import type { IteratorMode, IteratorOptions } from './iterator.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -29,6 +32,7 @@ import { Snapshot } from './snapshot.js'
 import { Stager } from './stager.js'
 import { collectStats } from './stats.js'
 import type { DbStats } from './stats.js'
+import type { GcPlan } from './value-log-gc.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
 
@@ -49,12 +53,15 @@ export interface ClearOptions extends RangeOptions, MaintenanceOptions {
 export interface GcRunOptions extends MaintenanceOptions {
   /** Disk bytes a live byte to get to. Default: the option of open. */
   maxSpaceAmp?: number
+  /** Changes nothing and resolves with a {@link GcPlan}: what would be done. Default false. */
+  dryRun?: boolean
 }
 
 /**
  * A key-value database in one directory, owned by one thread of one process.
  *
- * Emits `health` (`{ state, cause }`) when a failure turns it read-only.
+ * Emits `health` (`{ state, cause }`) when a failure turns it read-only, and `warning` (`{ code, message }`) when background work
+ * has to be done on the calling thread.
  */
 export class DB extends EventEmitter {
   readonly #parts: Parts
@@ -73,6 +80,7 @@ export class DB extends EventEmitter {
     this.#reader = new EntryReader(tree, vlog, options.runtime)
     this.#stager = new Stager(tree, vlog, options.valueThreshold)
     parts.failureListener = (cause) => this.emit('health', { state: 'read-only', cause })
+    parts.warningListener = (warning) => this.emit('warning', warning)
   }
 
   /**
@@ -82,13 +90,13 @@ export class DB extends EventEmitter {
   static async open(dir: string, options: DbOptions = {}): Promise<DB> {
     const resolved = resolveOptions(options)
     if (!resolved.inMemory) checkDirectory(dir)
-    return new DB(await openParts(dir, resolved))
+    return new DB(await openParts(resolved.inMemory ? '' : absolute(dir, options.fs), resolved))
   }
 
   /** Removes the files in `dir` that bear our names, then `dir` if it is empty. `WK_LOCKED` while it is open. */
   static async destroy(dir: string, options: { fs?: FileSystem } = {}): Promise<void> {
     checkDirectory(dir)
-    await destroyDirectory(options.fs ?? new NodeFileSystem(), dir)
+    await destroyDirectory(options.fs ?? new NodeFileSystem(), absolute(dir, options.fs))
   }
 
   /** Stores a value. Resolves when it is acknowledged; every read that starts after the call sees it. */
@@ -204,7 +212,10 @@ export class DB extends EventEmitter {
   snapshot(): Snapshot {
     const { health, tree } = this.#parts
     health.assertReadable()
-    const snapshot = new Snapshot(tree.snapshot(), (closed) => this.#snapshots.delete(closed))
+    const snapshot = new Snapshot(tree.snapshot(), (closed) => {
+      this.#snapshots.delete(closed)
+      this.#parts.keeper?.readerEnded()
+    })
     this.#snapshots.add(snapshot)
     return snapshot
   }
@@ -238,19 +249,33 @@ export class DB extends EventEmitter {
   }
 
   /** GC passes until disk bytes over live bytes are at most `maxSpaceAmp`, or nothing is left to collect. */
-  async gc(options?: GcRunOptions): Promise<GcReport> {
-    const { signal, onProgress, maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp } = optionsObject(options)
+  async gc(options: GcRunOptions & { dryRun: true }): Promise<GcPlan>
+  async gc(options?: GcRunOptions & { dryRun?: false }): Promise<GcReport>
+  async gc(options?: GcRunOptions): Promise<GcReport | GcPlan> {
+    const { signal, onProgress, maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp, dryRun = false } = optionsObject(options)
     checkSpaceAmp(maxSpaceAmp)
+    if (typeof dryRun !== 'boolean') throw new InvalidArgumentError('dryRun must be a boolean')
+    if (dryRun) return this.#collector().plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
     return this.#collector().collectTo(maxSpaceAmp, { signal: this.#signal(signal), onProgress })
+  }
+
+  /** The value-log files on disk, by number: bytes, live bytes, which logical files lie where, and what keeps each from being collected. */
+  valueLogFiles(): ValueLogFile[] {
+    const { health, tree, vlog, gc } = this.#parts
+    health.assertReadable()
+    if (vlog === undefined) return []
+    return gc?.files() ?? describeFiles(tree, vlog, NO_NOTES)
   }
 
   /** Reads everything and reports what does not hold. Changes nothing. */
   async verify(options?: MaintenanceOptions): Promise<VerifyReport> {
-    const { health, queue, tree, vlog, options: resolved } = this.#parts
+    const { health, queue, tree, vlog, gc, options: resolved } = this.#parts
     health.assertReadable()
     const { signal, onProgress } = optionsObject(options)
     if (health.state === 'open') await queue.barrier()
-    return verifyDatabase(tree, vlog, resolved.runtime, { signal: this.#signal(signal), onProgress })
+    const verify = (): Promise<VerifyReport> => verifyDatabase(tree, vlog, resolved.runtime, { signal: this.#signal(signal), onProgress })
+    // Collection waits meanwhile: the files that are to be looked at must not go.
+    return gc === undefined ? verify() : gc.locked(verify)
   }
 
   /** Counters and sizes, as a flat object of numbers. Cheap. */
@@ -300,12 +325,14 @@ export class DB extends EventEmitter {
   }
 
   async #close(): Promise<void> {
-    const { health, queue, gc, lock } = this.#parts
+    const { health, queue, gc, keeper, lock } = this.#parts
     const writable = health.state === 'open'
     health.startClosing()
     this.#closeController.abort()
+    const stopped = keeper?.stop()
     await queue.drained()
-    await gc?.stop()
+    await stopped
+    await gc?.settled()
     await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
     for (const snapshot of this.#snapshots) snapshot.close()
     try {
@@ -357,7 +384,10 @@ export class DB extends EventEmitter {
       guard,
       release: () => view.release(),
     }
-    const iterator = new DbIterator<T>(source, mode, (closed) => this.#iterators.delete(closed))
+    const iterator = new DbIterator<T>(source, mode, (closed) => {
+      this.#iterators.delete(closed)
+      this.#parts.keeper?.readerEnded()
+    })
     this.#iterators.add(iterator)
     return iterator
   }
@@ -388,6 +418,11 @@ export class DB extends EventEmitter {
     if (!(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
     return AbortSignal.any([signal, closing])
   }
+}
+
+/** Files are opened by path for as long as the database lives: a later `process.chdir` must not move it. Paths of other file systems are theirs. */
+function absolute(dir: string, fs: FileSystem | undefined): string {
+  return fs === undefined || fs.kind === 'node' ? resolve(dir) : dir
 }
 
 function checkDirectory(dir: unknown): asserts dir is string {

@@ -211,6 +211,11 @@ export class DbIterator<T> implements AsyncIterable<T> {
       const values = await this.#source.reader.fill(pending.map((one) => one.value))
       if (epoch === this.#epoch) this.#show(pending, values as Uint8Array[])
       else this.#left += pending.length
+    } catch (error) {
+      // The keys of the window are not to be skipped: whoever asks again meets them again.
+      this.#left += pending.length
+      if (epoch === this.#epoch) this.#source.cursor.seek((pending[0] as Pending).key)
+      throw error
     } finally {
       this.#busy = undefined
       settled()

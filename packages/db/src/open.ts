@@ -9,12 +9,13 @@ import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, formatF
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree } from '@wk/lsm'
-import type { LsmOptions, LsmRecovery } from '@wk/lsm'
+import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
 import { ValueLog } from '@wk/vlog'
 import { inspectDirectory } from './directory.js'
 import { Health } from './health.js'
 import { LoopGuard } from './loop-guard.js'
 import type { ResolvedOptions } from './options.js'
+import { SpaceKeeper } from './space-keeper.js'
 import { ValueLogGc } from './value-log-gc.js'
 import { WriteQueue } from './write-queue.js'
 import type { WkError } from '@wk/codec'
@@ -32,8 +33,12 @@ export interface Parts {
   readonly guard: LoopGuard
   readonly queue: WriteQueue
   readonly gc: ValueLogGc | undefined
+  /** Absent without a value log, read-only, and where the background collects nothing. */
+  readonly keeper: SpaceKeeper | undefined
   /** Tells listeners of the database about a failure. Set by the database. */
   failureListener: ((failure: WkError) => void) | undefined
+  /** The same for warnings: the database works on, but not as configured. */
+  warningListener: ((warning: LsmWarning) => void) | undefined
 }
 
 /** Where an in-memory database lives in its own file system. */
@@ -56,7 +61,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
 }
 
 async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
-  const wiring: Wiring = { vlog: undefined, fail: undefined, early: undefined }
+  const wiring: Wiring = { vlog: undefined, fail: undefined, warn: undefined, early: undefined }
   const recovery = await LsmTree.recover(dir, lsmOptions(fs, options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
   if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
@@ -85,6 +90,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
 interface Wiring {
   vlog: ValueLog | undefined
   fail: ((error: WkError) => void) | undefined
+  warn: ((warning: LsmWarning) => void) | undefined
   early: WkError | undefined
 }
 
@@ -95,17 +101,33 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   })
   const guard = new LoopGuard(options.runtime)
   const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
-  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(tree, vlog, queue, options.runtime)
-  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, failureListener: undefined }
+  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime)
+  const keeper = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
+  queue.gc = keeper
+  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }
+  wiring.warn = (warning) => parts.warningListener?.(warning)
   wiring.fail = (error) => {
     tree.fail(error, queue.firstUnacknowledged)
     health.fail(error)
   }
   if (wiring.early !== undefined) wiring.fail(wiring.early)
-  if (gc !== undefined && options.gc.auto) {
-    gc.sweepAfterChanges((error) => wiring.fail?.(error))
-  }
+  keeper?.start()
   return parts
+}
+
+function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog, gc: ValueLogGc, health: Health, wiring: Wiring): SpaceKeeper {
+  const { minSpaceAmp, maxSpaceAmp, bytesPerSecond } = options.gc
+  return new SpaceKeeper({
+    dir,
+    tree,
+    vlog,
+    runtime: options.runtime,
+    gc,
+    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, fileSize: options.valueLogFileSize },
+    bytesPerSecond,
+    isWritable: () => health.state === 'open',
+    onFailure: (error) => wiring.fail?.(error),
+  })
 }
 
 function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): LsmOptions {
@@ -130,6 +152,9 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
     l0SlowdownTrigger: options.l0SlowdownTrigger,
     l0StopTrigger: options.l0StopTrigger,
     numVersionsToKeep: options.numVersionsToKeep,
+    workers: options.workers,
+    workerUrl: options.workerUrl,
+    onWarning: (warning) => wiring.warn?.(warning),
     // Law 3: a table is published only after the value-log bytes it points to are durable.
     beforePublish: async () => {
       await wiring.vlog?.sync()
@@ -151,6 +176,7 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     readOnly: options.readOnly,
     fileSize: options.valueLogFileSize,
     maxEntries: options.valueLogMaxEntries,
+    valueCompression: options.valueCompression,
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
     durable: recovery.promise,
     cleanEnd: clean === undefined ? undefined : clean.vlogFid === 0 ? undefined : { fid: clean.vlogFid, size: clean.vlogSize },

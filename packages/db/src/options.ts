@@ -9,10 +9,24 @@ import type { FileSystem, Runtime } from '@wk/fs'
 
 /** How the background garbage collector works; see {@link DbOptions.gc}. */
 export interface GcOptions {
-  /** Removes value logs without a live byte as soon as nothing reads them. Default true. */
+  /**
+   * Holds the space target in the background: removes value logs without a live byte as soon as nothing reads them,
+   * brings hidden garbage out, rewrites files. False: only explicit calls collect. Default true.
+   */
   auto?: boolean
-  /** Disk bytes a live byte that `gc()` works towards. Greater than 1. Default 1.3. */
+  /**
+   * Bytes on disk (value logs and tables) for each byte of keys and values that the background holds, and `gc()` works
+   * towards. Above it collection goes first and writers are slowed in proportion. Smaller means less disk and more
+   * copying. Greater than 1. Default 1.3.
+   */
   maxSpaceAmp?: number
+  /**
+   * Soft bound: up to it nothing runs, from it to `maxSpaceAmp` collection gives way to writers. Greater than 1, at most
+   * `maxSpaceAmp`. Default: three quarters of the way from 1 to `maxSpaceAmp`.
+   */
+  minSpaceAmp?: number
+  /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
+  bytesPerSecond?: number | undefined
 }
 
 /** Options of `DB.open`. */
@@ -36,7 +50,10 @@ export interface DbOptions {
   valueLogFileSize?: number
   /** Entries after which the active value log is sealed. Default 1,000,000. */
   valueLogMaxEntries?: number
-  /** Compression of values in the value log. Only `'none'` so far. */
+  /**
+   * Compression of values in the value log, record by record, where it saves at least an eighth. Default `'none'`: values are often
+   * compressed already. `'lz4'` needs the optional library `lz4-napi`, else `WK_NOT_SUPPORTED`.
+   */
   valueCompression?: 'none' | 'lz4'
 
   /** Default of the write option `sync`. Default false: an acknowledged write survives a crash of the process, not power loss. */
@@ -82,24 +99,38 @@ export interface DbOptions {
 
   /** Background garbage collection. */
   gc?: GcOptions
-  /** Background threads. Flush and compaction run in-line, in time slices, whatever is given here. Default 1. */
+  /**
+   * Background threads for flush and compaction, 0 to 64. 0 runs them on the calling thread in time slices, as does a file system
+   * that is not Node's. One is right for most machines: a second one takes a core from the callers. Default 1.
+   */
   workers?: number
+  /**
+   * Where the worker's script lies, for bundled applications: a file that imports `@wk/lsm/worker`. Default: found by itself; where
+   * it cannot be, the work is done on the calling thread and the database emits `warning`.
+   */
+  workerUrl?: URL | string
   /** The file system. Default Node's. */
   fs?: FileSystem
   /** Clock, timers and randomness. Default Node's; tests inject their own. */
   runtime?: Runtime
 }
 
-type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'valueCompression'>
+type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'workerUrl'>
+
+/** {@link GcOptions} with every default filled in. */
+export type ResolvedGcOptions = Required<Omit<GcOptions, 'bytesPerSecond'>> & { bytesPerSecond: number | undefined }
 
 /** Options with every default filled in. */
-export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; gc: Required<GcOptions> }
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; gc: ResolvedGcOptions }
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
 /** Longest value, in bytes: 1 GiB. */
 export const MAX_VALUE_LENGTH = 1024 * MIB
+
+/** Where the soft bound lies by default, from 1 to `maxSpaceAmp`. */
+const SOFT_SHARE = 0.75
 
 /** Default of {@link DbOptions.valueThreshold}, in bytes. */
 export const DEFAULT_VALUE_THRESHOLD = 512
@@ -108,12 +139,7 @@ export const DEFAULT_VALUE_THRESHOLD = 512
 export function resolveOptions(options: DbOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
   if (options.encryptionKey !== undefined) throw new NotSupportedError('encryption at rest is not supported yet')
-  oneOf('valueCompression', options.valueCompression, 'none', ['none', 'lz4'])
-  if (options.valueCompression === 'lz4') throw new NotSupportedError('compression of values is not supported yet')
-  const gc = options.gc ?? {}
-  if (typeof gc !== 'object') throw new InvalidArgumentError('gc must be an object')
-  const maxSpaceAmp = gc.maxSpaceAmp ?? 1.3
-  checkSpaceAmp(maxSpaceAmp)
+  const gc = resolveGc(options.gc ?? {})
   return {
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
     errorIfExists: flag('errorIfExists', options.errorIfExists, false),
@@ -121,6 +147,7 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     inMemory: flag('inMemory', options.inMemory, false),
     valueThreshold: integer('valueThreshold', options.valueThreshold, DEFAULT_VALUE_THRESHOLD, 0, Number.MAX_SAFE_INTEGER),
     valueLogFileSize: integer('valueLogFileSize', options.valueLogFileSize, 256 * MIB, 4 * KIB, 2048 * MIB),
+    valueCompression: oneOf('valueCompression', options.valueCompression, 'none', ['none', 'lz4']),
     valueLogMaxEntries: integer('valueLogMaxEntries', options.valueLogMaxEntries, 1_000_000, 1, 0xffff_ffff),
     syncWrites: flag('syncWrites', options.syncWrites, false),
     memTableSize: integer('memTableSize', options.memTableSize, 64 * MIB, 64 * KIB, 1024 * MIB),
@@ -147,10 +174,23 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     maxBatchSize: integer('maxBatchSize', options.maxBatchSize, 256 * MIB, 1, 1024 * MIB),
     numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
     workers: integer('workers', options.workers, 1, 0, 64),
-    gc: { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp },
+    gc,
     fs: options.fs,
+    workerUrl: options.workerUrl,
     runtime: options.runtime ?? defaultRuntime,
   }
+}
+
+function resolveGc(gc: GcOptions): ResolvedGcOptions {
+  if (typeof gc !== 'object') throw new InvalidArgumentError('gc must be an object')
+  const { maxSpaceAmp = 1.3, bytesPerSecond } = gc
+  checkSpaceAmp(maxSpaceAmp)
+  const minSpaceAmp = gc.minSpaceAmp ?? 1 + SOFT_SHARE * (maxSpaceAmp - 1)
+  if (typeof minSpaceAmp !== 'number' || !(minSpaceAmp > 1 && minSpaceAmp <= maxSpaceAmp)) {
+    throw new InvalidArgumentError('gc.minSpaceAmp must be a number greater than 1 and at most maxSpaceAmp')
+  }
+  if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
+  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */

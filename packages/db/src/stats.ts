@@ -2,6 +2,7 @@
  * `db.stats()`: one flat object of numbers.
  */
 import type { Parts } from './open.js'
+import { measureSpace } from './space-figures.js'
 
 /** Sizes are in bytes, counters start at open. */
 export interface DbStats {
@@ -27,20 +28,33 @@ export interface DbStats {
   gcFilesCollected: number
   gcBytesMoved: number
   gcBytesReclaimed: number
-  /** Bytes on disk over live bytes, keys and tables included. */
+  /** Collections that copied values. */
+  gcPasses: number
+  /** Write groups that waited because the disk held too much garbage, and the milliseconds that they waited. */
+  gcSlowdowns: number
+  gcSlowedMs: number
+  /** Bytes of logs of writes that are not in tables yet. */
+  walBytes: number
+  /** Keys and values, hidden garbage included. */
+  liveBytes: number
+  /** Estimated part of `liveBytes` that is overwritten or deleted already, and that no compaction has met. */
+  hiddenBytes: number
+  /** Bytes of value logs and tables for each byte of keys and values, as far as is known. */
   spaceAmp: number
+  /** `spaceAmp` with the hidden garbage that was last estimated; the same if the background collects nothing. */
+  estimatedSpaceAmp: number
   snapshots: number
   iterators: number
 }
 
-export function collectStats({ tree, vlog, gc }: Parts, iterators: number): DbStats {
+export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: number): DbStats {
   const lsm = tree.stats()
   let live = 0
   for (const { bytes } of tree.liveReferences().values()) live += bytes
   let valueLogBytes = 0
   const files = vlog?.physicalFiles() ?? []
   for (const { size } of files) valueLogBytes += size
-  const liveTotal = live + lsm.tableBytes
+  const space = vlog === undefined ? undefined : measureSpace(tree, vlog, keeper?.hiddenShare ?? 0)
   return {
     version: tree.visibleSequence,
     memtableBytes: lsm.memtableBytes,
@@ -59,7 +73,14 @@ export function collectStats({ tree, vlog, gc }: Parts, iterators: number): DbSt
     gcFilesCollected: gc?.filesCollected ?? 0,
     gcBytesMoved: gc?.bytesMoved ?? 0,
     gcBytesReclaimed: gc?.bytesReclaimed ?? 0,
-    spaceAmp: liveTotal === 0 ? 1 : (valueLogBytes + lsm.tableBytes) / liveTotal,
+    gcPasses: gc?.passes ?? 0,
+    gcSlowdowns: keeper?.brake.slowdowns ?? 0,
+    gcSlowedMs: keeper?.brake.slowedMs ?? 0,
+    walBytes: lsm.walBytes,
+    liveBytes: space?.knownLiveBytes ?? 0,
+    hiddenBytes: space?.hiddenBytes ?? 0,
+    spaceAmp: space?.knownSpaceAmp ?? 1,
+    estimatedSpaceAmp: space?.spaceAmp ?? 1,
     snapshots: lsm.snapshots,
     iterators,
   }

@@ -3,42 +3,74 @@
  *
  * What is alive is the sum of what the tables of the current version and the memtables refer to, so it is exact after
  * any crash. A value log without a live byte and without a reader is deleted unread. From other victims the live
- * records are copied, as they are, into a new file that takes over their logical addresses.
+ * records are copied, as they are, into one new file that takes over their logical addresses.
  *
- * One pass at a time; garbage that is still hidden in the tree is brought out by a flush and a compaction.
+ * One pass at a time: explicit calls and the background (`space-keeper.ts`) take their turns at one lock. Here is what a
+ * pass does; when the background runs one, and on what, is the keeper's and the plan's business.
  */
-import { GcRunningError, InvalidArgumentError, NoRewriteError, WkError, throwIfAborted } from '@wk/codec'
+import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, formatFileName, throwIfAborted } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import { relocate } from '@wk/gc'
 import type { GcReport } from '@wk/gc'
-import type { LsmTree } from '@wk/lsm'
-import type { PhysicalFileInfo, ValueLog } from '@wk/vlog'
+import type { LiveRange, LsmTree } from '@wk/lsm'
+import type { ValueLog } from '@wk/vlog'
+import { publishGc } from './gc-events.js'
+import { describeFiles, nextGeneration, pickVictims } from './gc-victims.js'
+import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
+import { measureSpace } from './space-figures.js'
+import { sampleHidden } from './space-sample.js'
 import type { WriteQueue } from './write-queue.js'
 
-/** A value-log file as the collector judges it. */
-interface Candidate {
-  file: PhysicalFileInfo
-  liveBytes: number
-  /** Bytes of dead records over bytes of all records. */
-  deadRatio: number
+/** What `gc({ dryRun: true })` would do. */
+export interface GcPlan {
+  /** Bytes on disk for each byte of keys and values, hidden garbage estimated. */
+  spaceAmp: number
+  /** Estimated bytes of garbage that a flush and a compaction would bring out. */
+  hiddenBytes: number
+  /** It would begin with a flush and a compaction. */
+  compacts: boolean
+  /** Files that it would remove without reading them. */
+  removes: ValueLogFile[]
+  /** Files that it would rewrite, in order, as far as can be told before a compaction. */
+  rewrites: ValueLogFile[]
+  /** Why the background does nothing now, or what it does. */
+  background: string
+}
+
+/** Options of a pass. */
+export interface RelocateFilesOptions extends MaintenanceOptions {
+  /** Clock and pauses between slices. Default: the database's. */
+  runtime?: Runtime | undefined
+  /** Bytes read and written a second. Default: no limit. */
+  bytesPerSecond?: number | undefined
+  /** Files of which no larger part is free of readers are left alone. Default 0. */
+  leastDead?: number
 }
 
 /** A report while it is being made. */
 type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 
+/** Most entries of run tables: 64 MiB of memory. */
+const MAX_RUNS = 1 << 22
+
 export class ValueLogGc {
+  readonly #dir: string
   readonly #tree: LsmTree
   readonly #vlog: ValueLog
   readonly #queue: WriteQueue
   readonly #runtime: Runtime
   #running = false
   #tail: Promise<unknown> = Promise.resolve()
-  #isStopped = false
-  #unsubscribe: (() => void) | undefined
+  #locks = 0
   /** The tree was compacted whole when it stood here: doing it again would bring out nothing new. */
   #compactedAt = ''
+  readonly #generations = new Map<number, Generation>()
+  readonly #damaged = new Set<number>()
+  readonly #pinned = new Set<number>()
 
+  /** Passes that copied values since open. */
+  passes = 0
   /** Files removed or rewritten since open. */
   filesCollected = 0
   /** Bytes of live values copied since open. */
@@ -46,7 +78,8 @@ export class ValueLogGc {
   /** Bytes of disk given back since open. */
   bytesReclaimed = 0
 
-  constructor(tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime) {
+  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime) {
+    this.#dir = dir
     this.#tree = tree
     this.#vlog = vlog
     this.#queue = queue
@@ -58,14 +91,14 @@ export class ValueLogGc {
     if (typeof ratio !== 'number' || !(ratio > 0 && ratio < 1)) throw new InvalidArgumentError('the discard ratio must lie between 0 and 1, both excluded')
     return this.#explicit(async (report) => {
       await this.#flush()
-      report.filesCollected += await this.#removeDead()
+      report.filesCollected += await this.removeDead()
       let victim = this.#worst(ratio)
       if (victim === undefined && (await this.#compact(options))) {
-        report.filesCollected += await this.#removeDead()
+        report.filesCollected += await this.removeDead()
         victim = this.#worst(ratio)
       }
       throwIfAborted(options.signal)
-      if (victim !== undefined) await this.#rewrite([victim.file], report, options)
+      if (victim !== undefined) await this.#rewrite([victim], report, options)
       if (report.filesCollected === 0) throw new NoRewriteError('no value log holds enough garbage')
     })
   }
@@ -74,56 +107,127 @@ export class ValueLogGc {
   async collectTo(maxSpaceAmp: number, options: MaintenanceOptions): Promise<GcReport> {
     return this.#explicit(async (report) => {
       await this.#flush()
-      report.filesCollected += await this.#removeDead()
-      if (this.spaceAmp() > maxSpaceAmp && (await this.#compact(options))) report.filesCollected += await this.#removeDead()
-      let left = this.#vlog.physicalFiles().map(({ number }) => number)
-      while (this.spaceAmp() > maxSpaceAmp && left.length > 0) {
+      report.filesCollected += await this.removeDead()
+      if (this.spaceAmp() > maxSpaceAmp || (await this.#hidesMore(maxSpaceAmp))) {
+        if (await this.#compact(options)) report.filesCollected += await this.removeDead()
+      }
+      const left = new Set(this.#vlog.physicalFiles().map(({ number }) => number))
+      while (this.spaceAmp() > maxSpaceAmp && left.size > 0) {
         throwIfAborted(options.signal)
-        const worst = this.#candidates().find(({ file, deadRatio }) => deadRatio > 0 && left.includes(file.number))
+        const [worst] = this.#ranked().filter(({ number, deadRatio }) => deadRatio > 0 && left.has(number))
         if (worst === undefined) break
-        left = left.filter((number) => number !== worst.file.number)
-        await this.#rewrite([worst.file], report, options)
+        // What is of the same age goes along into the same new file.
+        const others = pickVictims(this.files().filter(({ number, generation }) => left.has(number) && generation === worst.generation && number !== worst.number), {
+          leastDead: worst.deadRatio / 2,
+          liveBytes: Math.max(0, worst.size - worst.liveBytes),
+          deadBytes: Infinity,
+        })
+        const victims = [worst, ...others]
+        for (const { number } of victims) left.delete(number)
+        await this.#rewrite(victims, report, options)
       }
     })
   }
 
-  /** From now on removes files that nothing refers to any more, now and after each change of the tables. */
-  sweepAfterChanges(onError: (error: WkError) => void): void {
-    let isWanted = false
-    const sweep = (): void => {
-      if (isWanted) return
-      isWanted = true
-      void this.#locked(async () => {
-        isWanted = false
-        if (!this.#isStopped) await this.#removeDead()
-      }).catch((error: unknown) => onError(asWkError(error)))
+  /** What {@link collectTo} would do now. Changes nothing. */
+  async plan(maxSpaceAmp: number, background: string): Promise<GcPlan> {
+    const { share } = await sampleHidden(this.#tree, this.#runtime)
+    const { spaceAmp, hiddenBytes } = measureSpace(this.#tree, this.#vlog, share)
+    const dead = new Set(this.#deadFids())
+    const files = this.files()
+    const isOver = spaceAmp > maxSpaceAmp
+    return {
+      spaceAmp,
+      hiddenBytes,
+      compacts: isOver && this.#compactedAt !== this.#state(),
+      removes: files.filter(({ logical }) => logical.every((fid) => dead.has(fid))),
+      rewrites: isOver ? this.#ranked().filter(({ deadRatio, logical }) => deadRatio > 0 && !logical.every((fid) => dead.has(fid))) : [],
+      background,
     }
-    this.#unsubscribe = this.#tree.onVersionChange(sweep)
-    sweep()
   }
 
-  /** Waits for the pass that is running and starts no other. */
-  async stop(): Promise<void> {
-    this.#isStopped = true
-    this.#unsubscribe?.()
+  /** Every value-log file, by number. */
+  files(): ValueLogFile[] {
+    const notes: FileNotes = { generations: this.#generations, damaged: this.#damaged, pinned: this.#pinned, maxRuns: MAX_RUNS }
+    return describeFiles(this.#tree, this.#vlog, notes)
+  }
+
+  /** Bytes on disk for each byte of keys and values, as far as is known; 1 for an empty database. */
+  spaceAmp(): number {
+    return measureSpace(this.#tree, this.#vlog, 0).knownSpaceAmp
+  }
+
+  /** Waits for everything that was started, to the end. */
+  async settled(): Promise<void> {
     await this.#tail
   }
 
-  /** Bytes on disk for each live byte, keys and tables included; 1 for an empty database. */
-  spaceAmp(): number {
-    const tables = this.#tree.stats().tableBytes
-    let live = tables
-    for (const { bytes } of this.#tree.liveReferences().values()) live += bytes
-    let disk = tables
-    for (const { size } of this.#vlog.physicalFiles()) disk += size
-    return live === 0 ? 1 : disk / live
+  /** Somebody holds the lock, or waits for it. */
+  get isLocked(): boolean {
+    return this.#locks > 0
   }
+
+  /** Runs after everything that was started before. Meanwhile no file goes. */
+  locked<T>(work: () => Promise<T>): Promise<T> {
+    this.#locks++
+    const result = this.#tail.then(work).finally(() => this.#locks--)
+    this.#tail = result.catch(() => {})
+    return result
+  }
+
+  // Steps of the background. They require the lock.
+
+  /** Removes files without a reference. Returns how many physical files went. */
+  async removeDead(): Promise<number> {
+    const dead = this.#deadFids()
+    if (dead.length === 0) return 0
+    const before = this.#vlog.physicalFiles().length
+    const bytesReclaimed = await this.#vlog.dropLogical(dead)
+    const removed = Math.max(0, before - this.#vlog.physicalFiles().length)
+    this.bytesReclaimed += bytesReclaimed
+    this.filesCollected += removed
+    if (removed > 0) publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'nothing refers to them', files: dead, bytesMoved: 0, bytesReclaimed }))
+    return removed
+  }
+
+  /** Ends the active value log, so that it may be collected. */
+  async seal(): Promise<void> {
+    await this.#queue.exclusive(() => this.#vlog.seal())
+  }
+
+  /** Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. `onFlushed` is called when the flush is done. */
+  async bringOut({ seal, signal, onFlushed }: { seal: boolean; signal: AbortSignal; onFlushed: () => void }): Promise<void> {
+    if (seal) await this.seal()
+    await this.#queue.barrier()
+    throwIfAborted(signal)
+    // The first thing that a compaction publishes is the flush it begins with.
+    const unsubscribe = this.#tree.onVersionChange(onFlushed)
+    try {
+      await this.#compact({ signal })
+    } finally {
+      unsubscribe()
+    }
+  }
+
+  /** Moves what is alive in `files`, which are sealed, to one new file. Returns how many were collected. */
+  async relocate(files: readonly ValueLogFile[], options: RelocateFilesOptions): Promise<number> {
+    const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
+    await this.#rewrite(files, report, options)
+    return report.filesCollected
+  }
+
+  /** Files whose garbage was kept for readers are looked at again. */
+  forgetPinned(): void {
+    this.#pinned.clear()
+  }
+
+  // Inside.
 
   async #explicit(work: (report: Pass) => Promise<void>): Promise<GcReport> {
     if (this.#running) throw new GcRunningError('a value-log GC is running already')
     this.#running = true
     try {
-      return await this.#locked(async () => {
+      return await this.locked(async () => {
         const reclaimedBefore = this.bytesReclaimed
         const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
         await work(report)
@@ -136,95 +240,118 @@ export class ValueLogGc {
     }
   }
 
-  /** Runs after everything that was started before. */
-  #locked<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(work)
-    this.#tail = result.catch(() => {})
-    return result
-  }
-
   async #flush(): Promise<void> {
     await this.#queue.barrier()
     await this.#tree.flush()
   }
 
+  async #hidesMore(maxSpaceAmp: number): Promise<boolean> {
+    const { share } = await sampleHidden(this.#tree, this.#runtime)
+    return measureSpace(this.#tree, this.#vlog, share).spaceAmp > maxSpaceAmp
+  }
+
+  #state(): string {
+    return `${this.#tree.visibleSequence}/${this.#tree.stats().snapshots}`
+  }
+
   /** Compacts the whole tree, unless that was done and nothing has changed since. Returns whether it did. */
   async #compact(options: MaintenanceOptions): Promise<boolean> {
-    const state = (): string => `${this.#tree.visibleSequence}/${this.#tree.stats().snapshots}`
-    if (this.#compactedAt === state()) return false
-    const before = state()
+    const before = this.#state()
+    if (this.#compactedAt === before) return false
     await this.#tree.compact({ signal: options.signal })
     this.#compactedAt = before
     return true
   }
 
-  /** Removes files without a reference. Returns how many physical files went. */
-  async #removeDead(): Promise<number> {
+  /** Sealed logical files that nothing refers to, no older view either. */
+  #deadFids(): number[] {
     const referenced = this.#tree.pinnedFids()
     for (const fid of this.#tree.liveReferences().keys()) referenced.add(fid)
     const dead: number[] = []
     for (const { sealed, logical } of this.#vlog.physicalFiles()) {
       if (sealed) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
     }
-    if (dead.length === 0) return 0
-    const before = this.#vlog.physicalFiles().length
-    this.bytesReclaimed += await this.#vlog.dropLogical(dead)
-    const removed = Math.max(0, before - this.#vlog.physicalFiles().length)
-    this.filesCollected += removed
-    return removed
+    return dead
   }
 
-  /** Every file that could be rewritten, the largest dead part first. */
-  #candidates(): Candidate[] {
-    const live = this.#tree.liveReferences()
-    return this.#vlog
-      .physicalFiles()
-      .map((file) => {
-        let liveBytes = 0
-        for (const fid of file.logical) liveBytes += live.get(fid)?.bytes ?? 0
-        const { recordBytes } = file
-        return { file, liveBytes, deadRatio: recordBytes === 0 ? 0 : Math.max(0, 1 - liveBytes / recordBytes) }
-      })
-      .sort((a, b) => b.deadRatio - a.deadRatio)
+  /** Every file, the largest dead part first, damaged ones last. */
+  #ranked(): ValueLogFile[] {
+    const isLast = ({ state }: ValueLogFile): number => (state === 'damaged' ? 1 : 0)
+    return this.files().sort((a, b) => isLast(a) - isLast(b) || b.deadRatio - a.deadRatio)
   }
 
-  #worst(ratio: number): Candidate | undefined {
-    return this.#candidates().find(({ deadRatio }) => deadRatio >= ratio)
+  #worst(ratio: number): ValueLogFile | undefined {
+    return this.#ranked().find(({ deadRatio }) => deadRatio >= ratio)
   }
 
   /** Moves what is alive in `files` to a new one. A file that a pinned memtable still refers to is left alone. */
-  async #rewrite(files: PhysicalFileInfo[], report: Pass, options: MaintenanceOptions): Promise<void> {
-    if (files.some(({ sealed }) => !sealed)) {
+  async #rewrite(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
+    const wanted = new Set(files.map(({ number }) => number))
+    if (this.#vlog.physicalFiles().some(({ number, sealed }) => wanted.has(number) && !sealed)) {
       await this.#queue.exclusive(() => this.#vlog.seal())
       await this.#flush()
     }
-    const victims: number[] = []
-    let before = 0
-    for (const { number, logical } of this.#vlog.physicalFiles()) {
-      if (!files.some((file) => file.number === number)) continue
-      if (logical.some((fid) => this.#tree.liveRanges(fid) === undefined)) continue
-      victims.push(...logical)
-      before++
+    const ranges = new Map<number, readonly LiveRange[]>()
+    const collected: number[] = []
+    for (const { number, logical, recordBytes } of this.#vlog.physicalFiles()) {
+      if (!wanted.has(number)) continue
+      const found = this.#rangesOf(logical, recordBytes * (1 - (options.leastDead ?? 0)))
+      if (found === undefined) this.#pinned.add(number)
+      else collected.push(number)
+      for (const [fid, live] of found ?? []) ranges.set(fid, live)
     }
-    if (victims.length === 0) return
+    if (ranges.size === 0) return
+    const generation = Math.max(...files.map((file) => file.generation)) as Generation
     const disk = this.#diskBytes()
-    const { bytesMoved } = await relocate(this.#vlog, victims, (fid) => this.#tree.liveRanges(fid) ?? [], {
+    // What is alive can only become less: ranges read a moment ago cover what is needed now.
+    const { bytesMoved } = await relocate(this.#vlog, [...ranges.keys()], (fid) => ranges.get(fid) ?? [], {
       signal: options.signal,
       onProgress: options.onProgress,
-      runtime: this.#runtime,
+      bytesPerSecond: options.bytesPerSecond,
+      runtime: options.runtime ?? this.#runtime,
+    }).catch((error: unknown) => {
+      if (error instanceof CorruptionError) this.#noteDamage(files, error)
+      throw error
     })
-    report.filesCollected += before
+    this.#noteGenerations(ranges, nextGeneration(generation))
+    const bytesReclaimed = Math.max(0, disk - this.#diskBytes())
+    report.filesCollected += collected.length
     report.bytesMoved += bytesMoved
-    this.filesCollected += before
+    this.passes++
+    this.filesCollected += collected.length
     this.bytesMoved += bytesMoved
-    this.bytesReclaimed += Math.max(0, disk - this.#diskBytes())
+    this.bytesReclaimed += bytesReclaimed
+    publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'their live values were moved', files: collected, bytesMoved, bytesReclaimed }))
+  }
+
+  /** What has to be kept of logical files, if that is less than `most` bytes and all of it is known from tables. */
+  #rangesOf(fids: readonly number[], most: number): Map<number, readonly LiveRange[]> | undefined {
+    const found = new Map<number, readonly LiveRange[]>()
+    let bytes = 0
+    for (const fid of fids) {
+      const ranges = this.#tree.liveRanges(fid)
+      if (ranges === undefined) return undefined
+      const live = [...ranges]
+      for (const { len } of live) bytes += len
+      found.set(fid, live)
+    }
+    return bytes > most ? undefined : found
+  }
+
+  /** Law 6: a damaged file is kept as it is, and others are collected before it is tried again. */
+  #noteDamage(files: readonly ValueLogFile[], { file }: CorruptionError): void {
+    const named = files.filter(({ number, relocated }) => formatFileName(relocated ? 'relocated' : 'vlog', number) === file)
+    for (const { number } of named.length > 0 ? named : files) this.#damaged.add(number)
+  }
+
+  #noteGenerations(moved: ReadonlyMap<number, unknown>, generation: Generation): void {
+    const physical = this.#vlog.physicalFiles()
+    const present = new Set(physical.map(({ number }) => number))
+    for (const number of this.#generations.keys()) if (!present.has(number)) this.#generations.delete(number)
+    for (const { number, relocated, logical } of physical) if (relocated && logical.some((fid) => moved.has(fid))) this.#generations.set(number, generation)
   }
 
   #diskBytes(): number {
     return this.#vlog.physicalFiles().reduce((sum, { size }) => sum + size, 0)
   }
-}
-
-function asWkError(error: unknown): WkError {
-  return error instanceof WkError ? error : new WkError('WK_IO', `garbage collection failed: ${String(error)}`, { cause: error })
 }

@@ -44,6 +44,8 @@ export class WriteQueue {
   readonly #health: Health
   readonly #runtime: Runtime
   readonly #guard: LoopGuard
+  /** Slows writers while the disk holds too much garbage. */
+  gc: { slowdown(): Promise<void> | undefined } | undefined
   #collecting: Group | undefined
   /** On its way to the disk. */
   #writing: Group | undefined
@@ -180,7 +182,7 @@ export class WriteQueue {
 
   /** What a group that is written waits for before it is acknowledged: back-pressure, or a turn of the event loop. */
   #pause(): Promise<void> | undefined {
-    return this.#tree.waitForRoom() ?? this.#guard.due()
+    return this.#tree.waitForRoom() ?? this.gc?.slowdown() ?? this.#guard.due()
   }
 
   /** Up to where the value log is durable now: a WAL frame says so, for recovery. */

@@ -1,10 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { all, expectCode, large, memoryPlace, nodePlace, onBothFileSystems, text } from './harness.js'
+import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
+import { DB } from '../src/index.js'
+import { SMALL, all, expectCode, keep, large, memoryPlace, nodePlace, onBothFileSystems, temporaryDirectory, text } from './harness.js'
 
 onBothFileSystems('close', (place) => {
   it('lets writes that were called end, and makes them durable', async () => {
@@ -182,8 +184,8 @@ describe('what is not there yet', () => {
     }
   })
 
-  it('encryption and value compression likewise', async () => {
-    for (const options of [{ encryptionKey: new Uint8Array(32) }, { valueCompression: 'lz4' as const }]) {
+  it('encryption likewise', async () => {
+    for (const options of [{ encryptionKey: new Uint8Array(32) }]) {
       const at = memoryPlace()
       try {
         const db = await at.open(options)
@@ -194,5 +196,44 @@ describe('what is not there yet', () => {
         expect(await at.fs.list(at.dir).catch(() => [])).toEqual([])
       }
     }
+  })
+})
+
+describe('what surrounds the process', () => {
+  it('a relative directory stays the same one after chdir', async () => {
+    const parent = temporaryDirectory()
+    const elsewhere = temporaryDirectory()
+    const cwd = process.cwd()
+    process.chdir(parent)
+    try {
+      const db = keep(await DB.open('./db', SMALL))
+      await db.put('k', large(2000))
+      process.chdir(elsewhere)
+      for (let i = 0; i < 50; i++) await db.put(`k${i}`, large(2000, i))
+      await db.flush()
+      expect(await db.get('k')).toEqual(large(2000))
+      await db.close()
+    } finally {
+      process.chdir(cwd)
+    }
+    expect(readdirSync(elsewhere)).toEqual([])
+    expect(readdirSync(parent)).toEqual(['db'])
+  })
+
+  it('an iterator that met a read error goes on where it was', async () => {
+    const disk = new MemoryFileSystem()
+    const faults = new FaultFileSystem(disk, [])
+    const at = memoryPlace(disk)
+    const db = await at.open()
+    for (let i = 0; i < 10; i++) await db.put(`k${i}`, large(5000, i))
+    await db.close()
+    const again = keep(await DB.open(at.dir, { ...SMALL, fs: faults }))
+    const it = again.iterator()
+    faults.add({ operation: 'read', path: '.vlog', errno: 'EIO' })
+    await expectCode(() => it.next(), 'WK_IO')
+    const keys: string[] = []
+    for (let entry = await it.next(); entry !== undefined; entry = await it.next()) keys.push(text(entry[0]))
+    expect(keys).toEqual(Array.from({ length: 10 }, (_, i) => `k${i}`))
+    await it.close()
   })
 })

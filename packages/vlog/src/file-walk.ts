@@ -164,6 +164,8 @@ export async function verifyFiles(set: VlogSet, runtime: Runtime, { signal, onPr
   const files = set.map.list()
   const slice = new TimeSlice(runtime)
   for (const [done, logical] of files.entries()) {
+    // Given up since the start: nothing refers to it any more.
+    if (set.map.get(logical.fid) !== logical) continue
     try {
       for await (const { scanner } of walk(set, logical)) {
         report.records++

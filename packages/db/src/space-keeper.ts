@@ -1,0 +1,327 @@
+/**
+ * Holds the space target in the background: looks at the figures whenever enough was written or the tables changed, and does what
+ * the plan says, step by step, until it says rest.
+ *
+ * It is driven by what happens, not by a clock: an idle database has no timer. Each step takes the collector's lock, so
+ * that explicit calls get their turn between two of them. Between the bounds it gives way to writers, the more the
+ * further below the hard bound; above it writers are slowed (`gc-brake.ts`), unless that would not help. Damage and
+ * failures end it and go to `onFailure`; what was damaged is kept.
+ */
+import { AbortedError, WkError, errnoOf } from '@wk/codec'
+import type { Runtime } from '@wk/fs'
+import type { LsmTree } from '@wk/lsm'
+import type { ValueLog } from '@wk/vlog'
+import { GcBrake } from './gc-brake.js'
+import { publishGc } from './gc-events.js'
+import { allowanceOf, granuleOf, planStep, pressureOf } from './gc-plan.js'
+import type { GcStep, SpaceBounds } from './gc-plan.js'
+import { measureSpace } from './space-figures.js'
+import type { SpaceFigures } from './space-figures.js'
+import { sampleHidden } from './space-sample.js'
+import { WrittenCounter } from './space-written.js'
+import type { ValueLogGc } from './value-log-gc.js'
+
+export interface SpaceKeeperParts {
+  readonly dir: string
+  readonly tree: LsmTree
+  readonly vlog: ValueLog
+  readonly runtime: Runtime
+  readonly gc: ValueLogGc
+  readonly bounds: SpaceBounds
+  /** Bytes read and written a second by passes. Undefined: no limit. */
+  readonly bytesPerSecond: number | undefined
+  /** Whether the database still takes writes. */
+  readonly isWritable: () => boolean
+  /** A failure that nobody waits for. */
+  readonly onFailure: (failure: WkError) => void
+}
+
+/** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
+const FULL_EXCESS = 0.2
+/** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
+const LOOK_SHARE = 0.02
+const LEAST_LOOK_OPERATIONS = 16
+/** Milliseconds of work between two pauses, and the longest pause. */
+const SLICE_MS = 4
+const LONGEST_PAUSE_MS = 50
+/** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
+const RETRIES = 3
+const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
+export class SpaceKeeper {
+  readonly brake: GcBrake
+  readonly #parts: SpaceKeeperParts
+  readonly #written: WrittenCounter
+  readonly #controller = new AbortController()
+  #unsubscribe: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #isWanted = false
+  #tablesChanged = true
+  #isHelpless = false
+  /** It rests, and there were readers that may keep garbage alive. */
+  #isHoldingBack = false
+  #failures = 0
+  #figures: SpaceFigures
+  #hiddenShare = 0
+  /** Hidden part that the last compaction could not drop: snapshots and versions to keep hold it. */
+  #heldShare = 0
+  #snapshots = 0
+  #entries = 0
+  /** Bytes written when a writer was last asked to wait, or not to. */
+  #slowedAt = 0
+  #lookedAt = { bytes: -1, operations: -1 }
+  #broughtOutAt: { bytes: number; operations: number } | undefined
+  /** Part of what is written that overwrites something. */
+  #overwriteShare = 0.5
+  #reason = 'nothing was written yet'
+
+  constructor(parts: SpaceKeeperParts) {
+    this.#parts = parts
+    this.brake = new GcBrake(parts.runtime)
+    this.#written = new WrittenCounter(parts.tree, parts.vlog)
+    this.#figures = measureSpace(parts.tree, parts.vlog, 0)
+  }
+
+  /** Why nothing runs, or what does. */
+  get reason(): string {
+    return this.#reason
+  }
+
+  /** Part of all entries' bytes that is hidden garbage, as last estimated. */
+  get hiddenShare(): number {
+    return this.#hiddenShare
+  }
+
+  /** Takes up work, and has a look at once. */
+  start(): void {
+    this.#unsubscribe = this.#parts.tree.onVersionChange(() => {
+      this.#tablesChanged = true
+      this.#wake()
+    })
+    this.#wake()
+  }
+
+  /** To be called for each group that was written. `undefined`: the writer need not wait. */
+  slowdown(): Promise<void> | undefined {
+    if (this.#controller.signal.aborted) return undefined
+    this.#written.update()
+    const bytes = this.#written.bytes - this.#slowedAt
+    this.#slowedAt = this.#written.bytes
+    const isDue = this.#isDue()
+    if (isDue) this.#wake()
+    if (this.#running === undefined) return undefined
+    const excess = bytes === 0 || this.#isHelpless ? 0 : this.#excess()
+    if (excess > 0) return this.brake.wait(bytes, excess)
+    // Writers that never let the event loop turn would keep the background from having its look.
+    return isDue ? this.#parts.runtime.yield() : undefined
+  }
+
+  /** An iterator or a snapshot has ended: what only it kept may go. */
+  readerEnded(): void {
+    // A database that reads a lot must not look at its figures for each of many short reads.
+    if (this.#isHoldingBack) this.#wake()
+  }
+
+  /** Ends the step that is running at its next safe point, and starts no other. Idempotent. */
+  async stop(): Promise<void> {
+    this.#controller.abort()
+    this.#unsubscribe?.()
+    this.brake.release()
+    await this.#running
+  }
+
+  #wake(): void {
+    this.#isWanted = true
+    if (this.#running !== undefined || this.#controller.signal.aborted) return
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined
+      if (this.#isWanted) this.#wake()
+    })
+  }
+
+  /** Step after step until there is none to do. */
+  async #run(): Promise<void> {
+    const { gc, runtime } = this.#parts
+    this.#isHelpless = false
+    gc.forgetPinned()
+    try {
+      do {
+        this.#isWanted = false
+        await runtime.yield()
+        // Somebody else's work does not give back what writers would wait for.
+        if (gc.isLocked) this.brake.release()
+      } while ((await gc.locked(() => this.#step())) || this.#isWanted)
+      this.#failures = 0
+    } catch (error) {
+      this.#isWanted = false
+      this.#failed(error)
+    } finally {
+      this.brake.release()
+    }
+  }
+
+  /** Returns whether there may be more to do. */
+  async #step(): Promise<boolean> {
+    const { gc, tree, bounds } = this.#parts
+    if (this.#controller.signal.aborted || !this.#parts.isWritable()) return false
+    this.brake.engage()
+    const freedBefore = gc.bytesReclaimed
+    await gc.removeDead()
+    this.brake.progress(gc.bytesReclaimed - freedBefore)
+    await this.#look()
+    const step = planStep(this.#figures, gc.files(), bounds, this.#canBringOut())
+    this.#tell(step)
+    this.#isHelpless = step.kind === 'rest'
+    this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
+    if (step.kind === 'rest') return false
+    if (step.kind === 'relocate') return this.#relocate(step)
+    if (step.kind === 'bring out') await this.#bringOut(step.seal)
+    else {
+      this.brake.release()
+      await gc.seal()
+    }
+    return true
+  }
+
+  async #relocate({ victims }: GcStep & { kind: 'relocate' }): Promise<boolean> {
+    const { gc, runtime, bytesPerSecond, bounds } = this.#parts
+    let live = 0
+    let dead = 0
+    for (const { liveBytes, recordBytes } of victims) {
+      live += liveBytes
+      dead += recordBytes - liveBytes
+    }
+    const freedPerByte = dead / Math.max(1, live)
+    let copied = 0
+    await gc.relocate(victims, {
+      signal: this.#controller.signal,
+      onProgress: ({ bytes }) => {
+        this.brake.progress((bytes - copied) * freedPerByte)
+        copied = bytes
+      },
+      runtime: { ...plain(runtime), yield: () => this.#pause() },
+      bytesPerSecond,
+      leastDead: (1 - 1 / bounds.soft) / 4,
+    })
+    // Each victim is gone, or is known to be pinned: the next step finds others.
+    return true
+  }
+
+  /** Brings hidden garbage out, and notes what stays hidden because something holds it. */
+  async #bringOut(seal: boolean): Promise<void> {
+    const { gc, tree, runtime } = this.#parts
+    const { bytes, operations } = this.#written
+    this.#broughtOutAt = { bytes, operations }
+    this.brake.release()
+    await gc.bringOut({ seal, signal: this.#controller.signal, onFlushed: () => this.brake.engage() })
+    this.brake.engage()
+    const { snapshots } = tree.stats()
+    this.#snapshots = snapshots
+    const { share } = await sampleHidden(tree, runtime)
+    // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
+    const isQuiet = this.#written.operations === operations
+    this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
+    this.#tablesChanged = true
+  }
+
+  /** Figures of now; the hidden part by a new sample, if it may have changed. */
+  async #look(): Promise<void> {
+    const { tree, vlog, runtime } = this.#parts
+    const { snapshots, tableEntries } = tree.stats()
+    this.#entries = tableEntries
+    if (snapshots < this.#snapshots) this.#broughtOutAt = undefined
+    if (snapshots !== this.#snapshots) this.#heldShare = 0
+    this.#snapshots = snapshots
+    this.#written.update()
+    if (this.#tablesChanged || this.#isDue()) {
+      this.#tablesChanged = false
+      const { share } = await sampleHidden(tree, runtime)
+      this.#hiddenShare = Math.max(0, share - this.#heldShare)
+    }
+    const { bytes, operations } = this.#written
+    const before = this.#figures
+    this.#figures = measureSpace(tree, vlog, this.#hiddenShare)
+    const written = bytes - this.#lookedAt.bytes
+    if (written > 0 && this.#lookedAt.bytes >= 0) {
+      const grown = Math.min(1, Math.max(0, (this.#figures.liveBytes - before.liveBytes) / written))
+      this.#overwriteShare = (this.#overwriteShare + 1 - grown) / 2
+    }
+    this.#lookedAt = { bytes, operations }
+  }
+
+  /** Enough was written since the last look to make another worthwhile. */
+  #isDue(): boolean {
+    const { bytes, operations } = this.#written
+    const leastBytes = Math.max(allowanceOf(this.#parts.bounds) / 4, this.#figures.liveBytes * LOOK_SHARE)
+    return bytes - this.#lookedAt.bytes >= leastBytes || operations - this.#lookedAt.operations >= this.#leastOperations()
+  }
+
+  #leastOperations(): number {
+    return Math.max(LEAST_LOOK_OPERATIONS, this.#entries * LOOK_SHARE)
+  }
+
+  /** A compaction now would meet entries that the last one has not. */
+  #canBringOut(): boolean {
+    const last = this.#broughtOutAt
+    if (last === undefined) return true
+    const { bytes, operations } = this.#written
+    return bytes - last.bytes >= granuleOf(this.#figures, this.#parts.bounds) / 4 || operations - last.operations >= this.#leastOperations()
+  }
+
+  /** The figures of the last look, with what was written since. */
+  #estimate(): Pick<SpaceFigures, 'diskBytes' | 'liveBytes'> {
+    const written = this.#written.bytes - this.#lookedAt.bytes
+    const { diskBytes, liveBytes } = this.#figures
+    return { diskBytes: diskBytes + written, liveBytes: liveBytes + (1 - this.#overwriteShare) * written }
+  }
+
+  /** How far the disk is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
+  #excess(): number {
+    const { bounds } = this.#parts
+    const { diskBytes, liveBytes } = this.#estimate()
+    const over = diskBytes - bounds.hard * liveBytes - allowanceOf(bounds)
+    return over / (FULL_EXCESS * Math.max(allowanceOf(bounds), (bounds.hard - 1) * liveBytes))
+  }
+
+  /** Between two slices: gives way to writers, if there are any, for longer the less it presses. */
+  async #pause(): Promise<void> {
+    const { runtime, bounds } = this.#parts
+    const before = this.#written.operations
+    await runtime.yield()
+    this.#written.update()
+    const pressure = pressureOf({ ...this.#figures, ...this.#estimate() }, bounds)
+    if (this.#written.operations === before || pressure >= 1) return
+    await runtime.sleep(Math.min(LONGEST_PAUSE_MS, SLICE_MS / Math.max(0.01, pressure) - SLICE_MS), this.#controller.signal)
+  }
+
+  #tell(step: GcStep): void {
+    if (step.kind === 'rest' && step.reason === this.#reason) return
+    this.#reason = step.reason
+    const { dir } = this.#parts
+    const { spaceAmp } = this.#figures
+    publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: step.victims.map(({ number }) => number) } : {}) }))
+  }
+
+  #failed(error: unknown): void {
+    this.#isHelpless = true
+    if (this.#controller.signal.aborted || error instanceof AbortedError || !this.#parts.isWritable()) return
+    const failure = error instanceof WkError ? error : new WkError('WK_IO', `garbage collection failed: ${String(error)}`, { cause: error })
+    this.#reason = failure.message
+    publishGc(() => ({ dir: this.#parts.dir, type: 'failed', reason: failure.message }))
+    // CR13: what a pass was writing is thrown away and may be written again, to a new file.
+    if (TRANSIENT.has(errnoOf(error) ?? '') && ++this.#failures <= RETRIES) return
+    this.#parts.onFailure(failure)
+  }
+}
+
+/** A runtime whose functions may be taken apart. */
+function plain(runtime: Runtime): Runtime {
+  return {
+    now: () => runtime.now(),
+    monotonic: () => runtime.monotonic(),
+    random: () => runtime.random(),
+    yield: () => runtime.yield(),
+    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
+    microtask: (work) => runtime.microtask(work),
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Histories and crashes with a background that collects eagerly: a target of 1.05 over the smallest files. `WK_SEED` is
+ * the first seed, `WK_RUNS` the number of histories; the crash exploration stops after `WK_CRASH_BUDGET_MS`, 15 s by default.
+ */
+import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
+import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
+import { describe, expect, it } from 'vitest'
+import { DB } from '../src/index.js'
+import type { Options } from './harness.js'
+
+const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
+const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 20 : 1))
+const BUDGET_MS = Number(process.env.WK_CRASH_BUDGET_MS ?? 15_000)
+const THRESHOLD = 64
+
+const OPTIONS: Options = {
+  valueThreshold: THRESHOLD,
+  memTableSize: 64 * 1024,
+  valueLogFileSize: 4096,
+  tableSize: 4096,
+  blockSize: 512,
+  levelBaseSize: 8192,
+  l0CompactionTrigger: 2,
+  gc: { auto: true, maxSpaceAmp: 1.05 },
+}
+
+describe('with eager background collection', () => {
+  it(`the database equals a sorted map: histories ${FIRST_SEED} to ${FIRST_SEED + RUNS - 1}`, async () => {
+    let moved = 0
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
+      const fs = new MemoryFileSystem({ crashable: false })
+      const open = async (): Promise<DB> => {
+        const db = await DB.open('/db', { ...OPTIONS, fs })
+        const close = db.close.bind(db)
+        let isOpen = true
+        db.close = () => {
+          if (isOpen) moved += db.stats().gcBytesMoved
+          isOpen = false
+          return close()
+        }
+        return db
+      }
+      const history = drawHistory(new Rng(seed), modelProfile(300, THRESHOLD)).filter(({ type }) => type !== 'gc' && type !== 'compact')
+      await new HistoryRunner(open, undefined).run(history).catch((cause: unknown) => {
+        throw new Error(`seed ${seed}: ${String(cause)}\n  replay: WK_SEED=${seed} WK_RUNS=1 npx vitest run test/gc-auto.crash.test.ts`, { cause })
+      })
+    }
+    if (RUNS > 10) expect(moved).toBeGreaterThan(100_000)
+  }, 120_000)
+
+  it('laws 1 to 8 and 11 at every mutating operation, under P0 to P3', async () => {
+    const deadline = performance.now() + BUDGET_MS
+    const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...OPTIONS, fs })
+    const relocated: string[] = []
+    const history = drawHistory(new Rng(FIRST_SEED), { ...crashProfile(140, THRESHOLD), keys: 24, sizes: [20, 400, 900, 1400], syncOdds: 0.1, maintenance: [] }).filter(({ type }) => type !== 'gc')
+    const report = await exploreCrashes({
+      dir: '/db',
+      createFileSystem: () => new MemoryFileSystem(),
+      open,
+      createOracle: () => new CrashOracle(),
+      run: async (fs, oracle) => {
+        const hook = fs.onMutatingOperation
+        fs.onMutatingOperation = (at, operation) => {
+          hook?.(at, operation)
+          if (operation.kind === 'rename' && operation.path.includes('.rlog')) relocated.push(operation.path)
+        }
+        await new HistoryRunner(() => open(fs), oracle).run(history)
+      },
+      policies: CRASH_POLICIES.slice(0, 4),
+      seeds: [1],
+      recoveryEvery: 20,
+      maintainEvery: 12,
+      stop: () => performance.now() > deadline,
+    })
+    const replay = `WK_SEED=${FIRST_SEED} npx vitest run test/gc-auto.crash.test.ts`
+    expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])
+    expect(new Set(relocated).size).toBeGreaterThan(2)
+    expect(report.images).toBeGreaterThan(150)
+  }, BUDGET_MS + 60_000)
+})

@@ -1,0 +1,121 @@
+/**
+ * The space target is held by the background alone: bytes on disk against keys and values of a model, while writing and after.
+ */
+import { MemoryFileSystem } from '@wk/fs'
+import { Rng } from '@wk/testkit'
+import { describe, expect, it } from 'vitest'
+import { DB } from '../src/index.js'
+import { keep, large, type Options } from './harness.js'
+
+const OPTIONS: Options = {
+  valueThreshold: 64,
+  memTableSize: 256 * 1024,
+  valueLogFileSize: 32 * 1024,
+  tableSize: 32 * 1024,
+  levelBaseSize: 64 * 1024,
+  gc: { auto: true, maxSpaceAmp: 1.3 },
+}
+
+interface Churn {
+  keys: number
+  length: number
+  overwrites: number
+  inFlight: number
+  draw(rng: Rng): number
+}
+
+interface Held {
+  /** Highest and last disk bytes over live bytes, WAL included. */
+  highest: number
+  last: number
+}
+
+const keyOf = (i: number): string => `key ${String(i).padStart(8, '0')}`
+
+/** Bytes of value logs, tables and WALs, read from the file system. */
+async function diskBytes(fs: MemoryFileSystem): Promise<number> {
+  let bytes = 0
+  for (const name of await fs.list('/db')) {
+    if (!/\.(vlog|rlog|sst|wal|tmp)$/.test(name)) continue
+    const file = fs.openSync(`/db/${name}`, 'read')
+    bytes += file.sizeSync()
+    file.closeSync()
+  }
+  return bytes
+}
+
+/** Waits until the background has nothing to do. */
+async function rest(db: DB): Promise<void> {
+  let before = ''
+  for (let same = 0, turns = 0; same < 20; turns++) {
+    if (turns > 5000) throw new Error('the background does not come to rest')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    const { gcBytesMoved, gcFilesCollected, compactions, flushes } = db.stats()
+    const now = [gcBytesMoved, gcFilesCollected, compactions, flushes].join()
+    same = now === before ? same + 1 : 0
+    before = now
+  }
+}
+
+async function churn(fs: MemoryFileSystem, db: DB, { keys, length, overwrites, inFlight, draw }: Churn): Promise<Held> {
+  const rng = new Rng(7)
+  const live = keys * (keyOf(0).length + length)
+  const value = large(length)
+  for (let i = 0; i < keys; i += inFlight) {
+    await Promise.all(Array.from({ length: Math.min(inFlight, keys - i) }, (_, j) => db.put(keyOf(i + j), value)))
+  }
+  let highest = 0
+  for (let i = 0; i < overwrites; i += inFlight) {
+    await Promise.all(Array.from({ length: inFlight }, () => db.put(keyOf(draw(rng)), value)))
+    highest = Math.max(highest, (await diskBytes(fs)) / live)
+  }
+  await rest(db)
+  return { highest, last: (await diskBytes(fs)) / live }
+}
+
+/** Most draws go to few keys. */
+const skewed = (keys: number) => (rng: Rng) => Math.floor(keys * (rng.next() / 2 ** 32) ** 6)
+const uniform = (keys: number) => (rng: Rng) => rng.below(keys)
+
+describe('the background holds maxSpaceAmp', () => {
+  const KEYS = 3000
+  it.each([
+    ['uniform', 1000, uniform(KEYS)],
+    ['skewed', 1000, skewed(KEYS)],
+    ['uniform, large values', 8000, uniform(KEYS / 4)],
+  ] as const)('%s overwrites of %i bytes', async (_, length, draw) => {
+    const fs = new MemoryFileSystem({ crashable: false })
+    const db = keep(await DB.open('/db', { ...OPTIONS, fs }))
+    const keys = length > 1000 ? KEYS / 4 : KEYS
+    const held = await churn(fs, db, { keys, length, overwrites: 5 * keys, inFlight: 32, draw })
+    // The WAL, and what a pass copies before it gives it back, are on the disk as well.
+    expect(held.highest).toBeLessThan(1.75)
+    expect(held.last).toBeLessThan(1.4)
+    const { spaceAmp, estimatedSpaceAmp, gcBytesMoved, gcSlowdowns } = db.stats()
+    expect(estimatedSpaceAmp).toBeLessThan(1.32)
+    expect(spaceAmp).toBeLessThanOrEqual(estimatedSpaceAmp)
+    expect(gcBytesMoved).toBeGreaterThan(0)
+    expect(gcSlowdowns).toBeGreaterThan(0)
+    const verified = await db.verify()
+    expect(verified.problems).toEqual([])
+  })
+
+  it('nothing is copied while nothing is overwritten', async () => {
+    const db = keep(await DB.open('/db', { ...OPTIONS, fs: new MemoryFileSystem({ crashable: false }) }))
+    for (let i = 0; i < 3000; i += 50) await Promise.all(Array.from({ length: 50 }, (_, j) => db.put(keyOf(i + j), large(1000))))
+    await rest(db)
+    const { gcBytesMoved, gcSlowdowns, hiddenBytes } = db.stats()
+    expect({ gcBytesMoved, gcSlowdowns, hiddenBytes }).toEqual({ gcBytesMoved: 0, gcSlowdowns: 0, hiddenBytes: 0 })
+  })
+
+  it('deletes alone bring the disk down as well', async () => {
+    const fs = new MemoryFileSystem({ crashable: false })
+    const db = keep(await DB.open('/db', { ...OPTIONS, fs }))
+    for (let i = 0; i < 3000; i += 50) await Promise.all(Array.from({ length: 50 }, (_, j) => db.put(keyOf(i + j), large(1000))))
+    for (let i = 0; i < 3000; i += 50) await Promise.all(Array.from({ length: 50 }, (_, j) => ((i + j) % 3 === 0 ? undefined : db.del(keyOf(i + j)))))
+    await rest(db)
+    expect((await diskBytes(fs)) / (1000 * 1012)).toBeLessThan(1.5)
+    expect(await db.get(keyOf(3))).toEqual(large(1000))
+    expect(await db.get(keyOf(4))).toBeUndefined()
+  })
+})
