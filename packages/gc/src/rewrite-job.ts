@@ -19,10 +19,10 @@ import { readSlices, selectLive, sumLengths, type PlacedRecord, type ScanContext
 import type { GcAppend, GcFileInfo } from './value-log.js'
 
 /**
- * Bits of Badger's meta byte that belong to the value. The others tell where a record lies (0x02) or that it belongs to
+ * Bits of the meta byte that belong to the value: Badger's, and ours for a compressed one (0x10). The others tell where a record lies (0x02) or that it belongs to
  * a transaction's log (0x40, 0x80), and are Badger's to set anew.
  */
-const KEPT_META = 0x0d
+const KEPT_META = 0x1d
 
 /** Times a swap is tried again when the host refused it although the key still points into the victim. */
 const SWAP_ATTEMPTS = 4
@@ -81,7 +81,7 @@ interface MoveResult {
 async function moveRecords(context: RewriteContext, live: readonly PlacedRecord[]): Promise<MoveResult> {
   if (live.length === 0) return { moved: 0, bytesMoved: 0, bytesLost: 0 }
   await context.throttle.take(sumLengths(live), context.signal)
-  const targets = await context.vlog.append(live.map(({ entry }) => survivorOf(entry)))
+  const targets = await context.vlog.append(live.map(({ entry }) => survivorOf(entry)), { stored: true })
   // Law 3: no pointer before its bytes are on the device.
   await context.vlog.sync()
   const moves = live.map(({ entry, pointer }, at): PointerMove => {

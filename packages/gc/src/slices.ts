@@ -39,7 +39,7 @@ export async function* readSlices(context: ScanContext, file: GcFileInfo): Async
   let slice: PlacedRecord[] = []
   let bytes = 0
   let end = FILE_HEADER_LENGTH
-  for await (const { entry, pointer } of context.vlog.iterate(file.fid)) {
+  for await (const { entry, pointer } of context.vlog.iterate(file.fid, { stored: true })) {
     slice.push({ entry, pointer })
     bytes += pointer.len
     end = pointer.offset + pointer.len

@@ -53,9 +53,13 @@ export interface GcAppend {
 /** The calls a rewriting pass makes. */
 export interface GcValueLog {
   files(): readonly GcFileInfo[]
-  /** Records of one sealed file in order, with where they lie. Throws `CorruptionError` at damage. */
-  iterate(fid: number): AsyncIterable<{ readonly entry: GcRecord; readonly pointer: ValuePointer }>
-  append(entries: readonly GcAppend[]): Promise<readonly ValuePointer[]>
+  /**
+   * Records of one sealed file in order, with where they lie. With `stored`, values as they are stored: a compressed one stays
+   * compressed, and a bit of `meta` says so. Throws `CorruptionError` at damage.
+   */
+  iterate(fid: number, options?: { readonly stored?: boolean }): AsyncIterable<{ readonly entry: GcRecord; readonly pointer: ValuePointer }>
+  /** With `stored`, values are in their stored form, as {@link iterate} gave them. */
+  append(entries: readonly GcAppend[], options?: { readonly stored?: boolean }): Promise<readonly ValuePointer[]>
   /** Everything appended so far is on the device when it resolves. */
   sync(): Promise<void>
   /** The record is dead: counts towards its file's garbage. */

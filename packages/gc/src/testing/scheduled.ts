@@ -22,13 +22,13 @@ export function scheduleValueLog(vlog: GcValueLog, hook: AwaitHook): GcValueLog 
     files: () => vlog.files(),
     discard: (pointer) => vlog.discard(pointer),
     setDiscarded: (fid, records, bytes) => vlog.setDiscarded(fid, records, bytes),
-    append: (entries) => around('append', () => vlog.append(entries)),
+    append: (entries, options) => around('append', () => vlog.append(entries, options)),
     sync: () => around('sync', () => vlog.sync()),
     seal: () => around('seal', () => vlog.seal()),
     retire: (fid) => around('retire', () => vlog.retire(fid)),
-    iterate: async function* (fid) {
+    iterate: async function* (fid, options) {
       await hook('before iterate')
-      for await (const placed of vlog.iterate(fid)) {
+      for await (const placed of vlog.iterate(fid, options)) {
         yield placed
         await hook('after record')
       }
