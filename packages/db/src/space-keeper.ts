@@ -41,6 +41,8 @@ const FULL_EXCESS = 0.2
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
 const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
+/** Looks may take this part of the time: the next one waits so many times as long as the last one took. */
+const LOOK_REST = 40
 /** Milliseconds of work between two pauses, and the longest pause. */
 const SLICE_MS = 4
 const LONGEST_PAUSE_MS = 50
@@ -67,6 +69,8 @@ export class SpaceKeeper {
   #heldShare = 0
   #snapshots = 0
   #entries = 0
+  /** Time of the next look at the earliest. */
+  #nextLook = 0
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
   #lookedAt = { bytes: -1, operations: -1 }
@@ -227,8 +231,9 @@ export class SpaceKeeper {
   /** Figures of now; the hidden part by a new sample, if it may have changed. */
   async #look(): Promise<void> {
     const { tree, vlog, runtime } = this.#parts
-    const { snapshots, tableEntries } = tree.stats()
-    this.#entries = tableEntries
+    const start = runtime.monotonic()
+    const { snapshots, tableEntries, memtableEntries } = tree.stats()
+    this.#entries = tableEntries + memtableEntries
     if (snapshots < this.#snapshots) this.#broughtOutAt = undefined
     if (snapshots !== this.#snapshots) this.#heldShare = 0
     this.#snapshots = snapshots
@@ -247,13 +252,16 @@ export class SpaceKeeper {
       this.#overwriteShare = (this.#overwriteShare + 1 - grown) / 2
     }
     this.#lookedAt = { bytes, operations }
+    const end = runtime.monotonic()
+    this.#nextLook = end + LOOK_REST * (end - start)
   }
 
   /** Enough was written since the last look to make another worthwhile. */
   #isDue(): boolean {
     const { bytes, operations } = this.#written
     const leastBytes = Math.max(allowanceOf(this.#parts.bounds) / 4, this.#figures.liveBytes * LOOK_SHARE)
-    return bytes - this.#lookedAt.bytes >= leastBytes || operations - this.#lookedAt.operations >= this.#leastOperations()
+    const isEnough = bytes - this.#lookedAt.bytes >= leastBytes || operations - this.#lookedAt.operations >= this.#leastOperations()
+    return isEnough && this.#parts.runtime.monotonic() >= this.#nextLook
   }
 
   #leastOperations(): number {

@@ -3,7 +3,8 @@
  * same key shadows, that are deleted, or that expired. No compaction has met them yet, so every sum still counts them.
  *
  * A small tree is walked whole; of a larger one stretches of neighbouring entries at random places, drawn evenly
- * over the keys seen so far. The result steers when compactions run; nothing depends on it being exact.
+ * over the room between the keys seen so far: exact on average where keys fill it evenly, rough where they don't. The
+ * result steers when compactions run; nothing depends on it.
  */
 import { KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, commonPrefixLength, copyBytes, readExpiresAt, readPointerLen } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
@@ -127,41 +128,59 @@ class Tally {
 
 /** Where keys lie, learnt from keys seen: their common prefix, and which bytes follow it. */
 class KeySpace {
-  #prefix: Uint8Array | undefined
-  readonly #lowest = new Uint8Array(DRAWN_BYTES)
+  /** The first key seen, and how much of it all others begin with. */
+  #first: Uint8Array | undefined
+  #common = 0
+  readonly #lowest = new Uint8Array(DRAWN_BYTES).fill(0xff)
   readonly #highest = new Uint8Array(DRAWN_BYTES)
-  #seen = 0
+  /** Bit n: bytes of class n were seen anywhere. */
+  #classes = 0
 
   observe(key: Uint8Array): void {
-    const prefix = (this.#prefix ??= key)
-    const common = commonPrefixLength(prefix, 0, prefix.length, key, 0, key.length)
-    if (common < prefix.length) {
-      // What was learnt was learnt for other places.
-      this.#seen = 0
-      this.#learn(prefix, common)
-      this.#prefix = prefix.subarray(0, common)
+    if (this.#first === undefined) {
+      this.#first = key
+      this.#common = key.length
+      return
     }
-    this.#learn(key, common)
+    const common = commonPrefixLength(this.#first, 0, this.#common, key, 0, key.length)
+    if (common < this.#common) {
+      // What was learnt was learnt for other places.
+      this.#common = common
+      this.#lowest.fill(0xff)
+      this.#highest.fill(0)
+      this.#learn(this.#first)
+    }
+    this.#learn(key)
   }
 
-  #learn(key: Uint8Array, start: number): void {
+  /** Places behind the end of a key say nothing: keys of several lengths are no reason to draw low bytes. */
+  #learn(key: Uint8Array): void {
     for (let i = 0; i < DRAWN_BYTES; i++) {
-      const byte = key[start + i] ?? 0
-      this.#lowest[i] = this.#seen === 0 ? byte : Math.min(byte, this.#lowest[i] ?? 0)
-      this.#highest[i] = this.#seen === 0 ? byte : Math.max(byte, this.#highest[i] ?? 0)
+      const byte = key[this.#common + i]
+      if (byte === undefined) return
+      this.#lowest[i] = Math.min(byte, this.#lowest[i] ?? 0)
+      this.#highest[i] = Math.max(byte, this.#highest[i] ?? 0)
+      this.#classes |= 1 << classOf(byte)
     }
-    this.#seen++
   }
 
   /** A key, most likely none that exists. */
   draw(runtime: Runtime): Uint8Array {
-    const prefix = this.#prefix ?? new Uint8Array(0)
-    const key = new Uint8Array(prefix.length + DRAWN_BYTES)
-    key.set(prefix)
+    const common = this.#common
+    const key = new Uint8Array(common + DRAWN_BYTES)
+    key.set((this.#first ?? key).subarray(0, common))
     for (let i = 0; i < DRAWN_BYTES; i++) {
-      const low = this.#lowest[i] ?? 0
-      key[prefix.length + i] = low + Math.floor(runtime.random() * ((this.#highest[i] ?? 0) - low + 1))
+      const candidates: number[] = []
+      for (let byte = this.#lowest[i] ?? 0; byte <= (this.#highest[i] ?? 0); byte++) if (this.#classes & (1 << classOf(byte))) candidates.push(byte)
+      key[common + i] = candidates[Math.floor(runtime.random() * candidates.length)] ?? 0
     }
     return key
   }
+}
+
+/** Digits, capitals, small letters, others: most of what lies between two of them in text is in no key. */
+function classOf(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return 1
+  if (byte >= 0x41 && byte <= 0x5a) return 2
+  return byte >= 0x61 && byte <= 0x7a ? 3 : 0
 }

@@ -231,7 +231,7 @@ describe('what surrounds the process', () => {
     const it = again.iterator()
     faults.add({ operation: 'read', path: '.vlog', errno: 'EIO' })
     await expectCode(() => it.next(), 'WK_IO')
-    const keys: string[] = []
+    const keys: (string | undefined)[] = []
     for (let entry = await it.next(); entry !== undefined; entry = await it.next()) keys.push(text(entry[0]))
     expect(keys).toEqual(Array.from({ length: 10 }, (_, i) => `k${i}`))
     await it.close()

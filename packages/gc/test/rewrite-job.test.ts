@@ -213,8 +213,8 @@ describe('rewriting one file: the log fails', () => {
   it('records that end before the file does are damage, not its end', async () => {
     const host = await filled({ a: '1', b: '2' })
     const whole = host.vlog.iterate.bind(host.vlog)
-    host.vlog.iterate = async function* (fid, options) {
-      for await (const placed of whole(fid, options)) {
+    host.vlog.iterate = async function* (fid) {
+      for await (const placed of whole(fid)) {
         yield placed
         return
       }

@@ -9,6 +9,8 @@ import type { TreeContext } from './tree-context.js'
 export interface LsmStats {
   /** Sequence number of the last visible operation. */
   sequence: number
+  /** Entries in memtables, older versions and tombstones included. */
+  memtableEntries: number
   /** Bytes of memtable arenas in use. */
   memtableBytes: number
   immutableMemtables: number
@@ -48,6 +50,7 @@ export function statsOf(context: TreeContext, flushes: FlushStats, compactions: 
   }
   return {
     sequence,
+    memtableEntries: memtables.immutables.reduce((sum, { memtable }) => sum + memtable.count, memtables.active.memtable.count),
     memtableBytes: memtables.bytes,
     immutableMemtables: memtables.immutables.length,
     walBytes: wal.bytes,
