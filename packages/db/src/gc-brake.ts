@@ -8,12 +8,12 @@
  */
 import type { Runtime } from '@wk/fs'
 
-/** Longest wait of one group, in milliseconds, at full excess; and how many times longer it may get beyond that. */
-const LONGEST_MS = 100
-const LONGEST_TIMES = 10
-/** Wait of a group beside a flush, at full excess, in milliseconds; and how many times longer it may get. */
-const BESIDE_FLUSH_MS = 30
-const BESIDE_FLUSH_TIMES = 5
+/** Bytes a millisecond down to which writers are slowed at full excess; beyond it they are slowed further, in proportion. */
+const LEAST_RATE = 20_000
+/** Longest wait of one group, in milliseconds. */
+const LONGEST_MS = 1000
+/** The same beside a flush. */
+const LONGEST_BESIDE_FLUSH_MS = 100
 /** At full excess the background gives back this many bytes for each byte that is written. */
 const GAIN = 2
 
@@ -26,6 +26,8 @@ export class GcBrake {
   /** Bytes given back so far; of a pass that is under way, in proportion to what it has copied. */
   #freed = 0
   #isOn = false
+  /** Bytes written whose wait was too short to be one. */
+  #saved = 0
   #wake: (() => void) | undefined
 
   constructor(runtime: Runtime) {
@@ -49,17 +51,28 @@ export class GcBrake {
     this.#wake?.()
   }
 
-  /** Resolves when the writer of `bytes` may go on. @param excess 0 at the hard bound, 1 at full excess, or more */
-  async wait(bytes: number, excess: number): Promise<void> {
+  /**
+   * A promise for when the writer of `bytes` may go on, or `undefined` for at once: waits shorter than a millisecond are
+   * saved up. @param excess 0 at the hard bound, 1 at full excess, or more
+   */
+  wait(bytes: number, excess: number): Promise<void> | undefined {
+    this.#saved += bytes
+    const longest = (this.#saved / LEAST_RATE) * excess
+    if (longest < 1) return undefined
+    const saved = this.#saved
+    this.#saved = 0
+    return this.#wait(saved, Math.min(1, excess), longest)
+  }
+
+  async #wait(bytes: number, part: number, longest: number): Promise<void> {
     const start = this.#runtime.monotonic()
-    const part = Math.min(1, excess)
     this.slowdowns++
-    if (!this.#isOn) await this.#sleep(BESIDE_FLUSH_MS * Math.min(BESIDE_FLUSH_TIMES, excess))
+    if (!this.#isOn) await this.#sleep(Math.min(LONGEST_BESIDE_FLUSH_MS, longest))
     else {
       const target = this.#freed + bytes * GAIN * part
       const timer = new AbortController()
       let isOver = false
-      void this.#sleep(LONGEST_MS * Math.min(LONGEST_TIMES, excess), timer.signal).then(() => {
+      void this.#sleep(Math.min(LONGEST_MS, longest), timer.signal).then(() => {
         isOver = true
         this.#wake?.()
       })

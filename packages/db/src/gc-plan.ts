@@ -2,8 +2,8 @@
  * What the background does next about garbage, and why: a pure function of the figures.
  *
  * Below the soft bound nothing. Above it: hidden garbage is brought out by flush and compaction when that is worth its
- * cost, known garbage by relocating victims. Both bounds come with an allowance of two files: a database smaller than that
- * cannot hold any ratio.
+ * cost, known garbage by relocating victims. Both bounds come with an allowance: a database smaller than that is not worth
+ * the copying.
  */
 import { gainOf, pickVictims } from './gc-victims.js'
 import type { ValueLogFile } from './gc-victims.js'
@@ -15,6 +15,8 @@ export interface SpaceBounds {
   soft: number
   /** Disk bytes a live byte above which writers are slowed. */
   hard: number
+  /** Bytes of garbage that both bounds let pass, however little is alive: option `gc.minGarbage`. */
+  allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
 }
@@ -28,8 +30,6 @@ export type GcStep =
 
 /** Value logs are not ended early before they have this many bytes. */
 const LEAST_GRANULE = 8 * 1024 * 1024
-/** A database of less than two such files, or its own, cannot hold any ratio. */
-const ALLOWED_FILE = 2 * 1024 * 1024
 /** From this part of the way to the soft bound on, value logs are ended at a granule. */
 const SEAL_SHARE = 1 / 3
 /** And always at this part of the live bytes: a file that is most of the database could not be collected without holding it twice. */
@@ -50,14 +50,9 @@ function passBytesOf(figures: SpaceFigures, bounds: SpaceBounds): number {
   return Math.max(granuleOf(figures, bounds), figures.liveBytes * (bounds.hard - 1) * GRANULE_SHARE)
 }
 
-/** Bytes that both bounds let pass, however little is alive. */
-export function allowanceOf({ fileSize }: SpaceBounds): number {
-  return 2 * Math.min(fileSize, ALLOWED_FILE)
-}
-
 /** 0 at the soft bound, 1 at the hard one, above 1 beyond it; negative below. */
 export function pressureOf({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
-  const over = diskBytes - bounds.soft * liveBytes - allowanceOf(bounds)
+  const over = diskBytes - bounds.soft * liveBytes - bounds.allowance
   const range = (bounds.hard - bounds.soft) * liveBytes
   if (over <= 0) return over < 0 ? -1 : 0
   return range <= 0 ? 2 : over / range
@@ -76,7 +71,7 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
     return { kind: 'seal', reason: `the active file has ${megabytes(active.size)}, a large part of all` }
   }
   if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
-  const allowance = allowanceOf(bounds)
+  const { allowance } = bounds
   const garbageAllowed = (bounds.hard - 1) * liveBytes
   const worthwhile = Math.max(allowance / 4, Math.min(garbageAllowed / 3, Math.max(garbageAllowed * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes)))
   const seal = active !== undefined && active.deadRatio > 0.5

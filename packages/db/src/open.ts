@@ -116,14 +116,14 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
 }
 
 function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog, gc: ValueLogGc, health: Health, wiring: Wiring): SpaceKeeper {
-  const { minSpaceAmp, maxSpaceAmp, bytesPerSecond } = options.gc
+  const { minSpaceAmp, maxSpaceAmp, minGarbage, bytesPerSecond } = options.gc
   return new SpaceKeeper({
     dir,
     tree,
     vlog,
     runtime: options.runtime,
     gc,
-    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, fileSize: options.valueLogFileSize },
+    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize },
     bytesPerSecond,
     isWritable: () => health.state === 'open',
     onFailure: (error) => wiring.fail?.(error),

@@ -25,6 +25,8 @@ export interface GcOptions {
    * `maxSpaceAmp`. Default: three quarters of the way from 1 to `maxSpaceAmp`.
    */
   minSpaceAmp?: number
+  /** Bytes of garbage that the background leaves alone, whatever the ratio: a small database is not worth the copying. Default 64 MiB. */
+  minGarbage?: number
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
   bytesPerSecond?: number | undefined
 }
@@ -190,7 +192,8 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
     throw new InvalidArgumentError('gc.minSpaceAmp must be a number greater than 1 and at most maxSpaceAmp')
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
-  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, bytesPerSecond }
+  const minGarbage = integer('gc.minGarbage', gc.minGarbage, 64 * MIB, 0, Number.MAX_SAFE_INTEGER)
+  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */

@@ -2,7 +2,7 @@
  * Holds the space target in the background: looks at the figures whenever enough was written or the tables changed, and does what
  * the plan says, step by step, until it says rest.
  *
- * It is driven by what happens, not by a clock: an idle database has no timer. Each step takes the collector's lock, so
+ * It is driven by what happens, not by a clock: a database at rest has no timer. Each step takes the collector's lock, so
  * that explicit calls get their turn between two of them. Between the bounds it gives way to writers, the more the
  * further below the hard bound; above it writers are slowed (`gc-brake.ts`), unless that would not help. Damage and
  * failures end it and go to `onFailure`; what was damaged is kept.
@@ -13,7 +13,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowanceOf, granuleOf, planStep, pressureOf } from './gc-plan.js'
+import { granuleOf, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
@@ -43,6 +43,8 @@ const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
 /** Looks may take this part of the time: the next one waits so many times as long as the last one took. */
 const LOOK_REST = 40
+/** So many times the operations that are worth a look are worth one whatever it costs. */
+const SOONER = 8
 /** Milliseconds of work between two pauses, and the longest pause. */
 const SLICE_MS = 4
 const LONGEST_PAUSE_MS = 50
@@ -71,6 +73,7 @@ export class SpaceKeeper {
   #entries = 0
   /** Time of the next look at the earliest. */
   #nextLook = 0
+  #isDeferred = false
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
   #lookedAt = { bytes: -1, operations: -1 }
@@ -259,9 +262,28 @@ export class SpaceKeeper {
   /** Enough was written since the last look to make another worthwhile. */
   #isDue(): boolean {
     const { bytes, operations } = this.#written
-    const leastBytes = Math.max(allowanceOf(this.#parts.bounds) / 4, this.#figures.liveBytes * LOOK_SHARE)
-    const isEnough = bytes - this.#lookedAt.bytes >= leastBytes || operations - this.#lookedAt.operations >= this.#leastOperations()
-    return isEnough && this.#parts.runtime.monotonic() >= this.#nextLook
+    const leastBytes = Math.max(this.#parts.bounds.allowance / 4, this.#figures.liveBytes * LOOK_SHARE)
+    const operationsSince = operations - this.#lookedAt.operations
+    if (bytes - this.#lookedAt.bytes < leastBytes && operationsSince < this.#leastOperations()) return false
+    if (this.#parts.runtime.monotonic() >= this.#nextLook) return true
+    // Sooner, if what was written may all be garbage and that would be too much.
+    const { diskBytes, liveBytes } = this.#figures
+    const most = this.#parts.bounds.soft * liveBytes + this.#parts.bounds.allowance
+    return diskBytes + bytes - this.#lookedAt.bytes > most || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
+  }
+
+  /** Has a look when its time has come, also if nobody writes any more by then. */
+  #defer(): false {
+    if (this.#isDeferred) return false
+    this.#isDeferred = true
+    const { runtime } = this.#parts
+    void runtime
+      .sleep(Math.max(1, this.#nextLook - runtime.monotonic()), this.#controller.signal)
+      .then(() => this.#wake())
+      // Aborted by stop().
+      .catch(() => undefined)
+      .finally(() => (this.#isDeferred = false))
+    return false
   }
 
   #leastOperations(): number {
@@ -287,8 +309,8 @@ export class SpaceKeeper {
   #excess(): number {
     const { bounds } = this.#parts
     const { diskBytes, liveBytes } = this.#estimate()
-    const over = diskBytes - bounds.hard * liveBytes - allowanceOf(bounds)
-    return over / (FULL_EXCESS * Math.max(allowanceOf(bounds), (bounds.hard - 1) * liveBytes))
+    const over = diskBytes - bounds.hard * liveBytes - bounds.allowance
+    return over / (FULL_EXCESS * Math.max(bounds.allowance, (bounds.hard - 1) * liveBytes))
   }
 
   /** Between two slices: gives way to writers, if there are any, for longer the less it presses. */

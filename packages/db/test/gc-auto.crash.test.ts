@@ -21,7 +21,7 @@ const OPTIONS: Options = {
   blockSize: 512,
   levelBaseSize: 8192,
   l0CompactionTrigger: 2,
-  gc: { auto: true, maxSpaceAmp: 1.05 },
+  gc: { auto: true, minGarbage: 8192, maxSpaceAmp: 1.05 },
 }
 
 describe('with eager background collection', () => {

