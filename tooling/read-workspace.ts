@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest, WorkspacePackage } from './check-layers.js'
 
-/** All packages under `packages/` and `apps/`. */
+/** All packages under `packages/` and `apps/`, and the examples, which are one. */
 export function readWorkspace(root: string): WorkspacePackage[] {
   const found: WorkspacePackage[] = []
   for (const parent of ['packages', 'apps']) {
@@ -14,6 +14,7 @@ export function readWorkspace(root: string): WorkspacePackage[] {
       if (existsSync(join(dir, 'package.json'))) found.push(readPackage(root, `${parent}/${name}`))
     }
   }
+  if (existsSync(join(root, 'examples/package.json'))) found.push(readPackage(root, 'examples'))
   return found
 }
 
