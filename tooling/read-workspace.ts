@@ -14,15 +14,15 @@ export function readWorkspace(root: string): WorkspacePackage[] {
       if (existsSync(join(dir, 'package.json'))) found.push(readPackage(root, `${parent}/${name}`))
     }
   }
-  if (existsSync(join(root, 'examples/package.json'))) found.push(readPackage(root, 'examples'))
+  if (existsSync(join(root, 'examples/package.json'))) found.push(readPackage(root, 'examples', ['lmdb-blobs', 'level-blobs']))
   return found
 }
 
-function readPackage(root: string, dir: string): WorkspacePackage {
+function readPackage(root: string, dir: string, folders: readonly string[] = ['src']): WorkspacePackage {
   const at = join(root, dir)
   const manifest = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Manifest
   const sources = new Map<string, string>()
-  readSources(at, 'src', sources)
+  for (const folder of folders) readSources(at, folder, sources)
   return { dir, manifest, references: readReferences(at), sources, files: readdirSync(at) }
 }
 
