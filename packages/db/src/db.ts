@@ -50,6 +50,9 @@ export interface ClearOptions extends RangeOptions, MaintenanceOptions {
   sync?: boolean
 }
 
+/** The range: what is to be merged at least. Default: everything. */
+export interface CompactOptions extends RangeOptions, MaintenanceOptions {}
+
 export interface GcRunOptions extends MaintenanceOptions {
   /** Disk bytes a live byte to get to. Default: the option of open. */
   maxSpaceAmp?: number
@@ -232,11 +235,21 @@ export class DB extends EventEmitter {
     await this.#parts.tree.flush()
   }
 
-  /** Merges all tables downwards and drops what nobody can see any more. */
-  async compact(options?: MaintenanceOptions): Promise<void> {
+  /** Merges all tables, or those that may hold keys of a range, downwards and drops what nobody can see any more. */
+  async compact(options?: CompactOptions): Promise<void> {
     const { signal, onProgress } = optionsObject(options)
+    const range = rangeBytes(options ?? {})
     await this.flush()
-    await this.#parts.tree.compact({ signal: this.#signal(signal), onProgress })
+    await this.#parts.tree.compact({ signal: this.#signal(signal), onProgress, range })
+  }
+
+  /**
+   * Estimated bytes on disk of a range, keys and values: from the tables' indexes, so it is cheap, and about right where the range is
+   * many blocks long. Counts garbage that compaction has not met, and not what is still in memtables (`flush()` first).
+   */
+  async approximateSize(range: RangeOptions): Promise<number> {
+    this.#parts.health.assertReadable()
+    return this.#parts.tree.approximateSize(rangeBytes(optionsObject(range)))
   }
 
   /**

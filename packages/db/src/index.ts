@@ -6,7 +6,7 @@
  * @packageDocumentation
  */
 export { DB } from './db.js'
-export type { ClearOptions, GcRunOptions, HealthEvent, ReadOptions } from './db.js'
+export type { ClearOptions, CompactOptions, GcRunOptions, HealthEvent, ReadOptions } from './db.js'
 export type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
 export type { BatchOperation } from './batch.js'
 export type { Entry } from './entry-reader.js'

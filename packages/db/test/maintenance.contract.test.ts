@@ -31,6 +31,27 @@ onBothFileSystems('flush, compact, sync, stats and verify', (place) => {
     expect(await all(db.keys())).toEqual([])
   })
 
+  it('compact of a range drops what is dead in it, and approximateSize tells where the bytes are', async () => {
+    const db = await place().open()
+    for (let i = 0; i < 400; i++) await db.put(`k${1000 + i}`, large(400, i))
+    expect(await db.approximateSize({})).toBeLessThan(400 * 400 * 1.5)
+    await db.flush()
+    const whole = await db.approximateSize({})
+    expect(whole).toBeGreaterThan(400 * 400)
+    expect(whole).toBeLessThan(400 * 400 * 1.5)
+    expect(await db.approximateSize({ gte: 'k1000', lte: 'k1399' })).toBe(whole)
+    expect(await db.approximateSize({ gt: 'k2' })).toBe(0)
+    const half = await db.approximateSize({ lt: 'k1200' })
+    expect(half / whole).toBeGreaterThan(0.3)
+    expect(half / whole).toBeLessThan(0.7)
+    await db.clear({ lt: 'k1200' })
+    await db.compact({ lt: 'k1200' })
+    expect(await db.approximateSize({ lt: 'k1200' })).toBeLessThan(whole / 10)
+    expect((await all(db.keys())).length).toBe(200)
+    await expectCode(() => db.approximateSize({ gte: 5 as never }), 'WK_INVALID_ARGUMENT')
+    await expectCode(() => db.compact({ lt: null as never }), 'WK_INVALID_ARGUMENT')
+  })
+
   it('an aborted compact or verify is WK_ABORTED and harmless', async () => {
     const db = await place().open()
     for (let i = 0; i < 100; i++) await db.put(`k${i}`, large(400, i))

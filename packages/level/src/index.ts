@@ -18,6 +18,7 @@ export type {
   WkLevelOpenOptions,
   WkLevelOptions,
   WkLevelPutOptions,
+  WkLevelRangeOptions,
   WkLevelValueIteratorOptions,
 } from './options.js'
 export { WkLevel } from './wk-level.js'

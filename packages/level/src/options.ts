@@ -64,11 +64,14 @@ export interface WkLevelKeyIteratorOptions<K> extends AbstractKeyIteratorOptions
 /** Options of `values`. */
 export interface WkLevelValueIteratorOptions<K, V> extends AbstractValueIteratorOptions<K, V>, HighWaterMark {}
 
-/** Options of {@link WkLevel.compactRange}. */
-export interface WkLevelCompactOptions<K> extends MaintenanceOptions {
-  /** Encoding of the two keys. */
+/** Options of {@link WkLevel.approximateSize}. */
+export interface WkLevelRangeOptions<K> {
+  /** Encoding of the two keys. Default: the database's. */
   keyEncoding?: string | Transcoder.PartialEncoder<K> | undefined
 }
+
+/** Options of {@link WkLevel.compactRange}. */
+export interface WkLevelCompactOptions<K> extends WkLevelRangeOptions<K>, MaintenanceOptions {}
 
 const LEAST_MEMTABLE = 64 * 1024
 const LEAST_TABLE = 4 * 1024

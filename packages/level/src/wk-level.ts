@@ -8,7 +8,7 @@
  */
 /* oxlint-disable typescript/no-unsafe-declaration-merging -- the interface tells options of ours to methods that the base class has */
 import { AbstractLevel } from 'abstract-level'
-import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator } from 'abstract-level'
+import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator, Transcoder } from 'abstract-level'
 import { DB } from '@wk/db'
 import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, WriteOptions } from '@wk/db'
 import { clearSnapshot } from './clear-snapshot.js'
@@ -28,6 +28,7 @@ import type {
   WkLevelOpenOptions,
   WkLevelOptions,
   WkLevelPutOptions,
+  WkLevelRangeOptions,
   WkLevelValueIteratorOptions,
 } from './options.js'
 import { WkSnapshot } from './snapshot.js'
@@ -48,7 +49,7 @@ const MANIFEST = {
   createIfMissing: true,
   errorIfExists: true,
   explicitSnapshots: true,
-  additionalMethods: { compactRange: true },
+  additionalMethods: { approximateSize: true, compactRange: true },
   signals: { iterators: true },
   events: { health: true },
 }
@@ -91,14 +92,24 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
   }
 
   /**
-   * Merges tables and drops what nobody can see any more. The engine merges the whole tree, so the two keys say only
-   * what has to be merged at least. Space in value logs is `engine.gc()`'s.
+   * Merges the tables that may hold keys of the range downwards and drops what nobody can see any more. Space in value
+   * logs is `engine.gc()`'s.
    */
   async compactRange<K = KDefault>(start: K, end: K, options?: WkLevelCompactOptions<K>): Promise<void> {
-    if (start === undefined || end === undefined) throw new TypeError("The arguments 'start' and 'end' are required")
+    assertBounds(start, end)
     if (this.status === 'opening') return this.deferAsync(() => this.compactRange(start, end, options))
     const { signal, onProgress } = options ?? {}
-    return this.#run((db) => db.compact({ signal, onProgress }))
+    return this.#run((db) => db.compact({ gte: this.#bound(start, options), lte: this.#bound(end, options), signal, onProgress }))
+  }
+
+  /**
+   * Estimated bytes on disk of the keys from `start` on and before `end`, their values in value logs included. What is still in
+   * memtables does not count; garbage that no compaction has met does.
+   */
+  async approximateSize<K = KDefault>(start: K, end: K, options?: WkLevelRangeOptions<K>): Promise<number> {
+    assertBounds(start, end)
+    if (this.status === 'opening') return this.deferAsync(() => this.approximateSize(start, end, options))
+    return this.#run((db) => db.approximateSize({ gte: this.#bound(start, options), lt: this.#bound(end, options) }))
   }
 
   /** Removes the files of a database that is not open, and its directory if nothing else is in it. `LEVEL_LOCKED` while it is open. */
@@ -230,6 +241,13 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     }
   }
 
+  /** A key as the engine takes it, by the encoding of a call that `abstract-level` does not see. */
+  #bound<K>(key: K, options: WkLevelRangeOptions<K> | undefined): Stored {
+    const encoding = options?.keyEncoding
+    const encoder = (encoding === undefined ? this.keyEncoding() : this.keyEncoding(encoding as Transcoder.MixedEncoding<K, Stored, unknown>)) as Transcoder.PartialEncoder<K>
+    return toEngine(encoder.encode(key) as Stored)
+  }
+
   /** Calls the engine in the same turn; its errors become Level's. */
   async #run<T>(operation: (db: DB) => Promise<T>): Promise<T> {
     try {
@@ -270,6 +288,10 @@ export interface WkLevel<KDefault, VDefault> {
 
 function readOptions({ snapshot }: ReadRequest): ReadOptions | undefined {
   return snapshot === undefined || snapshot === null ? undefined : { snapshot: WkSnapshot.of(snapshot) }
+}
+
+function assertBounds(start: unknown, end: unknown): void {
+  if (start === undefined || start === null || end === undefined || end === null) throw new TypeError("The arguments 'start' and 'end' are required")
 }
 
 function assertLocation(location: unknown): asserts location is string {

@@ -1,8 +1,8 @@
 /**
  * abstract-level's own suite, whole, over this package and, for its time, over classic-level, each in a process of its
- * own. Opening and closing a thousand databases is most of it.
+ * own. Opening and closing a thousand databases is most of it, and is measured apart, too.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -48,4 +48,14 @@ it("abstract-level's suite passes, with all of classic-level's assertions", { ti
   expect(own.failures).toEqual([])
   expect(own.passed).toBeGreaterThanOrEqual(ASSERTIONS)
   expect(own.code).toBe(0)
+})
+
+/** A regression shows above this. `WK_OPENS=1000` measures a thousand databases. */
+const OPEN_RATIO = 6
+
+it('opening and closing databases takes not much longer than with classic-level', { timeout: 300_000 }, () => {
+  const count = process.env['WK_OPENS'] ?? '200'
+  const { wk, classic } = JSON.parse(execFileSync(process.execPath, [fileURLToPath(new URL('open-child.mjs', import.meta.url)), count], { encoding: 'utf8' })) as Record<'wk' | 'classic', number>
+  console.log(`${count} databases opened and closed: @wk/level ${wk} ms, classic-level ${classic} ms`)
+  expect(wk).toBeLessThan(classic * OPEN_RATIO)
 })

@@ -26,6 +26,7 @@ import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './optio
 import type { ReadView } from './read-view.js'
 import { recoverTree } from './recovery.js'
 import type { LsmRecovery } from './recovery.js'
+import { estimateSize } from './size-estimate.js'
 import type { Snapshot } from './snapshot-list.js'
 import { entriesOf, lookUp } from './table-lookup.js'
 import { makeContext } from './tree-context.js'
@@ -258,6 +259,12 @@ export class LsmTree {
   async compact(options: CompactOptions = {}): Promise<void> {
     await this.flush()
     await this.#compactions.compact(options)
+  }
+
+  /** Estimated bytes on disk of a range, value-log records included: see `size-estimate.ts`. Reads no data block. */
+  approximateSize(range: KeyRange): number {
+    this.context.lifecycle.checkOpen()
+    return estimateSize(this.context.views.current.version, this.context.tables, range)
   }
 
   /** What tables and memtables of now reference in the value log. A recount: always exact (law 8). */
