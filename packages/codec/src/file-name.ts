@@ -8,7 +8,7 @@
  * | `000012.vlog`      | vlog        |
  * | `000012.rlog`      | relocated (values that garbage collection moved) |
  * | `MANIFEST-000003`  | manifest    |
- * | `CURRENT`, `LOCK`, `VLOGSTATE` | current, lock, vlogState |
+ * | `CURRENT`, `LOCK`, `VLOGSTATE`, `KEYREGISTRY` | current, lock, vlogState, keyRegistry |
  * | any of them `.tmp` | temp        |
  */
 import { InvalidArgumentError } from './errors.js'
@@ -16,19 +16,19 @@ import { InvalidArgumentError } from './errors.js'
 /** Kinds of files that carry a number. */
 export type NumberedFileKind = 'wal' | 'table' | 'vlog' | 'relocated' | 'manifest'
 /** Kinds of files of which a directory has at most one. */
-export type SingleFileKind = 'current' | 'lock' | 'vlogState'
+export type SingleFileKind = 'current' | 'lock' | 'vlogState' | 'keyRegistry'
 /** Every kind of file that is ours. */
 export type FileKind = NumberedFileKind | SingleFileKind | 'temp'
 
 const EXTENSIONS = { wal: 'wal', table: 'sst', vlog: 'vlog', relocated: 'rlog' } as const
-const SINGLE: Record<SingleFileKind, string> = { current: 'CURRENT', lock: 'LOCK', vlogState: 'VLOGSTATE' }
+const SINGLE: Record<SingleFileKind, string> = { current: 'CURRENT', lock: 'LOCK', vlogState: 'VLOGSTATE', keyRegistry: 'KEYREGISTRY' }
 const TEMP_SUFFIX = '.tmp'
 
 /** The name of a file. Numbers are safe integers from 1; single files take none. */
 export function formatFileName(kind: NumberedFileKind, number: number): string
 export function formatFileName(kind: SingleFileKind): string
 export function formatFileName(kind: NumberedFileKind | SingleFileKind, number = 0): string {
-  if (kind === 'current' || kind === 'lock' || kind === 'vlogState') return SINGLE[kind]
+  if (kind === 'current' || kind === 'lock' || kind === 'vlogState' || kind === 'keyRegistry') return SINGLE[kind]
   if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError(`not a file number: ${number}`)
   const digits = String(number).padStart(6, '0')
   return kind === 'manifest' ? `MANIFEST-${digits}` : `${digits}.${EXTENSIONS[kind]}`

@@ -109,6 +109,7 @@ describe('file names', () => {
   test('single files', () => {
     expect(parseFileName('CURRENT')).toEqual({ kind: 'current', number: 0 })
     expect(parseFileName('LOCK')).toEqual({ kind: 'lock', number: 0 })
+    expect(parseFileName('KEYREGISTRY')).toEqual({ kind: 'keyRegistry', number: 0 })
     expect(parseFileName('VLOGSTATE')).toEqual({ kind: 'vlogState', number: 0 })
   })
 

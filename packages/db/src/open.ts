@@ -12,6 +12,7 @@ import { LsmTree } from '@wk/lsm'
 import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
 import { ValueLog } from '@wk/vlog'
 import { inspectDirectory } from './directory.js'
+import { checkEncryption, treeFileSystem } from './encryption.js'
 import { Health } from './health.js'
 import { LoopGuard } from './loop-guard.js'
 import type { ResolvedOptions } from './options.js'
@@ -62,7 +63,9 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
 
 async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
   const wiring: Wiring = { vlog: undefined, fail: undefined, warn: undefined, early: undefined }
-  const recovery = await LsmTree.recover(dir, lsmOptions(fs, options, wiring))
+  const key = options.inMemory ? undefined : options.encryptionKey
+  await checkEncryption(fs, dir, key)
+  const recovery = await LsmTree.recover(dir, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
   if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
   const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery)
@@ -177,6 +180,7 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     fileSize: options.valueLogFileSize,
     maxEntries: options.valueLogMaxEntries,
     valueCompression: options.valueCompression,
+    encryptionKey: options.encryptionKey,
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
     durable: recovery.promise,
     cleanEnd: clean === undefined ? undefined : clean.vlogFid === 0 ? undefined : { fid: clean.vlogFid, size: clean.vlogSize },

@@ -3,8 +3,8 @@
  *
  * Every option may differ from one open to the next.
  */
-import { InvalidArgumentError, NotSupportedError } from '@wk/codec'
-import { defaultRuntime } from '@wk/fs'
+import { InvalidArgumentError } from '@wk/codec'
+import { copyEncryptionKey, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 
 /** How the background garbage collector works; see {@link DbOptions.gc}. */
@@ -96,8 +96,12 @@ export interface DbOptions {
   maxBatchSize?: number
   /** Newest versions of a key that compaction keeps. Default 1. */
   numVersionsToKeep?: number
-  /** Encryption at rest. Not supported so far: giving one is `WK_NOT_SUPPORTED`. */
-  encryptionKey?: Uint8Array
+  /**
+   * Encryption at rest: 16, 24 or 32 bytes (AES-128, -192, -256), copied. Covers keys and values in every file; names and
+   * sizes of files, and expiry and lengths of value-log records, stay visible. A database is encrypted from its creation on, or never:
+   * another key, a missing one, or one too many is `WK_WRONG_KEY`. It hides, it does not authenticate. Default: none.
+   */
+  encryptionKey?: Uint8Array | undefined
 
   /** Background garbage collection. */
   gc?: GcOptions
@@ -123,7 +127,7 @@ type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'workerUrl'>
 export type ResolvedGcOptions = Required<Omit<GcOptions, 'bytesPerSecond'>> & { bytesPerSecond: number | undefined }
 
 /** Options with every default filled in. */
-export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; gc: ResolvedGcOptions }
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions }
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -137,10 +141,9 @@ const SOFT_SHARE = 0.75
 /** Default of {@link DbOptions.valueThreshold}, in bytes. */
 export const DEFAULT_VALUE_THRESHOLD = 512
 
-/** Fills in defaults. Throws `InvalidArgumentError` or `NotSupportedError`; nothing has been touched then. */
+/** Fills in defaults. Throws `InvalidArgumentError`; nothing has been touched then. */
 export function resolveOptions(options: DbOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  if (options.encryptionKey !== undefined) throw new NotSupportedError('encryption at rest is not supported yet')
   const gc = resolveGc(options.gc ?? {})
   return {
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
@@ -177,6 +180,7 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
     workers: integer('workers', options.workers, 1, 0, 64),
     gc,
+    encryptionKey: options.encryptionKey === undefined ? undefined : copyEncryptionKey(options.encryptionKey),
     fs: options.fs,
     workerUrl: options.workerUrl,
     runtime: options.runtime ?? defaultRuntime,

@@ -183,20 +183,6 @@ describe('what is not there yet', () => {
       expect(err).toMatchObject({ code: 'WK_NOT_SUPPORTED' })
     }
   })
-
-  it('encryption likewise', async () => {
-    for (const options of [{ encryptionKey: new Uint8Array(32) }]) {
-      const at = memoryPlace()
-      try {
-        const db = await at.open(options)
-        await db.put('k', large(5000))
-        await db.close()
-      } catch (err) {
-        expect(err).toMatchObject({ code: 'WK_NOT_SUPPORTED' })
-        expect(await at.fs.list(at.dir).catch(() => [])).toEqual([])
-      }
-    }
-  })
 })
 
 describe('what surrounds the process', () => {

@@ -41,6 +41,7 @@ function drawOptions(seed: number): { options: Options; threshold: number } {
     blockCacheSize: rng.pick([0, 10_000, 1 << 20]),
     maxOpenFiles: rng.pick([8, 1000]),
     compression: rng.pick(['none', 'lz4']),
+    encryptionKey: rng.chance(0.1) ? new Uint8Array(rng.pick([16, 24, 32])).fill(seed) : undefined,
     syncWrites: rng.chance(0.1),
     gc: { auto: rng.chance(0.5), minGarbage: 8192 },
   }

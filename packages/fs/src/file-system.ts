@@ -11,6 +11,8 @@
  * what the bytes mean.
  */
 
+import type { FileSystemDescription } from './description.js'
+
 /**
  * How a file is opened. `read`: must exist, writes fail. `create`: must not exist, is created with mode 0600 for
  * reading and writing. `update`: must exist, for reading and writing. A file is never truncated by opening it.
@@ -19,8 +21,10 @@ export type OpenMode = 'read' | 'create' | 'update'
 
 /** The names and directories of a file system. All methods may be called concurrently. */
 export interface FileSystem {
-  /** What implements it: `node`, `memory`, or a wrapper such as `fault(node)`. Only `node` may be handed to a worker. */
+  /** What implements it: `node`, `memory`, or a wrapper such as `fault(node)`. */
   readonly kind: string
+  /** How another thread makes the same file system, with `fileSystemFrom`. Absent where it cannot. */
+  readonly description?: FileSystemDescription | undefined
 
   /**
    * Opens a file. The name of a created file is durable only after {@link syncDir} of its directory.

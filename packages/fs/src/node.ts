@@ -10,6 +10,7 @@
 import * as fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf, NotSupportedError } from '@wk/codec'
+import type { FileSystemDescription } from './description.js'
 import { checkLength, checkRange, errnoError, ioError, ioErrorOf } from './errno.js'
 import type { File, FileSystem, Lock, LockOptions, OpenMode } from './file-system.js'
 import { MAX_HOLDER_LENGTH } from './lock-holder.js'
@@ -38,6 +39,7 @@ export interface NodeFileSystemOptions {
 
 export class NodeFileSystem implements FileSystem {
   readonly kind = 'node'
+  readonly description: FileSystemDescription = { type: 'node' }
   readonly #lockVariant: LockVariant | undefined
 
   constructor(options: NodeFileSystemOptions = {}) {

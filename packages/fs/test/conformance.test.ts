@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'vitest'
-import { FaultFileSystem, MemoryFileSystem, NodeFileSystem, ScheduledFileSystem, TraceFileSystem } from '../src/index.js'
+import { EncryptedFileSystem, FaultFileSystem, MemoryFileSystem, NodeFileSystem, ScheduledFileSystem, TraceFileSystem } from '../src/index.js'
 import type { FileSystem, LockVariant } from '../src/index.js'
 import { fileSystemConformance } from '../src/conformance.js'
 import type { ConformanceSubject } from '../src/conformance.js'
@@ -39,6 +39,13 @@ fileSystemConformance(api, 'memory, not crashable', inMemory(() => new MemoryFil
 fileSystemConformance(api, 'fault(memory)', inMemory(() => new FaultFileSystem(new MemoryFileSystem())))
 fileSystemConformance(api, 'trace(memory)', inMemory(() => new TraceFileSystem(new MemoryFileSystem())))
 fileSystemConformance(api, 'scheduled(memory)', inMemory(() => new ScheduledFileSystem(new MemoryFileSystem(), 7)))
+const noGaps = {
+  'a gap reads as zeros': 'an encrypted file has no gaps',
+  'truncate cuts, and extends with zeros': 'an encrypted file cannot be extended by zeros',
+}
+const encrypt = (inner: FileSystem): FileSystem => new EncryptedFileSystem(inner, new Uint8Array(32).fill(9), /^/)
+fileSystemConformance(api, 'encrypted(memory)', inMemory(() => encrypt(new MemoryFileSystem())), { knownGaps: noGaps })
+fileSystemConformance(api, 'encrypted(node)', onDisk(() => encrypt(new NodeFileSystem())), { knownGaps: noGaps })
 fileSystemConformance(api, 'trace(fault(node))', onDisk(() => new TraceFileSystem(new FaultFileSystem(new NodeFileSystem()))))
 fileSystemConformance(
   api,

@@ -82,8 +82,8 @@ export function makeContext(
   }
 }
 
-/** Only Node's own file system can be used by another thread: it is named by paths, not by objects. */
+/** Only a file system that stands for paths of the machine can be had in another thread. */
 function makeExecutor({ fs, runtime, workers, workerUrl, onWarning }: ResolvedLsmOptions): Executor {
-  if (workers === 0 || fs.kind !== 'node') return new InlineExecutor(fs, runtime)
+  if (workers === 0 || fs.description === undefined) return new InlineExecutor(fs, runtime)
   return new WorkerExecutor({ fs, runtime, workers, workerUrl, onWarning })
 }

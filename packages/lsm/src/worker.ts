@@ -11,13 +11,14 @@
 import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
-import { NodeFileSystem, defaultRuntime } from '@wk/fs'
+import { defaultRuntime, fileSystemFrom } from '@wk/fs'
+import type { FileSystemDescription } from '@wk/fs'
 import { runJob } from './compaction/job-runner.js'
 import { WORKER_PROTOCOL, describeError } from './compaction/worker-protocol.js'
-import type { WorkerReply, WorkerRequest } from './compaction/worker-protocol.js'
+import type { WorkerReply, WorkerRequest, WorkerStart } from './compaction/worker-protocol.js'
 
-function serve(port: MessagePort): void {
-  const fs = new NodeFileSystem()
+function serve(port: MessagePort, description: FileSystemDescription): void {
+  const fs = fileSystemFrom(description)
   const running = new Map<number, AbortController>()
   const reply = (message: WorkerReply): void => port.postMessage(message)
 
@@ -54,8 +55,8 @@ function giveWay(): void {
   }
 }
 
-const started: unknown = workerData
-if (parentPort !== null && typeof started === 'object' && started !== null && 'wkLsmWorker' in started) {
+const started = workerData as Partial<WorkerStart> | undefined | null
+if (parentPort !== null && started?.wkLsmWorker !== undefined && started.fs !== undefined) {
   giveWay()
-  serve(parentPort)
+  serve(parentPort, started.fs)
 }

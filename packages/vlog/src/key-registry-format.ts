@@ -10,12 +10,12 @@
  * The message is a protobuf: 1 id (varint), 2 key (bytes, AES-CTR under the storage key and field 3), 3 IV (16 bytes),
  * 4 created at, Unix seconds (varint). Pure functions; whose file it is and when it is written is `key-registry.ts`'s.
  */
-import { ByteReader, ByteWriter, CorruptionError, WrongKeyError, crc32c } from '@wk/codec'
+import { ByteReader, ByteWriter, CorruptionError, WrongKeyError, crc32c, formatFileName } from '@wk/codec'
 import { AES_BLOCK_LENGTH, applyCtr } from './record-cipher.js'
 import { readU32BE, writeU32BE } from './record.js'
 
 /** Name of the file. */
-export const REGISTRY_NAME = 'KEYREGISTRY'
+export const REGISTRY_NAME = formatFileName('keyRegistry')
 /** On disk, never changes. */
 const SANITY_TEXT = Uint8Array.from('Hello Badger', (letter) => letter.charCodeAt(0))
 /** Bytes before the first data key. */

@@ -30,7 +30,7 @@ export interface LsmWarning {
 }
 
 export interface WorkerExecutorOptions {
-  /** Used for jobs that run in-line, and for clearing up. Must be Node's: workers open files by path. */
+  /** Workers make it anew from its description; without one, everything runs in-line. */
   fs: FileSystem
   runtime: Runtime
   /** Most threads. Default 1. */
@@ -114,12 +114,13 @@ export class WorkerExecutor implements Executor {
 
   /** The thread with the least to do, a new one if that helps; `undefined` where there are none to be had. */
   #thread(): WorkerThread | undefined {
-    if (this.#isUnavailable) return undefined
+    const { description } = this.#options.fs
+    if (this.#isUnavailable || description === undefined) return undefined
     let idlest: WorkerThread | undefined
     for (const thread of this.#threads) if (idlest === undefined || thread.load < idlest.load) idlest = thread
     if (idlest !== undefined && (idlest.load === 0 || this.#threads.size >= (this.#options.workers ?? 1))) return idlest
     try {
-      const thread = new WorkerThread(workerUrl(this.#options.workerUrl), (ended, loaded, cause) => this.#onEnd(ended, loaded, cause))
+      const thread = new WorkerThread(workerUrl(this.#options.workerUrl), description, (ended, loaded, cause) => this.#onEnd(ended, loaded, cause))
       this.#threads.add(thread)
       return thread
     } catch (cause) {

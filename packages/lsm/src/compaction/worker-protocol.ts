@@ -7,10 +7,18 @@
  */
 import { AbortedError, ClosedError, CorruptionError, IoError, NotSupportedError, WkError } from '@wk/codec'
 import type { WkErrorCode } from '@wk/codec'
+import type { FileSystemDescription } from '@wk/fs'
 import type { Job, JobResult } from './job.js'
 
 /** Changes with every change of messages, jobs or results. */
-export const WORKER_PROTOCOL = 1
+export const WORKER_PROTOCOL = 2
+
+/** What a worker is started with (`workerData`). */
+export interface WorkerStart {
+  wkLsmWorker: number
+  /** The file system it is to use. */
+  fs: FileSystemDescription
+}
 
 /** To the worker. */
 export type WorkerRequest =

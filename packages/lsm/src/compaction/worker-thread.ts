@@ -6,9 +6,10 @@
  */
 import { Worker } from 'node:worker_threads'
 import { IoError } from '@wk/codec'
+import type { FileSystemDescription } from '@wk/fs'
 import type { Job, JobResult } from './job.js'
 import { WORKER_PROTOCOL, errorFrom } from './worker-protocol.js'
-import type { WorkerReply, WorkerRequest } from './worker-protocol.js'
+import type { WorkerReply, WorkerRequest, WorkerStart } from './worker-protocol.js'
 
 /** The thread that ran a job is gone. Nothing of the job counts; it may run again under other file numbers. */
 export class WorkerLostError extends IoError {
@@ -35,10 +36,11 @@ export class WorkerThread {
   #cause: unknown
 
   /** Starts the thread. Throws what `new Worker` throws. */
-  constructor(url: URL, onEnd: WorkerEnd) {
+  constructor(url: URL, fs: FileSystemDescription, onEnd: WorkerEnd) {
     this.#onEnd = onEnd
+    const workerData: WorkerStart = { wkLsmWorker: WORKER_PROTOCOL, fs }
     // No options of the process: loaders and conditions of a development set-up must not reach the built file.
-    this.#worker = new Worker(url, { name: 'wk-lsm', workerData: { wkLsmWorker: WORKER_PROTOCOL }, execArgv: [] })
+    this.#worker = new Worker(url, { name: 'wk-lsm', workerData, execArgv: [] })
     this.#worker.unref()
     this.#worker.on('message', (reply: WorkerReply) => this.#receive(reply))
     this.#worker.on('messageerror', (error) => this.#terminate(error))

@@ -33,6 +33,17 @@ export interface ManifestState {
 /** What a manifest says about the tree itself. */
 export type TreeState = Omit<ManifestState, 'number' | 'cleanClose'>
 
+/** Whether a file that begins with `bytes` is manifest `number`, in clear. */
+export function isManifestHeader(number: number, bytes: Uint8Array): boolean {
+  try {
+    checkLogHeader(MANIFEST_FORMAT, number, bytes)
+    return true
+  } catch (error) {
+    if (error instanceof CorruptionError) return false
+    throw error
+  }
+}
+
 /** Reads manifest `number`. Throws `CorruptionError` if it is missing or damaged. */
 export async function readManifest(fs: FileSystem, dir: string, number: number, runtime: Runtime): Promise<ManifestState> {
   const name = formatFileName('manifest', number)
