@@ -5,7 +5,7 @@
  * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
  * Whatever fails on the way releases everything that was taken.
  */
-import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, formatFileName } from '@wk/codec'
+import { ExistsError, NotFoundError, NotSupportedError, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree } from '@wk/lsm'
@@ -71,12 +71,6 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery)
   wiring.vlog = vlog
   try {
-    for (const fid of recovery.referencedFids) {
-      if (vlog?.hasFile(fid) !== true) {
-        const file = formatFileName('vlog', fid)
-        throw new CorruptionError(`the value log ${file} is missing`, { file })
-      }
-    }
     const tree = await recovery.finish({
       verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
       minSequence: vlog?.maxVersion ?? 0,
@@ -183,6 +177,7 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     encryptionKey: options.encryptionKey,
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
     durable: recovery.promise,
+    expectedFids: recovery.referencedFids,
     cleanEnd: clean === undefined ? undefined : clean.vlogFid === 0 ? undefined : { fid: clean.vlogFid, size: clean.vlogSize },
   })
 }

@@ -55,7 +55,7 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   if (errorIfExists) throw new ExistsError('there is a database in the directory')
   const logs = listing.numbers.wal.filter((number) => number >= state.logNumber)
   const scan = await scanWals({ fs, dir, runtime }, logs, state.lastSequence)
-  if (state.cleanClose !== undefined && scan.files.length > 0) throw damagedManifest(state.number, 'a clean close beside a log')
+  if (state.cleanClose !== undefined && scan.files.length > 0) throw damagedManifest(state, 'a clean close beside a log')
   if (state.cleanClose === undefined && logs.length === 0) await expectNoLostTables(dir, resolved, listing, state)
   return new LsmRecovery({ dir, options: resolved, listing, state, scan, makeTree })
 }
@@ -184,7 +184,7 @@ async function expectNoLostTables(dir: string, options: ResolvedLsmOptions, list
   for (const number of listing.numbers.table) {
     if (state.version.has(number)) continue
     const largest = await largestSequence(dir, options, number)
-    if (largest > state.lastSequence) throw damagedManifest(state.number, `edits are missing: nothing names ${formatFileName('table', number)}`)
+    if (largest > state.lastSequence) throw damagedManifest(state, `edits are missing: nothing names ${formatFileName('table', number)}`)
   }
 }
 
@@ -201,7 +201,8 @@ async function largestSequence(dir: string, { fs }: ResolvedLsmOptions, number: 
   }
 }
 
-function damagedManifest(number: number, message: string): CorruptionError {
+/** Damage that shows only beside other files: what is wrong with the manifest is where it ends. */
+function damagedManifest({ number, end }: ManifestState, message: string): CorruptionError {
   const file = formatFileName('manifest', number)
-  return new CorruptionError(`${message}: ${file}`, { file })
+  return new CorruptionError(`${message}: ${file} at offset ${end}`, { file, offset: end })
 }

@@ -50,6 +50,7 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
   const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid, registry)
   removable.push(...names.filter(isOurTemp))
+  expectFiles(set, found, options)
 
   const newest = newestPlainOf(found, cleanFid)?.physical
   const isReplaced = newest !== undefined && set.map.get(newest.number)?.physical !== newest
@@ -151,6 +152,18 @@ function mapFiles(
     else waiting.push(physical)
   }
   return { removable, waiting }
+}
+
+/** @throws CorruptionError if the host refers to a file that is gone, or that ends before its first record */
+function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFids, salvage }: ResolvedOptions): void {
+  if (salvage) return
+  for (const fid of expectedFids) {
+    if (map.get(fid) !== undefined) continue
+    const physical = found.find(({ physical: { number, relocated } }) => number === fid && !relocated)?.physical
+    const file = physical?.name ?? formatFileName('vlog', fid)
+    if (physical === undefined) throw new CorruptionError(`the value log ${file} is missing`, { file })
+    throw new CorruptionError(`${file} ends before its first record`, { file, offset: physical.size })
+  }
 }
 
 /**

@@ -61,6 +61,8 @@ export interface ValueLogOptions {
   durable?: LogPosition | null | undefined
   /** For such hosts: the log was closed cleanly with its newest file at exactly this size. Then open scans nothing. */
   cleanEnd?: { fid: number; size: number } | undefined
+  /** Logical files that the host refers to: one that is not there is `CorruptionError`, before anything is changed. */
+  expectedFids?: ReadonlySet<number> | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
   /**
@@ -82,6 +84,7 @@ export interface ResolvedOptions {
   runtime: Runtime
   durable: LogPosition | null | undefined
   cleanEnd: { fid: number; size: number } | undefined
+  expectedFids: ReadonlySet<number>
   lock: boolean
   encryptionKey: Uint8Array | undefined
   /** Seconds. */
@@ -118,6 +121,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     runtime,
     durable,
     cleanEnd,
+    expectedFids: options.expectedFids ?? new Set(),
     lock: options.lock ?? true,
     encryptionKey,
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),

@@ -28,10 +28,12 @@ export interface ManifestState {
   dependency: DependencyPosition | undefined
   /** Present if the last edit marks a clean close. */
   cleanClose: CleanClose | undefined
+  /** Offset behind the last valid frame. */
+  end: number
 }
 
 /** What a manifest says about the tree itself. */
-export type TreeState = Omit<ManifestState, 'number' | 'cleanClose'>
+export type TreeState = Omit<ManifestState, 'number' | 'cleanClose' | 'end'>
 
 /** Whether a file that begins with `bytes` is manifest `number`, in clear. */
 export function isManifestHeader(number: number, bytes: Uint8Array): boolean {
@@ -64,8 +66,9 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
       if (frame === undefined) break
       state = applyFrame(state, tables, number, frame)
     }
+    const end = scanner.offset
     if (!scanner.atEnd) {
-      const offset = scanner.offset
+      const offset = end
       const isTail = state?.cleanClose === undefined && (await scanner.findNext()) === undefined
       if (!isTail) throw new CorruptionError(`damage in ${name} at offset ${offset}`, { file: name, offset })
     }
@@ -73,14 +76,14 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
     if (state === undefined) throw new CorruptionError(`${name} holds no edit`, { file: name, offset: scanner.offset })
     const version = tables.build()
     if (typeof version === 'string') throw new CorruptionError(`${version}: ${name}`, { file: name, offset: scanner.offset })
-    return { ...state, version }
+    return { ...state, version, end }
   } finally {
     await file.close()
   }
 }
 
 /** Everything that a manifest says but the tables, which are in a builder while it is read. */
-type Numbers = Omit<ManifestState, 'version'>
+type Numbers = Omit<ManifestState, 'version' | 'end'>
 
 function applyFrame(state: Numbers | undefined, tables: VersionBuilder, number: number, frame: Frame): Numbers {
   const reader = new ByteReader(frame.bytes, {

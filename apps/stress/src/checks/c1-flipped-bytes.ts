@@ -1,0 +1,30 @@
+/** C1: every byte of a small, cleanly closed database, flipped. */
+import { cleanSpecimen, flips, type Damage, type DiskImage } from '@wk/testkit'
+import type { Check } from '../check.js'
+import { DIR, open, runDamages } from '../damage.js'
+
+/** Every byte of every file, one flip at a time; the release tier on a database of some 30 KiB. */
+export const check: Check = {
+  id: 'C1',
+  title: 'every byte of a cleanly closed database × {xor 01, xor 80, xor FF, 00}',
+  means: 'identical data, or WK_CORRUPTION with file and offset; verify() finds what a read refuses; what is damaged keeps its bytes',
+  unit: 'flips',
+  cases: { commit: 400, nightly: Infinity, release: Infinity },
+  async run(budget, seed, report) {
+    const specimen = await cleanSpecimen(DIR, open, budget.tier === 'release' ? 7 : 1)
+    const image = budget.tier === 'commit' ? oneKind(specimen.image, seed) : specimen.image
+    // Flips of the chosen files, in an image that holds all of them.
+    const damages = function* (): Generator<Damage> {
+      for (const damage of flips(image, budget.tier === 'nightly' ? [0xff] : undefined)) yield { ...damage, image: new Map([...specimen.image, ...damage.image]) }
+    }
+    await runDamages(specimen, damages, budget, seed, report)
+  },
+}
+
+/** The files of one kind; the seed chooses which. */
+function oneKind(image: DiskImage, seed: number): DiskImage {
+  const kindOf = (name: string): string => name.replaceAll(/\d/g, '')
+  const kinds = [...new Set([...image].filter(([, bytes]) => bytes.length > 0).map(([name]) => kindOf(name)))].sort()
+  const kind = kinds[seed % kinds.length]
+  return new Map([...image].filter(([name]) => kindOf(name) === kind))
+}

@@ -1,0 +1,134 @@
+/**
+ * Two small databases to damage: one closed cleanly, with tables on several levels, value logs, relocated values and
+ * tombstones; one left by a killed process, with writes in a log of which some were promised durable. Each with what it
+ * must hold.
+ */
+import { MemoryFileSystem } from '@wk/fs'
+import type { Database } from './database.js'
+import { captureImage, type DiskImage } from './disk-image.js'
+import { bytesOf, type KeyText } from './model.js'
+
+/** What a database holds. */
+export type State = ReadonlyMap<KeyText, Uint8Array>
+
+/** A database as bytes, and what may be in it. */
+export interface Specimen {
+  readonly image: DiskImage
+  /** What it holds after each of its last operations; the last state is the whole. */
+  readonly states: readonly State[]
+  /** The log that is replayed; absent after a clean close. */
+  readonly log: LogExtents | undefined
+  /** Every key that ever was. */
+  readonly keys: readonly KeyText[]
+}
+
+/** Where the operations of an unclean image lie. */
+export interface LogExtents {
+  readonly file: string
+  /** Operation `i` led from state `i` to `i + 1`, and lies at `[from, to)`; it carries the promise that state `promised` is durable. */
+  readonly operations: readonly { readonly from: number; readonly to: number; readonly promised: number }[]
+}
+
+/** Opens the database under test. */
+export type Open = (fs: MemoryFileSystem) => Promise<Database>
+
+/** Values from this length on are expected to go to the value log. */
+export const SPECIMEN_THRESHOLD = 48
+
+/** A writer that keeps the model beside the database. */
+class Author {
+  readonly held = new Map<KeyText, Uint8Array>()
+  readonly keys = new Set<KeyText>()
+  readonly db: Database
+
+  constructor(db: Database) {
+    this.db = db
+  }
+
+  async put(key: KeyText, length: number, tag: number, sync = false): Promise<void> {
+    const value = valueOf(length, tag)
+    this.keys.add(key)
+    this.held.set(key, value)
+    await this.db.put(bytesOf(key), value, { sync })
+  }
+
+  async del(key: KeyText): Promise<void> {
+    this.keys.add(key)
+    this.held.delete(key)
+    await this.db.del(bytesOf(key))
+  }
+}
+
+/** A database of about four kilobytes after a clean close; `scale` times that with a larger one. */
+export async function cleanSpecimen(dir: string, open: Open, scale = 1): Promise<Specimen> {
+  const fs = new MemoryFileSystem({ crashable: false })
+  const author = new Author(await open(fs))
+  const { db } = author
+  for (let i = 0; i < 14 * scale; i++) await author.put(`big${i % (9 * scale)}`, 150 + 10 * (i % 14), i)
+  for (let i = 0; i < 10 * scale; i++) await author.put(`small${i}`, i % 48, i)
+  await db.compact()
+  // Garbage, and a collection that moves what is left into a relocated file.
+  for (let i = 0; i < 9 * scale; i += 2) await author.del(`big${i}`)
+  await author.put('small3', 30, 77)
+  await db.compact()
+  await db.runValueLogGC(0.01)
+  for (let i = 0; i < 4 * scale; i++) await author.put(`late${i}`, 90, 40 + i)
+  await author.del('small5')
+  await author.put('', 60, 99)
+  await db.flush()
+  await author.put('big1', 130, 100)
+  await author.del('late2')
+  await author.put('small0', 5, 101)
+  await db.close()
+  return { image: await captureImage(fs, dir), states: [author.held], log: undefined, keys: [...author.keys].sort() }
+}
+
+/** A database of about two kilobytes whose process was killed; `scale` times that with a larger one. */
+export async function uncleanSpecimen(dir: string, open: Open, scale = 1): Promise<Specimen> {
+  const fs = new MemoryFileSystem()
+  const author = new Author(await open(fs))
+  const { db } = author
+  for (let i = 0; i < 6 * scale; i++) await author.put(`old${i}`, i % 2 === 0 ? 100 + i : 10 + (i % 30), i)
+  await db.flush()
+  const states: State[] = [new Map(author.held)]
+  // The log is made by its first operation.
+  await author.put('first', 20, 60)
+  states.push(new Map(author.held))
+  const operations: { from: number; to: number; promised: number }[] = []
+  const file = (await fs.list(dir)).filter((name) => name.endsWith('.wal')).at(-1) ?? ''
+  const length = async (): Promise<number> => {
+    const log = await fs.open(`${dir}/${file}`, 'read')
+    const size = log.sizeSync()
+    log.closeSync()
+    return size
+  }
+  operations.push({ from: 0, to: await length(), promised: 0 })
+  let promised = 0
+  const step = async (run: () => Promise<void>, sync = false): Promise<void> => {
+    const from = await length()
+    await run()
+    operations.push({ from, to: await length(), promised })
+    states.push(new Map(author.held))
+    if (sync) promised = states.length - 1
+  }
+  for (let i = 0; i < 8 * scale; i++) {
+    const sync = i % 8 === 3
+    await step(() => author.put(`new${i}`, i % 2 === 0 ? 80 + i : i % 48, 20 + i, sync), sync)
+    if (i === 4) await step(() => author.del('old2'))
+    if (i === 5) await step(() => author.put('old0', 110, 50))
+  }
+  const image = await captureImage(fs.crashClone('P1'), dir)
+  await db.close()
+  return { image, states, log: { file, operations }, keys: [...author.keys].sort() }
+}
+
+/** Bytes that neither compress nor repeat. */
+function valueOf(length: number, tag: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  let state = tag * 2654435761 + 12345
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0
+    bytes[i] = state >>> 16
+  }
+  return bytes
+}

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+import { ValueLog } from '../src/index.js'
+import { DIR, entryOf, failureOf, newMemory, openLog, placeFile } from './support/memory-log.js'
+import { SEED, mulberry } from './support/bytes.js'
+
+const random = mulberry(SEED)
+
+test('a file that the host refers to and that was emptied is damage at open, and is not removed as a stray', async () => {
+  const fs = await newMemory()
+  const log = await openLog(fs, { maxEntries: 1 })
+  for (let i = 0; i < 3; i++) {
+    await log.append([entryOf(random)])
+    await log.seal()
+  }
+  await log.close()
+  await placeFile(fs, '000002.vlog', new Uint8Array(0))
+  const host = { fs, durable: { fid: 3, offset: 20 }, lock: false, expectedFids: new Set([1, 2, 3]) }
+  expect(await failureOf(ValueLog.open(DIR, host))).toMatchObject({ code: 'WK_CORRUPTION', file: '000002.vlog', offset: 0 })
+  expect(await fs.list(DIR)).toContain('000002.vlog')
+  await fs.remove(`${DIR}/000002.vlog`)
+  const missing = await failureOf(ValueLog.open(DIR, host))
+  expect(missing).toMatchObject({ code: 'WK_CORRUPTION', file: '000002.vlog', offset: undefined })
+})
