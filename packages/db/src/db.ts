@@ -21,9 +21,9 @@ import { EntryReader } from './entry-reader.js'
 import type { Entry } from './entry-reader.js'
 import { NO_NOTES, describeFiles } from './gc-victims.js'
 import type { ValueLogFile } from './gc-victims.js'
-import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
-import type { IteratorMode, IteratorOptions } from './iterator.js'
+import type { DbIterator, IteratorMode, IteratorOptions } from './iterator.js'
 import type { MaintenanceOptions } from './maintenance.js'
+import { openIterator } from './open-iterator.js'
 import { openParts } from './open.js'
 import type { Parts } from './open.js'
 import { checkSpaceAmp, resolveOptions } from './options.js'
@@ -33,6 +33,8 @@ import { Stager } from './stager.js'
 import { collectStats } from './stats.js'
 import type { DbStats } from './stats.js'
 import type { GcPlan } from './value-log-gc.js'
+import { runTransaction } from './transaction.js'
+import type { Transaction, TransactionHost, TransactionOptions } from './transaction.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
 
@@ -72,6 +74,7 @@ export class DB extends EventEmitter {
   readonly #stager: Stager
   readonly #iterators = new Set<{ close(): Promise<void> }>()
   readonly #snapshots = new Set<Snapshot>()
+  readonly #transactionHost: TransactionHost
   readonly #closeController = new AbortController()
   #closing: Promise<void> | undefined
 
@@ -82,6 +85,7 @@ export class DB extends EventEmitter {
     this.#parts = parts
     this.#reader = new EntryReader(tree, vlog, options.runtime)
     this.#stager = new Stager(tree, vlog, options.valueThreshold)
+    this.#transactionHost = { parts, reader: this.#reader, stager: this.#stager, transactions: new Set() }
     parts.failureListener = (cause) => this.emit('health', { state: 'read-only', cause })
     parts.warningListener = (warning) => this.emit('warning', warning)
   }
@@ -297,9 +301,17 @@ export class DB extends EventEmitter {
     return collectStats(this.#parts, this.#iterators.size)
   }
 
-  /** Not supported yet: `WK_NOT_SUPPORTED`. */
-  async transaction(): Promise<never> {
-    throw new NotSupportedError('transactions are not supported yet')
+  /**
+   * Runs `fn` in a transaction (serializable snapshot isolation): its writes are committed, all or none, when `fn` resolves, and
+   * discarded when it throws. Resolves with what `fn` returned, when the commit is acknowledged.
+   *
+   * Everything that was read, keys found absent and ranges included, must still be unchanged at the commit, by plain writes
+   * too; otherwise `fn` is called again, up to `retries` times, and then it is `WK_CONFLICT`. So `fn` should have no other
+   * effects. What the transaction sees stays on disk while it lives: keep it short.
+   * @throws `WK_CONFLICT`, `WK_TXN_TOO_BIG`, `WK_READ_ONLY`, and whatever `fn` throws
+   */
+  transaction<T>(fn: (txn: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this.#transactionHost, fn, options)
   }
 
   /** Not supported yet: `WK_NOT_SUPPORTED`. */
@@ -324,7 +336,7 @@ export class DB extends EventEmitter {
   }
 
   /**
-   * Lets called writes end, stops background work, closes live iterators and snapshots, makes everything durable and
+   * Lets called writes end, stops background work, closes live iterators, snapshots and transactions, makes everything durable and
    * gives up the directory. Idempotent. After an earlier failure it resolves without writing; it rejects only when
    * making the data durable fails now (what was acknowledged is still in the WAL).
    */
@@ -348,6 +360,7 @@ export class DB extends EventEmitter {
     await gc?.settled()
     await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
     for (const snapshot of this.#snapshots) snapshot.close()
+    await Promise.all([...this.#transactionHost.transactions].map((transaction) => transaction.close()))
     try {
       await this.#closeFiles(writable && health.failure === undefined)
     } finally {
@@ -376,28 +389,7 @@ export class DB extends EventEmitter {
   }
 
   #iterate<T>(mode: IteratorMode, options: IteratorOptions | undefined): DbIterator<T> {
-    const { health, tree, guard } = this.#parts
-    health.assertReadable()
-    const { reverse = false, limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
-    if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
-    if (!Number.isSafeInteger(highWaterMarkBytes) || highWaterMarkBytes < 1) throw new InvalidArgumentError('highWaterMarkBytes must be a positive integer')
-    const range = rangeBytes(options ?? {})
-    const entries = limitOf(limit)
-    const sequence = this.#sequence(options)
-    const view = tree.acquireView()
-    const cursor = tree.cursor(view, sequence, { reverse, range })
-    cursor.first()
-    const source = {
-      cursor,
-      reader: this.#reader,
-      range,
-      limit: entries,
-      highWaterMarkBytes,
-      assertReadable: () => health.assertReadable(),
-      guard,
-      release: () => view.release(),
-    }
-    const iterator = new DbIterator<T>(source, mode, (closed) => {
+    const iterator = openIterator<T>(this.#parts, this.#reader, mode, options, this.#sequence(options), (closed) => {
       this.#iterators.delete(closed)
       this.#parts.keeper?.readerEnded()
     })

@@ -32,9 +32,26 @@ export interface IteratorOptions extends RangeOptions {
 /** What an iterator yields: entries, keys or values. */
 export type IteratorMode = 'entries' | 'keys' | 'values'
 
+/** What an iterator walks. */
+export type WalkedCursor = Pick<
+  VisibleCursor,
+  'valid' | 'keyBytes' | 'keyStart' | 'keyEnd' | 'sequence' | 'kind' | 'valueBytes' | 'valueStart' | 'valueEnd' | 'seek' | 'next'
+>
+
+/** Follows what an iterator delivers, for a transaction. */
+export interface IteratorObserver {
+  /** The entry of `key` was delivered. */
+  delivered(key: Uint8Array): void
+  /** The end of the range was met: nothing lies between the last key delivered and it. */
+  ended(): void
+  /** The next entry to be delivered is sought from `key` on. */
+  sought(key: Uint8Array): void
+}
+
 /** What the iterator needs to walk: made by the database, released once. */
 export interface IteratorSource {
-  readonly cursor: VisibleCursor
+  readonly cursor: WalkedCursor
+  readonly observer?: IteratorObserver | undefined
   readonly reader: EntryReader
   readonly range: KeyRange
   readonly limit: number
@@ -67,6 +84,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   #window: T[] = []
   #windowBytes: number[] = []
+  /** Kept for an observer only. */
+  #windowKeys: Uint8Array[] = []
   #at = 0
   #windowSize = 1
   #left: number
@@ -139,7 +158,9 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#windowSize = 1
     this.#epoch++
     this.#ended = !isInRange(this.#source.range, key)
-    if (!this.#ended) this.#source.cursor.seek(key)
+    if (this.#ended) return
+    this.#source.observer?.sought(key)
+    this.#source.cursor.seek(key)
   }
 
   /** Gives up the view. Idempotent; from then on `next()` is `WK_CLOSED`. */
@@ -188,6 +209,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
   }
 
   #take(): T {
+    this.#source.observer?.delivered(this.#windowKeys[this.#at] as Uint8Array)
     return this.#window[this.#at++] as T
   }
 
@@ -198,7 +220,10 @@ export class DbIterator<T> implements AsyncIterable<T> {
     if (this.#at < this.#window.length) return
     const epoch = this.#epoch
     const pending = this.#collect(bytes)
-    if (pending.length === 0) return
+    if (pending.length === 0) {
+      if (!this.#ended && this.#left > 0) this.#source.observer?.ended()
+      return
+    }
     const turn = this.#source.guard.due()
     if (turn === undefined && (this.#mode === 'keys' || pending.every((one) => one.value instanceof Uint8Array))) {
       this.#show(pending, pending.map((one) => one.value as Uint8Array))
@@ -259,6 +284,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     const mode = this.#mode
     this.#window = pending.map((one, i) => (mode === 'keys' ? one.key : mode === 'values' ? values[i] : [one.key, values[i]]) as T)
     this.#windowBytes = pending.map((one) => one.bytes)
+    if (this.#source.observer !== undefined) this.#windowKeys = pending.map((one) => copyBytes(one.key))
     this.#at = 0
   }
 

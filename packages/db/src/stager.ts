@@ -32,11 +32,19 @@ export class Stager {
   readonly #pointer: ValuePointer = { fid: 0, offset: 0, len: 0 }
   readonly #payload = new Uint8Array(POINTER_LENGTH + 1 + MAX_UVARINT_LENGTH)
   #sinceRotation = 0
+  /** Told the key of every operation, before it is staged. */
+  readonly #watchers = new Set<(key: Uint8Array) => void>()
 
   constructor(tree: LsmTree, vlog: ValueLog | undefined, valueThreshold: number) {
     this.#tree = tree
     this.#vlog = vlog
     this.#threshold = vlog === undefined ? Number.POSITIVE_INFINITY : valueThreshold
+  }
+
+  /** Calls `watcher` with the key of each operation that is staged from now on. Returns a function that ends it. */
+  watch(watcher: (key: Uint8Array) => void): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   /** Bytes that the payload of a value will take in the tree. */
@@ -50,6 +58,7 @@ export class Stager {
   }
 
   put(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {
+    if (this.#watchers.size > 0) this.#tell(key)
     if (value.length >= this.#threshold) this.#putPointer(key, value, userMeta, expiresAt)
     else if (userMeta === 0 && expiresAt === 0) this.#tree.stage(KIND_VALUE, key, value, 0, value.length)
     else {
@@ -62,7 +71,12 @@ export class Stager {
   }
 
   del(key: Uint8Array): void {
+    if (this.#watchers.size > 0) this.#tell(key)
     this.#tree.stage(KIND_TOMBSTONE, key, NOTHING, 0, 0)
+  }
+
+  #tell(key: Uint8Array): void {
+    for (const watcher of this.#watchers) watcher(key)
   }
 
   #putPointer(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {

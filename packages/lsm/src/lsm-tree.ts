@@ -47,6 +47,13 @@ export interface CursorOptions {
   now?: number | undefined
 }
 
+export interface EntriesOptions {
+  /** Keys that matter. Default: all. */
+  range?: KeyRange | undefined
+  /** Entries that matter have a greater sequence number. Default: all. */
+  since?: number | undefined
+}
+
 export interface CloseOptions {
   /** Flush everything and mark the end as clean. After a failure, or read-only, nothing is written anyway. */
   clean: boolean
@@ -233,9 +240,12 @@ export class LsmTree {
     return new VisibleCursor(entriesOf(view, tables, range, reverse), { sequence: visible, now, reverse, range })
   }
 
-  /** Every entry of a view, all versions and tombstones included, forward. Good until `view` is released. For checks. */
-  entries(view: ReadView): EntryCursor {
-    return entriesOf(view, this.context.tables, {}, false)
+  /**
+   * Every entry of a view, all versions and tombstones included, forward, beside all of them at first. Good until `view` is
+   * released. Entries outside the bounds of `options` may or may not be among them.
+   */
+  entries(view: ReadView, { range = {}, since }: EntriesOptions = {}): EntryCursor {
+    return entriesOf(view, this.context.tables, range, false, since)
   }
 
   /** What is visible now, kept by compactions until released. */

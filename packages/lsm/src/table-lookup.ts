@@ -43,11 +43,16 @@ function lookUpInTables(version: Version, tables: TableCache, key: Uint8Array, s
   return false
 }
 
-/** A cursor over every entry of a view that may lie in `range`: all versions, tombstones too. */
-export function entriesOf(view: Pick<ReadView, 'memtables' | 'version'>, tables: TableCache, range: KeyRange, reverse: boolean): EntryCursor {
-  const sources: EntryCursor[] = view.memtables.filter(({ count }) => count > 0).map((memtable) => memtable.cursor())
+/**
+ * A cursor over every entry of a view that may lie in `range`: all versions, tombstones too. What holds nothing newer
+ * than the sequence number `since` is left out: entries up to it may be missing.
+ */
+export function entriesOf(view: Pick<ReadView, 'memtables' | 'version'>, tables: TableCache, range: KeyRange, reverse: boolean, since = -1): EntryCursor {
+  const sources: EntryCursor[] = view.memtables.filter(({ count, lastSequence }) => count > 0 && lastSequence > since).map((memtable) => memtable.cursor())
   view.version.levels.forEach((level, depth) => {
-    const inRange = level.filter((table) => isAtOrAfterStart(range, table.largestKey) && isAtOrBeforeEnd(range, table.smallestKey))
+    const inRange = level.filter(
+      (table) => table.largestSequence > since && isAtOrAfterStart(range, table.largestKey) && isAtOrBeforeEnd(range, table.smallestKey),
+    )
     if (depth === 0) for (const table of inRange) sources.push(tables.openCursor(table))
     else if (inRange.length > 0) sources.push(new LevelCursor(inRange, tables.openCursor))
   })

@@ -1,0 +1,59 @@
+/**
+ * Makes iterators: checks what was asked for, takes the view, places the cursor.
+ */
+import { InvalidArgumentError } from '@wk/codec'
+import type { KeyRange } from '@wk/codec'
+import type { VisibleCursor } from '@wk/lsm'
+import { limitOf, optionsObject, rangeBytes } from './arguments.js'
+import type { EntryReader } from './entry-reader.js'
+import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
+import type { IteratorMode, IteratorObserver, IteratorOptions, WalkedCursor } from './iterator.js'
+import type { Parts } from './open.js'
+
+/** What a transaction puts between the database and an iterator of its own. */
+export interface IteratorLayer {
+  readonly cursor: WalkedCursor & { first(): void }
+  readonly observer: IteratorObserver | undefined
+}
+
+/** Makes the layer over a cursor that stands beside all entries. */
+export type LayIterator = (base: VisibleCursor, range: KeyRange, reverse: boolean) => IteratorLayer
+
+/** Requires a readable database. `onClose` is told once. */
+export function openIterator<T>(
+  { health, tree, guard }: Parts,
+  reader: EntryReader,
+  mode: IteratorMode,
+  options: IteratorOptions | undefined,
+  sequence: number,
+  onClose: (iterator: DbIterator<T>) => void,
+  lay?: LayIterator,
+): DbIterator<T> {
+  const { reverse = false, limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
+  if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+  if (!Number.isSafeInteger(highWaterMarkBytes) || highWaterMarkBytes < 1) throw new InvalidArgumentError('highWaterMarkBytes must be a positive integer')
+  const range = rangeBytes(options ?? {})
+  const entries = limitOf(limit)
+  const view = tree.acquireView()
+  const base = tree.cursor(view, sequence, { reverse, range })
+  const layer = lay?.(base, range, reverse)
+  const cursor = layer?.cursor ?? base
+  try {
+    cursor.first()
+  } catch (error) {
+    view.release()
+    throw error
+  }
+  const source = {
+    cursor,
+    observer: layer?.observer,
+    reader,
+    range,
+    limit: entries,
+    highWaterMarkBytes,
+    assertReadable: () => health.assertReadable(),
+    guard,
+    release: () => view.release(),
+  }
+  return new DbIterator<T>(source, mode, onClose)
+}
