@@ -7,7 +7,7 @@
  */
 import { GarbageCollector, WriteFence, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
 import { ValueLog, decodePointer, encodePointer, samePointer, type ValueLogOptions, type ValuePointer } from '@wk/vlog'
-import { open, type RootDatabase, type TransactionFlags } from 'lmdb'
+import { open, type RootDatabase, type RootDatabaseOptionsWithPath, type TransactionFlags } from 'lmdb'
 
 /** Commits at once, without waiting for the device: lmdb's `TransactionFlags` ABORTABLE, SYNCHRONOUS_COMMIT, NO_SYNC_FLUSH. */
 const COMMIT: TransactionFlags = 1 | 2 | 0x10000
@@ -26,9 +26,10 @@ export class LmdbBlobs implements PointerIndex {
     this.#gc = new GarbageCollector({ vlog, index: this })
   }
 
-  static async open(dir: string, options: ValueLogOptions = {}): Promise<LmdbBlobs> {
+  /** `pages` are lmdb's own options. By default it flushes every transaction in the background, which a put never waits for. */
+  static async open(dir: string, options: ValueLogOptions = {}, pages: Partial<RootDatabaseOptionsWithPath> = {}): Promise<LmdbBlobs> {
     const vlog = await ValueLog.open(`${dir}/values`, options)
-    return new LmdbBlobs(vlog, open({ path: `${dir}/pointers`, encoding: 'binary', keyEncoding: 'binary', cache: false }))
+    return new LmdbBlobs(vlog, open({ ...pages, path: `${dir}/pointers`, encoding: 'binary', keyEncoding: 'binary', cache: false }))
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {

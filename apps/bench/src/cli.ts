@@ -5,11 +5,11 @@ import { join, resolve } from 'node:path'
 import { cac } from 'cac'
 import type { EngineName } from './engines/engine.js'
 import { ENGINE_NAMES, isEngineName } from './engines/registry.js'
-import type { WorkloadName } from './report/result.js'
 import type { RunOptions } from './runner.js'
 import { UsageError } from './usage-error.js'
+import { WORKLOADS } from './workloads/catalog.js'
+import type { Workload } from './workloads/workload.js'
 
-const WORKLOADS: readonly WorkloadName[] = ['files', 'kv']
 const WORKSPACE = resolve(import.meta.dirname, '../../..')
 const FULL = { maxBytes: 400 * 1024 * 1024, maxFiles: 30_000 }
 const QUICK = { maxBytes: 24 * 1024 * 1024, maxFiles: 1500 }
@@ -28,19 +28,23 @@ export function parseArguments(args: readonly string[]): Request {
   cli
     .command('', 'Runs the same work on each engine, each in its own process, and compares')
     .usage('[options]')
-    .option('--workload <name>', 'files: real files as values, compared byte for byte. kv: 1 KiB and 16 KiB values', { default: 'files' })
-    .option('--engine <names>', `Engines, separated by commas: ${ENGINE_NAMES.join(', ')}`, { default: ENGINE_NAMES.join(',') })
+    .option('--workload <name>', 'What to run; see below', { default: 'files' })
+    .option('--part <names>', 'Parts of the workload, separated by commas (default: all)')
+    .option('--engine <names>', 'Engines, separated by commas (default: those of the workload)')
     .option('--input <dir>', 'Directory with the files of the files workload (default: what the workspace has installed)')
     .option('--quick', 'A small part of the work: seconds instead of minutes')
     .option('--max-mib <n>', `Most input to take, in MiB (default: ${FULL.maxBytes / 1024 / 1024})`)
     .option('--out <dir>', 'Directory for the JSON and HTML report (default: apps/bench/results)')
     .option('--tmp <dir>', "Directory for the databases (default: the system's)")
-    .option('--rounds <n>', 'Rounds of each engine, the median of each phase counts (default: 3, with --quick 1)')
+    .option('--rounds <n>', 'Rounds of each engine, the median of each phase counts (default: that of the workload, with --quick 1)')
     .option('--seed <n>', 'Seed of orders and samples', { default: DEFAULT_SEED })
     .example((bin) => `${bin} --engine wk,lmdb --input ~/pictures`)
     .example((bin) => `${bin} --workload kv --quick`)
     .action(() => {})
-  cli.help((sections) => sections.filter(({ title }) => title !== 'Commands' && title?.startsWith('For more info') !== true))
+  cli.help((sections) => [
+    ...sections.filter(({ title }) => title !== 'Commands' && title?.startsWith('For more info') !== true),
+    { title: 'Workloads', body: Object.values(WORKLOADS).map(describe).join('\n') },
+  ])
   try {
     cli.parse(['node', 'wk-bench', ...args], { run: false })
     if (cli.options['help'] === true) return { kind: 'help' }
@@ -51,20 +55,33 @@ export function parseArguments(args: readonly string[]): Request {
   return { kind: 'run', ...readOptions(cli.options as Record<string, unknown>) }
 }
 
+/** A workload in the help. */
+function describe({ name, summary, parts, engines, defaultEngines }: Workload): string {
+  const others = engines.filter((engine) => !defaultEngines.includes(engine))
+  return [
+    `  ${name}: ${summary}`,
+    ...(parts.length > 1 ? [`    parts: ${parts.join(', ')}`] : []),
+    `    engines: ${defaultEngines.join(', ')}${others.length === 0 ? '' : `; not by default: ${others.join(', ')}`}`,
+  ].join('\n')
+}
+
 function readOptions(given: Record<string, unknown>): { options: RunOptions; out: string } {
   const quick = given['quick'] === true
   const seed = readNumber('--seed', given['seed'], 0)
   const limits = quick ? QUICK : FULL
   const mib = given['maxMib'] === undefined ? undefined : readNumber('--max-mib', given['maxMib'], 1)
+  const workload = readWorkload(readText('--workload', given['workload']))
+  if (given['input'] !== undefined && workload.name !== 'files') throw new UsageError(`--input: ${workload.name} takes no input`)
   return {
     options: {
-      workload: readWorkload(readText('--workload', given['workload'])),
-      engines: readEngines(readText('--engine', given['engine'])),
+      workload: workload.name,
+      parts: given['part'] === undefined ? workload.parts : readParts(readText('--part', given['part']), workload),
+      engines: given['engine'] === undefined ? workload.defaultEngines : readEngines(readText('--engine', given['engine']), workload),
       input: given['input'] === undefined ? defaultInput() : resolve(readText('--input', given['input'])),
       limits: { maxBytes: mib === undefined ? limits.maxBytes : mib * 1024 * 1024, maxFiles: limits.maxFiles, seed },
       quick,
       seed,
-      rounds: given['rounds'] === undefined ? (quick ? 1 : 3) : readNumber('--rounds', given['rounds'], 1),
+      rounds: given['rounds'] === undefined ? (quick ? 1 : workload.rounds) : readNumber('--rounds', given['rounds'], 1),
       temporary: given['tmp'] === undefined ? tmpdir() : resolve(readText('--tmp', given['tmp'])),
     },
     out: given['out'] === undefined ? join(WORKSPACE, 'apps/bench/results') : resolve(readText('--out', given['out'])),
@@ -90,17 +107,24 @@ function readNumber(option: string, value: unknown, least: number): number {
   return number
 }
 
-function readWorkload(name: string): WorkloadName {
-  const workload = WORKLOADS.find((candidate) => candidate === name)
-  if (workload === undefined) throw new UsageError(`--workload ${name}: unknown; there are ${WORKLOADS.join(', ')}`)
+function readWorkload(name: string): Workload {
+  const workload = Object.values(WORKLOADS).find((candidate) => candidate.name === name)
+  if (workload === undefined) throw new UsageError(`--workload ${name}: unknown; there are ${Object.keys(WORKLOADS).join(', ')}`)
   return workload
 }
 
-function readEngines(names: string): EngineName[] {
-  const engines = new Set<EngineName>()
+function readParts(names: string, { name, parts }: Workload): string[] {
+  const wanted = new Set(names.split(',').map((part) => part.trim()))
+  for (const part of wanted) if (!parts.includes(part)) throw new UsageError(`--part ${part}: unknown; ${name} has ${parts.join(', ')}`)
+  return parts.filter((part) => wanted.has(part))
+}
+
+function readEngines(names: string, { name: workload, engines }: Workload): EngineName[] {
+  const wanted = new Set<EngineName>()
   for (const name of names.split(',').map((part) => part.trim())) {
     if (!isEngineName(name)) throw new UsageError(`--engine ${name}: unknown; there are ${ENGINE_NAMES.join(', ')}`)
-    engines.add(name)
+    if (!engines.includes(name)) throw new UsageError(`--engine ${name}: cannot run ${workload}; there are ${engines.join(', ')}`)
+    wanted.add(name)
   }
-  return [...engines]
+  return [...wanted]
 }

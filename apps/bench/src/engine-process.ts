@@ -4,7 +4,7 @@
  * Ends with status 0 also if the engine failed: the result says so. Ends by itself if the parent goes away.
  */
 import { describeFailure, runEngine } from './engine-run.js'
-import { loadEngine } from './engines/registry.js'
+import { AbsentEngineError, loadEngine } from './engines/registry.js'
 import type { EngineJob, EngineMessage } from './protocol.js'
 
 function tell(message: EngineMessage): Promise<void> {
@@ -28,7 +28,13 @@ loadEngine(job.engine)
       onPhase: (phase) => tellSoon({ type: 'phase', phase }),
     }),
   )
-  .then((result) => tell({ type: 'result', result }))
+  .then(
+    (result) => tell({ type: 'result', result }),
+    (error: unknown) => {
+      if (error instanceof AbsentEngineError) return tell({ type: 'absent', reason: error.message })
+      throw error
+    },
+  )
   .then(() => process.exit(0))
   .catch((error: unknown) => {
     process.stderr.write(`${job.engine}: ${describeFailure(error)}\n`)

@@ -4,14 +4,12 @@
  */
 import { join } from 'node:path'
 import type { Engine } from './engines/engine.js'
-import { readPlan } from './input/input-plan.js'
 import { peakResident } from './measure/memory.js'
 import { ioBetween, readProcessIo } from './measure/process-io.js'
 import { TimeSlice } from './measure/time-slice.js'
 import type { EngineJob } from './protocol.js'
 import type { EngineResult, PhaseResult } from './report/result.js'
-import { runFiles } from './workloads/files.js'
-import { kvScales, runKv } from './workloads/kv.js'
+import { WORKLOADS } from './workloads/catalog.js'
 import { PhaseRunner, type Observer } from './workloads/phase-runner.js'
 
 /** Runs it. The database lives in a subdirectory of `job.dir`, which the caller removes. */
@@ -25,13 +23,8 @@ export async function runEngine(engine: Engine, job: EngineJob, observer: Observ
   let stats: Record<string, number> | null = null
   let failure: string | null = null
   try {
-    if (job.workload === 'kv') {
-      stats = await runKv(engine, dir, kvScales(job.quick), job.seed, runner, slice)
-    } else {
-      if (job.plan === null) throw new Error('the files workload needs an input plan')
-      const { summary, files } = readPlan(job.plan)
-      stats = await runFiles(engine, { root: summary.root, files, seed: job.seed, dir }, runner, slice)
-    }
+    const { part, quick, seed, plan } = job
+    stats = await WORKLOADS[job.workload].run({ engine, dir, part, quick, seed, plan, runner, slice })
   } catch (error) {
     failure = describeFailure(error)
   }
@@ -40,6 +33,7 @@ export async function runEngine(engine: Engine, job: EngineJob, observer: Observ
     engine: engine.name,
     version: engine.version,
     durability: engine.durability,
+    syncedDurability: engine.syncedDurability,
     collection: engine.collection,
     settings: engine.settings,
     phases: runner.results,
@@ -52,6 +46,7 @@ export async function runEngine(engine: Engine, job: EngineJob, observer: Observ
     wallSeconds: (performance.now() - start) / 1e3,
     stats,
     failure,
+    absent: null,
   }
 }
 

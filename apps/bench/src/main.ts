@@ -1,5 +1,6 @@
 /**
- * The program. Status 0: all engines ran and held what they were given. 1: an engine failed or gave back something else.
+ * The program. Status 0: the engines that are there ran and held what they were given. 1: one failed or gave back
+ * something else, or none is there.
  * 2: the request cannot be carried out. 130: interrupted; nothing is left behind.
  */
 import { parseArguments } from './cli.js'
@@ -18,7 +19,8 @@ async function main(): Promise<number> {
   const files = writeReport(request.out, report)
   process.stdout.write(renderTables(report, process.stdout.isTTY && process.env['NO_COLOR'] === undefined))
   process.stdout.write(`report: ${files.html}\n        ${files.json}\n`)
-  return report.engines.every(({ failure }) => failure === null) ? 0 : 1
+  const ran = report.engines.filter(({ absent }) => absent === null)
+  return ran.length > 0 && ran.every(({ failure }) => failure === null) ? 0 : 1
 }
 
 main().then(

@@ -6,6 +6,7 @@ import type { EngineResult, PhaseResult, WorkloadName } from './report/result.js
 export interface EngineJob {
   readonly engine: EngineName
   readonly workload: WorkloadName
+  readonly part: string
   readonly quick: boolean
   readonly seed: number
   /** An empty directory that the process may fill. */
@@ -14,8 +15,9 @@ export interface EngineJob {
   readonly plan: string | null
 }
 
-/** What an engine process tells. `result` comes last and once. */
+/** What an engine process tells. `result` or `absent` comes last and once. */
 export type EngineMessage =
   | { readonly type: 'progress'; readonly title: string; readonly done: number; readonly total: number }
   | { readonly type: 'phase'; readonly phase: PhaseResult }
   | { readonly type: 'result'; readonly result: EngineResult }
+  | { readonly type: 'absent'; readonly reason: string }

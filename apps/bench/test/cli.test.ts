@@ -7,22 +7,30 @@ describe('command line', () => {
     const request = parseArguments([])
     expect(request).toMatchObject({
       kind: 'run',
-      options: { workload: 'files', engines: ['wk', 'classic-level', 'lmdb'], quick: false, rounds: 3, seed: 42 },
+      options: { workload: 'files', parts: ['files'], engines: ['wk', 'classic-level', 'lmdb', 'files'], quick: false, rounds: 3, seed: 42 },
     })
     if (request.kind === 'run') expect(request.out).toMatch(/apps[/\\]bench[/\\]results$/)
   })
 
   it('takes its options', () => {
-    const args = ['--workload', 'kv', '--engine', 'lmdb,wk', '--quick', '--seed', '7', '--out', '/tmp/out', '--input', '/tmp', '--max-mib', '3']
+    const args = ['--workload', 'kv', '--engine', 'lmdb,wk', '--quick', '--seed', '7', '--out', '/tmp/out', '--part', '1k-reads,1k-puts', '--max-mib', '3']
     expect(parseArguments(args)).toMatchObject({
       kind: 'run',
       out: '/tmp/out',
-      options: { workload: 'kv', engines: ['lmdb', 'wk'], quick: true, rounds: 1, seed: 7, input: '/tmp', limits: { maxBytes: 3 * 1024 * 1024, seed: 7 } },
+      options: { workload: 'kv', engines: ['lmdb', 'wk'], quick: true, parts: ['1k-puts', '1k-reads'], rounds: 1, seed: 7, limits: { maxBytes: 3 * 1024 * 1024, seed: 7 } },
     })
   })
 
+  it('knows the input of the main job', () => {
+    expect(parseArguments(['--input', '/tmp'])).toMatchObject({ options: { input: '/tmp', rounds: 3 } })
+  })
+
   it.each([
-    [['--engine', 'rocksdb'], /rocksdb: unknown; there are wk, classic-level, lmdb/],
+    [['--engine', 'sqlite'], /sqlite: unknown; there are wk, wk-gc-off/],
+    [['--engine', 'null'], /null: cannot run files; there are wk, classic-level/],
+    [['--workload', 'kv', '--engine', 'files'], /files: cannot run kv/],
+    [['--workload', 'kv', '--input', '/tmp'], /kv takes no input/],
+    [['--workload', 'churn', '--part', '2k-uniform'], /2k-uniform: unknown; churn has 16k-uniform/],
     [['--engine', 'wk,'], /unknown/],
     [['--engine', 'wk', '--engine', 'lmdb'], /more than once/],
     [['--workload', 'tpcc'], /tpcc: unknown/],

@@ -17,31 +17,35 @@ export const classicLevel: Engine = {
   version: packageVersion('classic-level', createRequire(import.meta.url).resolve('classic-level')),
   settings: { ...OPTIONS, 'scan highWaterMarkBytes': CHUNK.bytes },
   durability: 'sync: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
+  syncedDurability: 'sync: true at every write',
+  unordered: true,
   collection: 'compactRange over all keys',
-  async open(dir) {
+  async open(dir, { sync }) {
     const level = new ClassicLevel<Uint8Array, Uint8Array>(dir, { keyEncoding: 'view', valueEncoding: 'view', ...OPTIONS })
     await level.open()
-    return new ClassicLevelDatabase(level)
+    return new ClassicLevelDatabase(level, sync)
   },
 }
 
 class ClassicLevelDatabase implements Database {
   private readonly level: ClassicLevel<Uint8Array, Uint8Array>
+  private readonly write: { sync: boolean }
 
-  constructor(level: ClassicLevel<Uint8Array, Uint8Array>) {
+  constructor(level: ClassicLevel<Uint8Array, Uint8Array>, sync: boolean) {
     this.level = level
+    this.write = { sync }
   }
 
   putBatch(operations: readonly PutOperation[]): Promise<void> {
-    return this.level.batch(operations as PutOperation[])
+    return this.level.batch(operations as PutOperation[], this.write)
   }
 
   deleteBatch(keys: readonly Uint8Array[]): Promise<void> {
-    return this.level.batch(keys.map((key) => ({ type: 'del', key })))
+    return this.level.batch(keys.map((key) => ({ type: 'del', key })), this.write)
   }
 
   put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    return this.level.put(key, value)
+    return this.level.put(key, value, this.write)
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -62,8 +66,12 @@ class ClassicLevelDatabase implements Database {
     return { next: () => iterator.nextv(CHUNK.keys), close: () => iterator.close() }
   }
 
+  settle(): Promise<void> {
+    return this.level.compactRange(new Uint8Array(0), new Uint8Array(2000).fill(0xff))
+  }
+
   async collect(): Promise<string> {
-    await this.level.compactRange(new Uint8Array(0), new Uint8Array(2000).fill(0xff))
+    await this.settle()
     return 'compactRange over all keys'
   }
 

@@ -7,7 +7,7 @@ import { open, type RootDatabase } from 'lmdb'
 import { packageVersion } from './package-version.js'
 import type { Database, Engine, PutOperation, Scan } from './engine.js'
 
-const OPTIONS = { noSync: true, overlappingSync: false, cache: false, compression: false } as const
+const OPTIONS = { overlappingSync: false, cache: false, compression: false } as const
 const CHUNK = { entries: 256, keys: 1024, bytes: 1024 * 1024 }
 
 type Store = RootDatabase<Uint8Array, Uint8Array>
@@ -16,11 +16,12 @@ type Store = RootDatabase<Uint8Array, Uint8Array>
 export const lmdb: Engine = {
   name: 'lmdb',
   version: packageVersion('lmdb', createRequire(import.meta.url).resolve('lmdb')),
-  settings: { ...OPTIONS, encoding: 'binary', keyEncoding: 'binary', batches: 'transactionSync' },
+  settings: { noSync: true, ...OPTIONS, encoding: 'binary', keyEncoding: 'binary', batches: 'transactionSync' },
   durability: 'noSync, no overlapping sync: a committed write is with the operating system; survives a crash of the process',
+  syncedDurability: 'noSync: false, no overlapping sync: a put resolves once its transaction is on the device',
   collection: null,
-  async open(dir) {
-    return new LmdbDatabase(open<Uint8Array, Uint8Array>({ path: dir, encoding: 'binary', keyEncoding: 'binary', ...OPTIONS }))
+  async open(dir, { sync }) {
+    return new LmdbDatabase(open<Uint8Array, Uint8Array>({ path: dir, encoding: 'binary', keyEncoding: 'binary', noSync: !sync, ...OPTIONS }))
   },
 }
 

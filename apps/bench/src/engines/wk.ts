@@ -3,32 +3,53 @@
  * everything else, background collection included, as it comes.
  */
 import { createRequire } from 'node:module'
-import { DB } from '@wk/db'
+import { DB, type DbOptions } from '@wk/db'
 import { packageVersion } from './package-version.js'
-import type { Database, Engine, PutOperation, Scan } from './engine.js'
+import type { Database, Engine, EngineName, PutOperation, Scan } from './engine.js'
 
 const MIB = 1024 * 1024
-const OPTIONS = { memTableSize: 64 * MIB, blockCacheSize: 64 * MIB, compression: 'none', syncWrites: false } as const
+const OPTIONS = { memTableSize: 64 * MIB, blockCacheSize: 64 * MIB, compression: 'none' } as const
 const CHUNK = { entries: 256, keys: 1024, bytes: MIB }
 /** A value-log file is collected if at least this share of it is garbage; the rivals' compaction rewrites everything. */
 const DISCARD_RATIO = 0.2
 /** Far more passes than there can be files: a collection that finds work for ever is an error, not a hang. */
 const MAX_PASSES = 10_000
 
-/** The engine. */
+/** A pass of `wk-gc-loop` collects a file with this share of garbage: what the article advises. */
+const LOOP_RATIO = 0.5
+
+/** The engine as it comes: relocation in the background holds the space target. */
 export const wk: Engine = {
-  name: 'wk',
-  version: packageVersion('@wk/db', createRequire(import.meta.url).resolve('@wk/db/package.json')),
-  settings: { ...OPTIONS, 'scan highWaterMarkBytes': CHUNK.bytes },
-  durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
+  ...variant('wk', {}),
   collection: `runValueLogGC(${DISCARD_RATIO}) until it answers WK_NO_REWRITE`,
-  async open(dir) {
-    return new WkDatabase(await DB.open(dir, OPTIONS))
-  },
+}
+
+/** No collection at all: what garbage collection costs is seen beside it. */
+export const wkGcOff: Engine = variant('wk-gc-off', { gc: { auto: false } })
+
+/** The article's way: the application calls `runValueLogGC` in a loop. */
+export const wkGcLoop: Engine = {
+  ...variant('wk-gc-loop', { gc: { auto: false } }),
+  collection: `runValueLogGC(${LOOP_RATIO}) again and again while writing`,
+}
+
+function variant(name: EngineName, options: DbOptions): Engine {
+  return {
+    name,
+    version: packageVersion('@wk/db', createRequire(import.meta.url).resolve('@wk/db/package.json')),
+    settings: { ...OPTIONS, ...(options.gc === undefined ? {} : { 'gc.auto': false }), 'scan highWaterMarkBytes': CHUNK.bytes },
+    durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
+    syncedDurability: 'syncWrites: true: a put resolves once value log and WAL are on the device',
+    collection: null,
+    async open(dir, { sync, ...own }) {
+      const db = await DB.open(dir, { ...OPTIONS, ...options, ...own, syncWrites: sync })
+      return name === 'wk-gc-loop' ? new LoopedDatabase(db) : new WkDatabase(db)
+    },
+  }
 }
 
 class WkDatabase implements Database {
-  private readonly db: DB
+  protected readonly db: DB
 
   constructor(db: DB) {
     this.db = db
@@ -64,6 +85,11 @@ class WkDatabase implements Database {
     return { next: () => iterator.nextv(CHUNK.keys), close: () => iterator.close() }
   }
 
+  async settle(): Promise<void> {
+    await this.db.flush()
+    await this.db.compact()
+  }
+
   async collect(): Promise<string> {
     let passes = 0
     let moved = 0
@@ -95,5 +121,18 @@ class WkDatabase implements Database {
 
   close(): Promise<void> {
     return this.db.close()
+  }
+}
+
+/** Collected by its caller, pass by pass. */
+class LoopedDatabase extends WkDatabase {
+  async collectPass(): Promise<boolean> {
+    try {
+      await this.db.runValueLogGC(LOOP_RATIO)
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'WK_NO_REWRITE') throw error
+      return false
+    }
   }
 }

@@ -3,11 +3,15 @@ import { renderBarChart, escapeXml, type BarChart, type BarGroup } from './chart
 import { compareEngines, comparePhases, EQUAL_WITHIN, SUBJECT, type PhaseComparison, type PhaseFigures } from './comparison.js'
 import { formatBytes, formatDuration, formatNumber, formatRate, formatRatio } from './format.js'
 import type { RunReport } from './result.js'
+import { renderChurnHtml, renderTargetsHtml } from './html-targets.js'
 import { heading, LEGEND } from './table.js'
 
+/** As many colours as engines in one run. */
+const SERIES = Array.from({ length: 8 }, (_, i) => i)
+
 const STYLE = `
-:root { color-scheme: light dark; --ink: #1d2430; --faint: #6b7480; --line: #d8dde4; --good: #1a7f47; --bad: #b3362b; --s0: #2b6cb0; --s1: #c9822b; --s2: #6f8f3a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --faint: #9aa4b1; --line: #38414d; --good: #5fc98d; --bad: #f0877c; --s0: #6ea8e6; --s1: #e3a75c; --s2: #a3c26a; } }
+:root { color-scheme: light dark; --ink: #1d2430; --faint: #6b7480; --line: #d8dde4; --good: #1a7f47; --bad: #b3362b; --s0: #2b6cb0; --s1: #c9822b; --s2: #6f8f3a; --s3: #8a5aa8; --s4: #3a9a96; --s5: #b5495b; --s6: #7a6a58; --s7: #999; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ee; --faint: #9aa4b1; --line: #38414d; --good: #5fc98d; --bad: #f0877c; --s0: #6ea8e6; --s1: #e3a75c; --s2: #a3c26a; --s3: #bd96d8; --s4: #72c9c4; --s5: #e2899a; --s6: #b8a58f; --s7: #777; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
@@ -18,13 +22,15 @@ tbody tr.first td { border-top: 2px solid var(--line); }
 .good { color: var(--good); } .bad { color: var(--bad); } .faint, li { color: var(--faint); }
 svg { width: 100%; height: auto; display: block; margin: 1.2rem 0; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink); } svg .value { fill: var(--faint); font-size: 11px; } svg .title { font-size: 14px; font-weight: 600; }
-.s0 { fill: var(--s0); } .s1 { fill: var(--s1); } .s2 { fill: var(--s2); }
+${SERIES.map((i) => `.s${i} { fill: var(--s${i}); } .l${i} { stroke: var(--s${i}); }`).join(' ')}
+polyline { fill: none; stroke-width: 1.6; } .grid { stroke: var(--line); } .bound { stroke: var(--bad); stroke-dasharray: 5 4; }
 `
 
 /** Renders the page. */
 export function renderHtml(report: RunReport): string {
   const phases = comparePhases(report)
   const charts = [...phaseCharts(report, phases), ...engineCharts(report)]
+  const absent = report.engines.filter((engine) => engine.absent !== null)
   const failed = report.engines.filter(({ failure }) => failure !== null)
   return `<!doctype html>
 <html lang="en">
@@ -38,7 +44,8 @@ export function renderHtml(report: RunReport): string {
 <h1>wk benchmark: ${report.workload}${report.quick ? ' (quick)' : ''}</h1>
 <p class="faint">${heading(report).filter(Boolean).map(escapeXml).join('<br>')}</p>
 ${failed.map(({ engine, failure }) => `<p class="bad">${engine} failed: ${escapeXml(failure ?? '')}</p>`).join('\n')}
-<h2>Phases</h2>
+${absent.map(({ absent: reason }) => `<p class="faint">absent: ${escapeXml(reason ?? '')}</p>`).join('\n')}
+${renderTargetsHtml(report)}${renderChurnHtml(report)}<h2>Phases</h2>
 <div class="wide">${phaseTable(phases)}</div>
 <h2>Whole run</h2>
 <div class="wide">${engineTable(report)}</div>
@@ -110,7 +117,8 @@ function engineTable(report: RunReport): string {
 function settingsTable(report: RunReport): string {
   const rows = report.engines.map((engine) => {
     const settings = Object.entries(engine.settings).map(([name, value]) => `${name} ${String(value)}`)
-    const lines = [engine.durability, settings.join(', '), `collect garbage: ${engine.collection ?? 'nothing'}`]
+    const synced = engine.syncedDurability === null ? 'no synced puts' : `synced: ${engine.syncedDurability}`
+    const lines = [engine.durability, synced, settings.join(', '), `collect garbage: ${engine.collection ?? 'nothing'}`]
     const name = `${engine.engine} ${engine.version}`
     return `<tr><td class="text">${escapeXml(name)}</td><td class="text">${lines.map(escapeXml).join('<br>')}</td></tr>`
   })

@@ -3,12 +3,13 @@ import type { EngineName } from '../engines/engine.js'
 import type { InputSummary } from '../input/input-plan.js'
 import type { Environment } from '../measure/machine.js'
 import type { Measurement } from '../measure/meter.js'
+import type { SpaceSample } from '../measure/space-sampler.js'
 
 /** Version of the report's shape; goes up when a field changes its meaning. */
-export const REPORT_VERSION = 1
+export const REPORT_VERSION = 2
 
 /** The workload sets. */
-export type WorkloadName = 'files' | 'kv'
+export type WorkloadName = 'files' | 'kv' | 'churn' | 'scale'
 
 /** One phase of one engine. */
 export interface PhaseResult extends Measurement {
@@ -23,6 +24,10 @@ export interface PhaseResult extends Measurement {
   readonly diskBytes: number
   readonly liveBytes: number
   readonly note: string | null
+  /** What only this kind of phase has, by name; `targets.ts` refers to some. */
+  readonly figures?: Readonly<Record<string, number>>
+  /** Disk space over the time of the phase, where it was sampled. */
+  readonly space?: readonly SpaceSample[]
   /** Seconds of this phase in every round, if there were several; the other figures are those of the median round. */
   readonly roundSeconds?: readonly number[]
 }
@@ -32,6 +37,8 @@ export interface EngineResult {
   readonly engine: EngineName
   readonly version: string
   readonly durability: string
+  /** What a synced put survives; null if the engine has none. */
+  readonly syncedDurability: string | null
   readonly collection: string | null
   readonly settings: Readonly<Record<string, string | number | boolean>>
   readonly phases: readonly PhaseResult[]
@@ -47,12 +54,16 @@ export interface EngineResult {
   readonly stats: Readonly<Record<string, number>> | null
   /** Why the run of this engine ended early; null if it did not. */
   readonly failure: string | null
+  /** Why it could not run at all: its package is not there for this machine. Null if it ran. */
+  readonly absent: string | null
 }
 
 /** A whole run. */
 export interface RunReport {
   readonly report: typeof REPORT_VERSION
   readonly workload: WorkloadName
+  /** The parts of the workload that ran. */
+  readonly parts: readonly string[]
   readonly quick: boolean
   readonly seed: number
   /** How often each engine ran, each time in a new process and a new database. */

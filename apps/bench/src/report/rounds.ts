@@ -4,6 +4,26 @@
  */
 import type { EngineResult, PhaseResult } from './result.js'
 
+/** Puts the parts of one round together; each ran in a process of its own. The first failure is the failure of the whole. */
+export function mergeParts(parts: readonly EngineResult[]): EngineResult {
+  const [first] = parts
+  if (first === undefined) throw new RangeError('no part to merge')
+  const sum = (valueOf: (part: EngineResult) => number | null): number | null =>
+    parts.some((part) => valueOf(part) === null) ? null : parts.reduce((total, part) => total + (valueOf(part) ?? 0), 0)
+  return {
+    ...first,
+    phases: parts.flatMap(({ phases }) => phases),
+    userBytesWritten: sum(({ userBytesWritten }) => userBytesWritten) ?? 0,
+    bytesHanded: sum(({ bytesHanded }) => bytesHanded),
+    bytesDirtied: sum(({ bytesDirtied }) => bytesDirtied),
+    residentPeak: Math.max(...parts.map(({ residentPeak }) => residentPeak)),
+    anonymousPeak: first.anonymousPeak === null ? null : Math.max(...parts.map(({ anonymousPeak }) => anonymousPeak ?? 0)),
+    wallSeconds: sum(({ wallSeconds }) => wallSeconds) ?? 0,
+    stats: parts.findLast(({ stats }) => stats !== null)?.stats ?? null,
+    failure: parts.find(({ failure }) => failure !== null)?.failure ?? null,
+  }
+}
+
 /** Merges rounds of the same engine, at least one. A round that failed is the result: a failure must not be averaged away. */
 export function mergeRounds(rounds: readonly EngineResult[]): EngineResult {
   const [first] = rounds

@@ -3,7 +3,9 @@ import Table from 'cli-table3'
 import pc from 'picocolors'
 import { compareEngines, comparePhases, EQUAL_WITHIN, SUBJECT, type PhaseFigures } from './comparison.js'
 import { formatBytes, formatDuration, formatNumber, formatRate, formatRatio } from './format.js'
+import { renderChurn } from './churn-table.js'
 import type { RunReport } from './result.js'
+import { renderTargets } from './target-table.js'
 
 /** How to read the columns; printed under the tables and in the HTML report. */
 export const LEGEND: readonly string[] = [
@@ -15,19 +17,31 @@ export const LEGEND: readonly string[] = [
   `wk is: how many times as fast ${SUBJECT} was in the same phase; between ${formatNumber(1 / EQUAL_WITHIN)} and ${EQUAL_WITHIN} is equal.`,
 ]
 
+/** Said once for all engines. */
+const WARM_UP = 'each process first does some of everything on a database that is thrown away: no phase measures the compiler'
+
 type Colors = ReturnType<typeof pc.createColors>
 
 /** Renders the tables as text, with colours if asked. */
 export function renderTables(report: RunReport, color: boolean): string {
   const colors = pc.createColors(color)
-  return [...heading(report), phaseTable(report, colors), engineTable(report, colors), ...failures(report, colors), ...LEGEND, ''].join('\n')
+  return [
+    ...heading(report),
+    phaseTable(report, colors),
+    engineTable(report, colors),
+    ...LEGEND,
+    '',
+    ...renderChurn(report, makeTable),
+    ...renderTargets(report, colors, makeTable),
+    ...failures(report, colors),
+  ].join('\n')
 }
 
 /** What ran on what: the lines above the tables. */
 export function heading(report: RunReport): string[] {
   const { environment, input } = report
   const lines = [
-    `workload ${report.workload}${report.quick ? ' (quick)' : ''}, seed ${report.seed}, ${report.rounds === 1 ? 'one round' : `median of ${report.rounds} rounds`}, ${report.seconds.toFixed(0)} s in all`,
+    `workload ${report.workload}${report.parts.length > 1 || report.workload !== 'files' ? ` (${report.parts.join(', ')})` : ''}${report.quick ? ' (quick)' : ''}, seed ${report.seed}, ${report.rounds === 1 ? 'one round' : `median of ${report.rounds} rounds`}, ${report.seconds.toFixed(0)} s in all`,
     `${environment.cpu}, ${environment.cpus} cores, ${formatBytes(environment.memoryBytes)}, ${environment.platform}`,
     `Node ${environment.node}, load average at the start ${environment.load}`,
     `${environment.date}, commit ${environment.commit ?? 'unknown'}`,
@@ -39,7 +53,12 @@ export function heading(report: RunReport): string[] {
       `file sizes: median ${formatBytes(input.median)}, largest ${formatBytes(input.largest)}`,
     )
   }
-  for (const engine of report.engines) lines.push(`${engine.engine} ${engine.version}: ${engine.durability}`)
+  for (const { engine, version, durability, syncedDurability, absent } of report.engines) {
+    if (absent !== null) lines.push(`absent: ${absent}`)
+    else lines.push(`${engine} ${version}: ${durability}`)
+    if (absent === null && report.parts.some((part) => part.includes('synced'))) lines.push(`  synced rows: ${syncedDurability ?? 'it has no synced puts; its rows are empty'}`)
+  }
+  if (report.workload !== 'files') lines.push(WARM_UP)
   return [...lines, '']
 }
 
@@ -99,7 +118,7 @@ function engineTable(report: RunReport, colors: Colors): string {
 }
 
 function failures(report: RunReport, colors: Colors): string[] {
-  return report.engines.flatMap(({ engine, failure }) => (failure === null ? [] : [colors.red(`${engine} FAILED: ${failure}`)]))
+  return report.engines.flatMap(({ engine, failure }) => (failure === null ? [] : [colors.red(`${engine} FAILED: ${failure}`), '']))
 }
 
 function paint(ratio: number | null, colors: Colors): string {

@@ -4,6 +4,7 @@
 import { AnonymousPeak } from '../measure/memory.js'
 import { diskUsage } from '../measure/disk-usage.js'
 import { Meter } from '../measure/meter.js'
+import type { SpaceSample } from '../measure/space-sampler.js'
 import type { TimeSlice } from '../measure/time-slice.js'
 import type { PhaseResult } from '../report/result.js'
 
@@ -26,7 +27,11 @@ export interface PhaseDescription {
 /** Handed to the work of a phase. */
 export interface PhaseWork {
   readonly meter: Meter
-  /** Tells how much is done, of the description's `total`; cheap, may be called for each operation. */
+  /** Figures beyond what every phase has, by name: to be filled by the work. */
+  readonly figures: Record<string, number>
+  /** Disk space over time, if the work samples it. */
+  space: readonly SpaceSample[]
+  /** Tells how much is done, of the description's `total`. Reads the clock: not for every operation of a fast loop. */
   progress(done: number): void
 }
 
@@ -65,7 +70,8 @@ export class PhaseRunner {
     }
     progress(0)
     const meter = await Meter.start(this.slice)
-    const note = await work({ meter, progress })
+    const handed: PhaseWork = { meter, progress, figures: {}, space: [] }
+    const note = await work(handed)
     const measurement = await meter.stop(phase.sample)
     progress(phase.total)
     const result: PhaseResult = {
@@ -77,6 +83,8 @@ export class PhaseRunner {
       diskBytes: diskUsage(dir),
       liveBytes: liveBytes(),
       note: note ?? null,
+      ...(Object.keys(handed.figures).length === 0 ? {} : { figures: handed.figures }),
+      ...(handed.space.length === 0 ? {} : { space: handed.space }),
     }
     this.results.push(result)
     this.observer.onPhase(result)
