@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
-  test: { projects: ['packages/*', 'apps/*', 'tooling', 'examples'], maxWorkers: 2 },
+  test: { projects: ['packages/*', 'apps/*', 'tooling', 'tooling/packaging', 'examples'], maxWorkers: 2 },
 })

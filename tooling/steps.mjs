@@ -2,6 +2,8 @@
  * The steps that `npm test` and `npm run bench` share: install and build from a fresh clone.
  */
 import { spawnSync } from 'node:child_process'
+import { join } from 'node:path'
+import { removeStaleOutputs } from './stale-outputs.mjs'
 
 /** Runs a command of the workspace (or of the system) and ends this process with its code if it fails. */
 export function run(command, args) {
@@ -17,4 +19,5 @@ export function run(command, args) {
 export function prepare() {
   run('npm', ['run', '--silent', 'bootstrap'])
   run('turbo', ['run', 'build', '--output-logs=errors-only'])
+  removeStaleOutputs(join(import.meta.dirname, '..'))
 }

@@ -3,11 +3,12 @@
  *
  * It must not throw, and each `console.log(...) // text` at the start of a line must print that text, in that order.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, expect, test, vi } from 'vitest'
+import { exampleOf, missingLine } from '../readme-example.js'
 
 const root = join(import.meta.dirname, '..', '..')
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).filter((name) => name !== 'testkit').map((name) => `packages/${name}/README.md`)]
@@ -24,10 +25,9 @@ afterEach(() => {
 })
 
 test.each(readmes)('the example of %s runs and prints what it says', async (readme) => {
-  const code = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(root, readme), 'utf8'))?.[1]
-  expect(code, `${readme} has no example`).toBeDefined()
+  const code = exampleOf(join(root, readme))
   script = join(import.meta.dirname, `.example-${readme.replaceAll(/\W/g, '-')}.ts`)
-  writeFileSync(script, code as string)
+  writeFileSync(script, code)
   directory = mkdtempSync(join(tmpdir(), 'wk-example-'))
   process.chdir(directory)
   const printed: string[] = []
@@ -35,13 +35,5 @@ test.each(readmes)('the example of %s runs and prints what it says', async (read
     printed.push(parts.map((part) => (typeof part === 'string' ? part : inspect(part, { breakLength: Number.POSITIVE_INFINITY }))).join(' '))
   })
   await import(script)
-  // Calls in loops and blocks are indented or behind a `for`: how often they print is not ours to say.
-  const expected = (code as string).split('\n').filter((line) => line.startsWith('console.log(')).map((line) => /\) \/\/ (.*)$/.exec(line)?.[1])
-  let from = 0
-  for (const line of expected) {
-    if (line === undefined) continue
-    const at = printed.indexOf(line, from)
-    expect(at, `${JSON.stringify(line)} was not printed, but ${JSON.stringify(printed.slice(from))}`).toBeGreaterThanOrEqual(0)
-    from = at + 1
-  }
+  expect(missingLine(code, printed), `was not printed, but ${JSON.stringify(printed)}`).toBeUndefined()
 })

@@ -111,7 +111,7 @@ export interface DbOptions {
    */
   workers?: number
   /**
-   * Where the worker's script lies, for bundled applications: a file that imports `@wk/lsm/worker`. Default: found by itself; where
+   * Where the worker's script lies, for bundled applications: a file that imports `@wk/db/worker`. Default: found by itself; where
    * it cannot be, the work is done on the calling thread and the database emits `warning`.
    */
   workerUrl?: URL | string

@@ -1,0 +1,2 @@
+/** The worker of a bundled application: an entry point of its own. */
+import '@wk/db/worker'

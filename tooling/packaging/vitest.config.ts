@@ -1,0 +1,4 @@
+/** The part that `npm test` runs: what is in the tarballs. `npm run check-packages` runs all (`installed.config.ts`). */
+import { wkProject } from '../../vitest.shared.js'
+
+export default wkProject('packaging', { globalSetup: 'packed.ts', include: ['test/contents.test.ts'] })
