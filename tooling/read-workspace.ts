@@ -14,7 +14,7 @@ export function readWorkspace(root: string): WorkspacePackage[] {
       if (existsSync(join(dir, 'package.json'))) found.push(readPackage(root, `${parent}/${name}`))
     }
   }
-  if (existsSync(join(root, 'examples/package.json'))) found.push(readPackage(root, 'examples', ['lmdb-blobs', 'level-blobs']))
+  if (existsSync(join(root, 'examples/package.json'))) found.push(readPackage(root, 'examples', ['keyv', 'level-blobs', 'lmdb-blobs']))
   return found
 }
 
