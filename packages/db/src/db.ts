@@ -28,6 +28,8 @@ import { openParts } from './open.js'
 import type { Parts } from './open.js'
 import { checkSpaceAmp, resolveOptions } from './options.js'
 import type { DbOptions } from './options.js'
+import { checkTarget, repairDatabase } from './repair.js'
+import type { RepairOptions, RepairReport } from './repair.js'
 import { Snapshot } from './snapshot.js'
 import { Stager } from './stager.js'
 import { collectStats } from './stats.js'
@@ -104,6 +106,34 @@ export class DB extends EventEmitter {
   static async destroy(dir: string, options: { fs?: FileSystem } = {}): Promise<void> {
     checkDirectory(dir)
     await destroyDirectory(options.fs ?? new NodeFileSystem(), absolute(dir, options.fs))
+  }
+
+  /**
+   * Saves everything that still verifies of a damaged database into a new one, and tells what it could not save. The source is
+   * only read, under a shared lock, and needs neither CURRENT nor a manifest. Versions are numbered anew; older ones that snapshots or
+   * `numVersionsToKeep` kept are not saved. When it rejects, nothing is left of the new database.
+   * @throws `WK_LOCKED`, `WK_NOT_FOUND` (nothing of a database there), `WK_EXISTS` (in `to`), `WK_INVALID_ARGUMENT`, `WK_IO`, `WK_ABORTED`
+   */
+  static async repair(dir: string, options: RepairOptions): Promise<RepairReport> {
+    checkDirectory(dir)
+    const { to, fs, target } = optionsObject(options)
+    const resolved = resolveOptions({ ...target, ...(fs === undefined ? {} : { fs }), createIfMissing: true, errorIfExists: true, readOnly: false, inMemory: false })
+    const source = absolute(dir, fs)
+    checkTarget(to, dir)
+    const place = absolute(to, fs)
+    checkTarget(place, source)
+    return repairDatabase(resolved, source, options, async (fill) => {
+      const db = new DB(await openParts(place, resolved))
+      try {
+        const report = await fill((operations) => db.#parts.queue.write(false, () => stageBatch(db.#stager, operations)))
+        await db.close()
+        return report
+      } catch (error) {
+        await db.close().catch(() => {})
+        await destroyDirectory(db.#parts.fs, place)
+        throw error
+      }
+    })
   }
 
   /** Stores a value. Resolves when it is acknowledged; every read that starts after the call sees it. */

@@ -8,10 +8,10 @@
  * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10).
  */
 import { CorruptionError, ExistsError, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
-import { TableReader } from '@wk/sstable'
 import { expectNoData, listDirectory, numberAbove } from './directory-listing.js'
 import type { DirectoryListing } from './directory-listing.js'
 import { prepareToPublish } from './flush-scheduler.js'
+import { largestSequence } from './largest-sequence.js'
 import { laterOf, scanWals } from './log/log-reader.js'
 import type { WalScan } from './log/log-reader.js'
 import type { LsmTree } from './lsm-tree.js'
@@ -185,19 +185,6 @@ async function expectNoLostTables(dir: string, options: ResolvedLsmOptions, list
     if (state.version.has(number)) continue
     const largest = await largestSequence(dir, options, number)
     if (largest > state.lastSequence) throw damagedManifest(state, `edits are missing: nothing names ${formatFileName('table', number)}`)
-  }
-}
-
-/** The largest sequence number in a table; 0 if it is not a whole table. */
-async function largestSequence(dir: string, { fs }: ResolvedLsmOptions, number: number): Promise<number> {
-  const file = await fs.open(`${dir}/${formatFileName('table', number)}`, 'read')
-  try {
-    return TableReader.openSync(file, number, await file.size()).properties.largestSequence
-  } catch (error) {
-    if (error instanceof CorruptionError) return 0
-    throw error
-  } finally {
-    await file.close()
   }
 }
 

@@ -181,6 +181,11 @@ export class TableReader {
     return new Block(bytes, length, this.number, offset)
   }
 
+  /** Where data block `block` lies. For salvage. */
+  blockHandle(block: number): BlockHandle {
+    return { offset: this.#index.offset(block), length: this.#index.contentLength(block) }
+  }
+
   /** The first data block that may hold the target or what follows it; `dataBlocks` if there is none. For cursors. */
   findBlock(key: Uint8Array, sequence: number): number {
     return this.#index.find(key, sequence)

@@ -20,6 +20,8 @@ export interface Specimen {
   readonly log: LogExtents | undefined
   /** Every key that ever was. */
   readonly keys: readonly KeyText[]
+  /** Every value that a key ever had. */
+  readonly history: ReadonlyMap<KeyText, readonly Uint8Array[]>
 }
 
 /** Where the operations of an unclean image lie. */
@@ -38,7 +40,7 @@ export const SPECIMEN_THRESHOLD = 48
 /** A writer that keeps the model beside the database. */
 class Author {
   readonly held = new Map<KeyText, Uint8Array>()
-  readonly keys = new Set<KeyText>()
+  readonly history = new Map<KeyText, Uint8Array[]>()
   readonly db: Database
 
   constructor(db: Database) {
@@ -47,13 +49,12 @@ class Author {
 
   async put(key: KeyText, length: number, tag: number, sync = false): Promise<void> {
     const value = valueOf(length, tag)
-    this.keys.add(key)
+    this.history.set(key, [...(this.history.get(key) ?? []), value])
     this.held.set(key, value)
     await this.db.put(bytesOf(key), value, { sync })
   }
 
   async del(key: KeyText): Promise<void> {
-    this.keys.add(key)
     this.held.delete(key)
     await this.db.del(bytesOf(key))
   }
@@ -80,7 +81,7 @@ export async function cleanSpecimen(dir: string, open: Open, scale = 1): Promise
   await author.del('late2')
   await author.put('small0', 5, 101)
   await db.close()
-  return { image: await captureImage(fs, dir), states: [author.held], log: undefined, keys: [...author.keys].sort() }
+  return { image: await captureImage(fs, dir), states: [author.held], log: undefined, keys: [...author.history.keys()].sort(), history: author.history }
 }
 
 /** A database of about two kilobytes whose process was killed; `scale` times that with a larger one. */
@@ -119,7 +120,7 @@ export async function uncleanSpecimen(dir: string, open: Open, scale = 1): Promi
   }
   const image = await captureImage(fs.crashClone('P1'), dir)
   await db.close()
-  return { image, states, log: { file, operations }, keys: [...author.keys].sort() }
+  return { image, states, log: { file, operations }, keys: [...author.history.keys()].sort(), history: author.history }
 }
 
 /** Bytes that neither compress nor repeat. */

@@ -26,6 +26,8 @@ export {
   META_MERGE_ENTRY,
   META_VALUE_POINTER,
 } from './format.js'
+export { strayRecords } from './stray-records.js'
+export type { StrayRecord } from './stray-records.js'
 export { recordLength } from './record.js'
 export { POINTER_LENGTH, WkError, decodePointer, encodePointer, samePointer } from '@wk/codec'
 export type { ValuePointer } from '@wk/codec'

@@ -29,6 +29,8 @@ export interface OpenedLog {
   end: { fid: number; offset: number }
   tail: RecoveredTail
   registry: KeyRegistry
+  /** With `salvage`: names of files of which it can't be told what lies where. Ascending number. */
+  unreadable: string[]
 }
 
 interface FoundFile {
@@ -44,7 +46,8 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   const names = (await fs.list(dir)).filter((name) => name !== STATE_NAME)
   const state = options.standalone && !options.salvage ? await readState(fs, dir) : undefined
   const registry = await KeyRegistry.read(fs, dir, options.encryptionKey)
-  const found = await readFiles(dir, names, options)
+  const unreadable: string[] = []
+  const found = await readFiles(dir, names, options, registry, unreadable)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
@@ -72,11 +75,11 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   const last = set.map.list().at(-1)
   // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
   const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
-  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail, registry }
+  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail, registry, unreadable }
 }
 
 /** Ascending file number. */
-async function readFiles(dir: string, names: readonly string[], { fs, runtime }: ResolvedOptions): Promise<FoundFile[]> {
+async function readFiles(dir: string, names: readonly string[], { fs, runtime, salvage }: ResolvedOptions, registry: KeyRegistry, unreadable: string[]): Promise<FoundFile[]> {
   const slice = new TimeSlice(runtime)
   const found: FoundFile[] = []
   for (const name of names) {
@@ -86,13 +89,25 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime }:
     const file = fs.openSync(`${dir}/${name}`, 'read')
     try {
       const physical = new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', file.sizeSync())
-      found.push(physical.relocated ? readRelocated(file, physical) : readPlain(file, physical))
+      const read = physical.relocated ? readRelocated(file, physical) : readPlain(file, physical)
+      if (salvage) checkReadable(read, registry)
+      found.push(read)
+    } catch (error) {
+      if (!salvage || !(error instanceof CorruptionError)) throw error
+      unreadable.push(name)
     } finally {
       file.closeSync()
     }
     if (slice.due()) await slice.pause()
   }
+  unreadable.sort()
   return found.sort((a, b) => a.physical.number - b.physical.number)
+}
+
+/** @throws CorruptionError if the file is cut inside its header, or names a data key that is not there */
+function checkReadable({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): void {
+  isEmpty(physical)
+  for (const one of physical.relocated ? logical : [{ keyId, baseIv }]) registry.cipherOf(one.keyId, one.baseIv, physical.name)
 }
 
 function readPlain(file: File, physical: PhysicalFile): FoundFile {

@@ -47,6 +47,8 @@ export class ValueLog {
   readonly cutBytes: number
   /** Highest version that the scan at open saw; 0 if there was no scan. */
   readonly maxVersion: number
+  /** With `salvage`: names of files of which it can't be told what lies where; `strayRecords` reads them. */
+  readonly unreadable: readonly string[]
   readonly #options: ResolvedOptions
   readonly #set: VlogSet
   readonly #writer: VlogWriter
@@ -64,6 +66,7 @@ export class ValueLog {
     const { readOnly, runtime, standalone } = options
     this.cutBytes = tail.cutBytes
     this.maxVersion = tail.maxVersion
+    this.unreadable = opened.unreadable
     this.#options = options
     this.#set = set
     this.#lock = lock

@@ -1,0 +1,106 @@
+/**
+ * The values of a damaged database: by pointer where files can still tell what lies where, else by key and version.
+ *
+ * A file whose header or run table is gone is searched for records once; their places are kept in memory, some tens of
+ * bytes each, their values are not.
+ */
+import { CorruptionError, KIND_POINTER, POINTER_LENGTH, attributesLength, compareBytes, kindWithAttributes, writeAttributes, writePointer } from '@wk/codec'
+import type { FileSystem, Runtime } from '@wk/fs'
+import type { SalvageProblem } from '@wk/lsm'
+import { ValueLog, strayRecords } from '@wk/vlog'
+import type { VlogEntry } from '@wk/vlog'
+
+/** A record as an entry of the tree would name it. */
+export interface RecordEntry {
+  key: Uint8Array
+  version: number
+  kind: number
+  payload: Uint8Array
+}
+
+/** Where a record lies in a file that can't be read by pointers. */
+interface Stray {
+  file: string
+  position: number
+}
+
+export class SalvagedValues {
+  readonly problems: SalvageProblem[] = []
+  readonly #fs: FileSystem
+  readonly #runtime: Runtime
+  readonly #dir: string
+  readonly #vlog: ValueLog | undefined
+  readonly #strays = new Map<string, Stray>()
+
+  private constructor(fs: FileSystem, runtime: Runtime, dir: string, vlog: ValueLog | undefined) {
+    this.#fs = fs
+    this.#runtime = runtime
+    this.#dir = dir
+    this.#vlog = vlog
+  }
+
+  /** Opens what there is, changing nothing. */
+  static async open(fs: FileSystem, runtime: Runtime, dir: string, encryptionKey: Uint8Array | undefined): Promise<SalvagedValues> {
+    const problems: SalvageProblem[] = []
+    let vlog: ValueLog | undefined
+    try {
+      vlog = await ValueLog.open(dir, { fs, runtime, readOnly: true, salvage: true, lock: false, createIfMissing: false, encryptionKey })
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      problems.push({ file: error.file ?? '', offset: error.offset, message: error.message })
+    }
+    const values = new SalvagedValues(fs, runtime, dir, vlog)
+    values.problems.push(...problems)
+    for (const file of vlog?.unreadable ?? []) {
+      values.problems.push({ file, offset: 0, message: `${file} does not tell what lies where in it` })
+      for await (const { entry, position } of strayRecords(fs, dir, file, runtime)) values.#strays.set(nameOf(entry.key, entry.version), { file, position })
+    }
+    return values
+  }
+
+  /** The value of a version of a key. @throws CorruptionError if it is nowhere */
+  async read(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
+    const stray = this.#strays.get(nameOf(key, version))
+    if (stray !== undefined) {
+      for await (const { entry } of strayRecords(this.#fs, this.#dir, stray.file, this.#runtime, stray.position)) {
+        if (entry.version === version && compareBytes(entry.key, key) === 0) return entry.value
+        break
+      }
+    }
+    if (this.#vlog === undefined) throw new CorruptionError('the value log cannot be read')
+    return this.#vlog.readValue(fid, offset, len, key, version)
+  }
+
+  /** Every record of every file, in no order: garbage too. */
+  async *records(): AsyncGenerator<RecordEntry, void, undefined> {
+    for (const { fid } of this.#vlog?.files() ?? []) {
+      try {
+        for await (const { entry, pointer } of this.#vlog!.iterate(fid, { salvage: true })) yield entryOf(entry, pointer.fid, pointer.offset, pointer.len)
+      } catch (error) {
+        // What is behind damage that has no end cannot be looked for.
+        if (!(error instanceof CorruptionError)) throw error
+      }
+    }
+    for (const { file, position } of this.#strays.values()) {
+      for await (const { entry } of strayRecords(this.#fs, this.#dir, file, this.#runtime, position)) {
+        yield entryOf(entry, 0, 0, 0)
+        break
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#vlog?.close()
+  }
+}
+
+function entryOf({ key, version, userMeta, expiresAt }: VlogEntry, fid: number, offset: number, len: number): RecordEntry {
+  const payload = new Uint8Array(POINTER_LENGTH + attributesLength(userMeta, expiresAt))
+  writePointer(payload, 0, fid, offset, len)
+  writeAttributes(payload, POINTER_LENGTH, userMeta, expiresAt)
+  return { key, version, kind: kindWithAttributes(KIND_POINTER, userMeta, expiresAt), payload }
+}
+
+function nameOf(key: Uint8Array, version: number): string {
+  return `${version}:${Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1')}`
+}
