@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { InvalidArgumentError, NotSupportedError, ReadOnlyError } from '@wk/codec'
+import { InvalidArgumentError, NotSupportedError, ReadOnlyError, copyBytes } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
@@ -37,6 +37,7 @@ import type { DbStats } from './stats.js'
 import type { GcPlan } from './value-log-gc.js'
 import { runTransaction } from './transaction.js'
 import type { Transaction, TransactionHost, TransactionOptions } from './transaction.js'
+import { listVersions } from './versions.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
 
@@ -344,9 +345,14 @@ export class DB extends EventEmitter {
     return runTransaction(this.#transactionHost, fn, options)
   }
 
-  /** Not supported yet: `WK_NOT_SUPPORTED`. */
-  async versions(): Promise<never> {
-    throw new NotSupportedError('listing versions is not supported yet')
+  /**
+   * The versions of a key, newest first: at most `numVersionsToKeep`, down to the first deletion or expired one. Empty for a key
+   * that is not there.
+   */
+  async versions(key: BytesLike): Promise<Entry[]> {
+    const { health, tree, options } = this.#parts
+    health.assertReadable()
+    return listVersions(tree, this.#reader, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
   }
 
   /** Not supported yet: `WK_NOT_SUPPORTED`. */
