@@ -11,6 +11,7 @@ import type { JobResult } from './compaction/job.js'
 import { asWkError } from './failure.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { VersionEdit } from './manifest/version-edit.js'
+import type { ReadView } from './read-view.js'
 import { jobOptionsOf, runWithRetries } from './run-job.js'
 import type { TreeContext } from './tree-context.js'
 
@@ -25,6 +26,8 @@ export class FlushScheduler {
   readonly #onPublished: () => void
   readonly #onFailure: (error: WkError) => void
   #running: Promise<void> | undefined
+  /** Called in the turn in which a memtable came into tables. */
+  readonly #onInstalled = new Set<(target: LoggedMemtable) => void>()
 
   constructor(context: TreeContext, onPublished: () => void, onFailure: (error: WkError) => void) {
     this.#context = context
@@ -47,6 +50,25 @@ export class FlushScheduler {
     const { memtables, lifecycle } = this.#context
     this.schedule()
     while (memtables.immutables.includes(target)) await lifecycle.changes.next()
+  }
+
+  /** {@link until}, with the view of the turn in which `target` came into tables: its version holds nothing later. */
+  async viewAfter(target: LoggedMemtable): Promise<ReadView> {
+    let view: ReadView | undefined
+    const watcher = (installed: LoggedMemtable): void => {
+      if (installed === target) view = this.#context.views.acquire()
+    }
+    this.#onInstalled.add(watcher)
+    try {
+      await this.until(target)
+    } catch (error) {
+      view?.release()
+      throw error
+    } finally {
+      this.#onInstalled.delete(watcher)
+    }
+    invariant(view !== undefined, 'a memtable that is gone came into tables')
+    return view
   }
 
   /** Waits for the end of a flush under way. */
@@ -93,6 +115,7 @@ export class FlushScheduler {
     await versions.commit(edit, (version) => {
       memtables.drop(target)
       views.replace(memtables.memtables(), version)
+      for (const watcher of this.#onInstalled) watcher(target)
       this.#count(result)
     })
     const logNumber = await wal.retire(target)

@@ -265,6 +265,23 @@ export class LsmTree {
     if (newest !== undefined) await this.#flushes.until(newest)
   }
 
+  /**
+   * {@link LsmTree.flush}, with a view whose version holds exactly what was staged before the call. To be released. Who
+   * copies its tables ends with `writeCheckpointManifest`.
+   */
+  async flushedView(): Promise<ReadView> {
+    this.#checkWritable()
+    const { memtables, views } = this.context
+    if (memtables.active.memtable.count > 0) this.#rotate(0)
+    const newest = memtables.immutables.at(-1)
+    return newest === undefined ? views.acquire() : this.#flushes.viewAfter(newest)
+  }
+
+  /** Higher than the number of every file of the tree. */
+  get nextFileNumber(): number {
+    return this.context.versions.nextFileNumber
+  }
+
   /** Flushes, then brings everything (of a range) to the deepest level, dropping what nobody can see. */
   async compact(options: CompactOptions = {}): Promise<void> {
     await this.flush()

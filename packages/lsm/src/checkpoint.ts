@@ -1,0 +1,39 @@
+/**
+ * The end of a checkpoint: a manifest for a directory that holds the tables of a version already, as after a clean
+ * close. With it the directory becomes a tree; before, it is refused as one whose manifest is lost.
+ */
+import type { FileSystem } from '@wk/fs'
+import { writeCurrent } from './manifest/current.js'
+import { ManifestWriter } from './manifest/manifest-writer.js'
+import type { CleanClose } from './manifest/version-edit.js'
+import type { Version } from './manifest/version.js'
+
+/** What the directory holds. */
+export interface CheckpointState {
+  version: Version
+  /** Higher than every file number in the directory. */
+  manifestNumber: number
+  /** Sequence number of the last operation in the tables, or a later one. */
+  lastSequence: number
+  /** Newest value-log file and its exact size. */
+  cleanClose: CleanClose
+}
+
+/** Requires that every other file is durable, name included. The tree is durable when the promise resolves. */
+export async function writeCheckpointManifest(fs: FileSystem, dir: string, state: CheckpointState): Promise<void> {
+  const { version, manifestNumber, lastSequence, cleanClose } = state
+  const { vlogFid, vlogSize } = cleanClose
+  const manifest = await ManifestWriter.create(fs, dir, manifestNumber, {
+    nextFileNumber: manifestNumber + 1,
+    logNumber: 0,
+    lastSequence,
+    ...(vlogFid === 0 ? {} : { dependency: { fid: vlogFid, offset: vlogSize } }),
+    added: version.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
+  })
+  try {
+    await manifest.append({ cleanClose, lastSequence })
+  } finally {
+    await manifest.close()
+  }
+  await writeCurrent(fs, dir, manifestNumber)
+}
