@@ -429,7 +429,8 @@ export class DB extends EventEmitter {
     const { tree, vlog } = this.#parts
     if (!durably) {
       vlog?.abandon(this.#parts.health.failure)
-      await Promise.all([tree.close({ clean: false }), vlog?.close()])
+      // Nothing is written: a handle that reports a failure as it is closed is closed all the same.
+      await Promise.allSettled([tree.close({ clean: false }), vlog?.close()])
       return
     }
     try {
@@ -438,7 +439,7 @@ export class DB extends EventEmitter {
       await tree.close({ clean: true, vlog: { fid: end?.fid ?? 0, size: end?.offset ?? 0 } })
     } catch (error) {
       vlog?.abandon(error)
-      await Promise.all([tree.close({ clean: false }), vlog?.close()])
+      await Promise.allSettled([tree.close({ clean: false }), vlog?.close()])
       throw error
     }
     await vlog?.close()

@@ -15,17 +15,19 @@ export class MemoryFile implements File {
   readonly #node: FileNode
   readonly #writable: boolean
   readonly #lateCopy: boolean
+  readonly #onClose: () => void
   #pending = 0
   #closed = false
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
 
-  constructor(journal: MemoryJournal, node: FileNode, path: string, options: { writable: boolean; lateCopy: boolean }) {
+  constructor(journal: MemoryJournal, node: FileNode, path: string, options: { writable: boolean; lateCopy: boolean; onClose: () => void }) {
     this.#journal = journal
     this.#node = node
     this.path = path
     this.#writable = options.writable
     this.#lateCopy = options.lateCopy
+    this.#onClose = options.onClose
   }
 
   async read(into: Uint8Array, offset: number, length: number, position: number): Promise<number> {
@@ -86,12 +88,14 @@ export class MemoryFile implements File {
   }
 
   close(): Promise<void> {
-    this.#closed = true
+    this.closeSync()
     return (this.#closing ??= this.#idle())
   }
 
   closeSync(): void {
+    if (this.#closed) return
     this.#closed = true
+    this.#onClose()
   }
 
   async #idle(): Promise<void> {

@@ -49,6 +49,7 @@ export class MemoryFileSystem implements FileSystem {
 
   #root: DirectoryNode
   #journal = new MemoryJournal()
+  #openFiles = 0
   readonly #locks = new Map<MemoryNode, { shared: boolean; count: number }>()
 
   constructor(options: MemoryFileSystemOptions = {}) {
@@ -61,6 +62,11 @@ export class MemoryFileSystem implements FileSystem {
   /** Mutating operations so far. */
   get opCount(): number {
     return this.#journal.opCount
+  }
+
+  /** Files that are open: none is left when whoever opened them has closed. */
+  get openFiles(): number {
+    return this.#openFiles
   }
 
   /**
@@ -96,7 +102,8 @@ export class MemoryFileSystem implements FileSystem {
 
   openSync(path: string, mode: OpenMode): File {
     const node = this.#openNode(path, mode, 'open')
-    return new MemoryFile(this.#journal, node, path, { writable: mode !== 'read', lateCopy: this.lateCopy })
+    this.#openFiles++
+    return new MemoryFile(this.#journal, node, path, { writable: mode !== 'read', lateCopy: this.lateCopy, onClose: () => this.#openFiles-- })
   }
 
   async rename(from: string, to: string): Promise<void> {

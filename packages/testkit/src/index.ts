@@ -4,8 +4,11 @@
  * every mutating file-system operation. Private; a devDependency only.
  */
 export type { BatchEntry, Bytes, Database, IteratorHandle, OpenDatabase, ReadOptions, ScanOptions, SnapshotHandle, VerifyReport, WriteOptions } from './database.js'
-export { exploreCrashes, readAll, type CrashFinding, type CrashPoint, type CrashReport, type ExploreOptions, type Law } from './crash-explorer.js'
+export { exploreCrashes, type CrashFinding, type CrashPoint, type CrashReport, type ExploreOptions, type Law } from './crash-explorer.js'
+export { readAll } from './crash-judge.js'
 export { endlessStep } from './endless-workload.js'
+export { errorCases, shortCases, syncCases, type FaultCase } from './fault-case.js'
+export { operationsOf, runFault, type FaultReport, type FaultRunOptions } from './fault-run.js'
 export { HistoryFailure, HistoryRunner, type HistoryCounts } from './history-runner.js'
 export { bytesOf, inRange, Model, textOf, type Change, type KeyText, type ModelRange } from './model.js'
 export { describe, valueBytes, type Operation, type ValueSpec, type WriteSpec } from './operations.js'

@@ -1,9 +1,8 @@
 /** A1, and A4 with it: a crash before every mutating file-system operation, under every policy. */
-import { DB } from '@wk/db'
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, Rng } from '@wk/testkit'
+import { CrashOracle, exploreCrashes, HistoryRunner } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { EAGER, SMALL, THRESHOLD } from '../options.js'
+import { DIR, drawRound, opener, replayed, reportFindings } from '../crash-round.js'
 
 /** A crash before every mutating operation of one drawn workload after the other. */
 export const check: Check = {
@@ -13,14 +12,13 @@ export const check: Check = {
   unit: 'crash states',
   cases: { commit: 2000, nightly: 20_000, release: 100_000 },
   async run({ cases, only }, seed, report) {
-    const [onlyRound, onlyIndex] = only === undefined ? [] : only.split('/').map(Number)
+    const replay = replayed(only)
     let ran = 0
-    for (let round = onlyRound ?? 0; ran < cases && !report.full; round++) {
-      const options = round % 3 === 2 ? EAGER : SMALL
-      const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...options, fs })
-      const history = drawHistory(new Rng(seed * 1000 + round), crashProfile(100, THRESHOLD))
+    for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
+      const { options, history } = drawRound(seed, round)
+      const open = opener(options)
       const explored = await exploreCrashes({
-        dir: '/db',
+        dir: DIR,
         createFileSystem: () => new MemoryFileSystem(),
         open,
         createOracle: () => new CrashOracle(),
@@ -29,9 +27,9 @@ export const check: Check = {
         seeds: [round + 1],
         recoveryEvery: 0,
         maintainEvery: 8,
-        ...(onlyIndex === undefined ? {} : { onlyIndex }),
+        ...(replay.index === undefined ? {} : { onlyIndex: replay.index }),
       })
-      for (const { law, policy, index, operation, message } of explored.findings) report.fail(`law ${law}, ${policy} before operation ${index} (${operation}): ${message}`, `${round}/${index}`)
+      reportFindings(report, round, explored)
       report.ran(explored.images)
       ran += explored.images
       if (only !== undefined) return

@@ -32,7 +32,7 @@ export class FrameScanner {
   readonly #file: File
   readonly #number: number
   readonly #slice: TimeSlice
-  #window = new Uint8Array(WINDOW_LENGTH)
+  #window: Uint8Array
   #windowAt = 0
   #windowEnd = 0
   #offset = LOG_HEADER_LENGTH
@@ -42,6 +42,7 @@ export class FrameScanner {
     this.#file = file
     this.#number = number
     this.size = size
+    this.#window = new Uint8Array(Math.min(WINDOW_LENGTH, size))
     this.#slice = new TimeSlice(runtime)
   }
 

@@ -1,0 +1,43 @@
+/** A2, and A4 with it: crashes while a crash is recovered from, and again while that is. */
+import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
+import { CrashOracle, exploreCrashes, HistoryRunner } from '@wk/testkit'
+import type { Check } from '../check.js'
+import { DIR, drawRound, opener, replayed, reportFindings } from '../crash-round.js'
+
+/** Operations of the workload from one that is crashed before to the next: many workloads rather than all of one. */
+const STEP = 53
+
+/** A crash before some operations of each workload, then before the operations of the recovery, then of the next one. */
+export const check: Check = {
+  id: 'A2',
+  title: 'crash during recovery, and again during the next (A4)',
+  means: 'the same map as after a recovery that was not disturbed, the same twice, and new writes survive',
+  unit: 'crash states',
+  cases: { commit: 200, nightly: 2000, release: 10_000 },
+  async run({ cases, only }, seed, report) {
+    const replay = replayed(only)
+    let ran = 0
+    for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
+      const { options, history } = drawRound(seed + 500_000, round)
+      const open = opener(options)
+      const explored = await exploreCrashes({
+        dir: DIR,
+        createFileSystem: () => new MemoryFileSystem(),
+        open,
+        createOracle: () => new CrashOracle(),
+        run: (fs, oracle) => new HistoryRunner(() => open(fs), oracle).run(history),
+        policies: CRASH_POLICIES,
+        seeds: [round + 1],
+        recoveryEvery: 1,
+        recoveryTwice: true,
+        maintainEvery: 0,
+        crashBefore: (index) => (index + round * 7) % STEP === STEP - 1,
+        ...(replay.index === undefined ? { window: Infinity, stop: ({ recoveryImages }) => ran + recoveryImages >= cases } : { onlyIndex: replay.index }),
+      })
+      reportFindings(report, round, explored)
+      report.ran(explored.recoveryImages)
+      ran += explored.recoveryImages
+      if (only !== undefined) return
+    }
+  },
+}

@@ -1,0 +1,19 @@
+/** D3: every sync fails in turn. */
+import { syncCases } from '@wk/testkit'
+import type { Check } from '../check.js'
+import { runFaultRounds } from '../fault-round.js'
+
+/** Seeds of each tier; a round holds every sync of one workload. */
+const ROUNDS = { commit: 1, nightly: 1, release: 5 }
+
+/** Each sync of a file or a directory fails once, and later ones of the same path lie. */
+export const check: Check = {
+  id: 'D3',
+  title: 'sync failure at every sync (CR13, CR14)',
+  means: 'read-only in the same turn, no later acknowledgement, reads correct, close() < 1 s; reopens as A1',
+  unit: 'runs',
+  cases: { commit: Infinity, nightly: Infinity, release: Infinity },
+  async run(budget, seed, report) {
+    for (let round = 0; round < ROUNDS[budget.tier]; round++) await runFaultRounds(budget, seed + round, report, syncCases)
+  },
+}

@@ -1,0 +1,44 @@
+/** What the fault checks share: a workload that passes through everything, and the run of a list of cases. */
+import { DB } from '@wk/db'
+import type { FileSystem, OperationKind } from '@wk/fs'
+import { crashProfile, drawHistory, operationsOf, Rng, runFault, type FaultCase, type FaultRunOptions, type Operation } from '@wk/testkit'
+import type { Budget, Report } from './check.js'
+import { DIR } from './crash-round.js'
+import { EAGER, SMALL, THRESHOLD } from './options.js'
+
+/** A workload of open, put, flush, compact, GC, scans and close, from a seed and a round; in every other round the collector runs in the background. */
+export function drawFaultRound(seed: number, round: number): FaultRunOptions {
+  const options = round % 2 === 1 ? EAGER : SMALL
+  const drawn = drawHistory(new Rng(seed * 1000 + round), { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] })
+  const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
+  history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })
+  return { dir: DIR, open: (fs: FileSystem) => DB.open(DIR, { ...options, fs }), history }
+}
+
+/**
+ * Runs cases of one round after the other until there were enough; of a round at most `perRound`, evenly spread. A case
+ * is replayed by round and name.
+ */
+export async function runFaultRounds(budget: Budget, seed: number, report: Report, casesOf: (operations: OperationKind[], rng: Rng) => FaultCase[], perRound = Infinity): Promise<void> {
+  const [, onlyRound, onlyName] = /^(\d+)\/(.*)$/.exec(budget.only ?? '') ?? []
+  let ran = 0
+  let injected = 0
+  let slowest = 0
+  for (let round = Number(onlyRound ?? 0); ran < budget.cases && !report.full; round++) {
+    const options = drawFaultRound(seed, round)
+    const all = casesOf(await operationsOf(options), new Rng(seed * 1000 + round))
+    const step = Math.max(1, all.length / Math.min(perRound, budget.cases - ran))
+    for (let at = 0; at < all.length && !report.full; at += step) {
+      const one = all[Math.floor(at)] as FaultCase
+      if (onlyName !== undefined && onlyName !== one.name) continue
+      const found = await runFault(options, one)
+      for (const message of found.findings) report.fail(message, `${round}/${one.name}`)
+      report.ran()
+      ran++
+      injected += found.injected > 0 ? 1 : 0
+      slowest = Math.max(slowest, found.closeMs)
+    }
+    if (onlyName !== undefined || budget.cases === Infinity) break
+  }
+  report.note(`the fault was met in ${injected} of ${ran} runs; the slowest close() took ${slowest.toFixed(0)} ms`)
+}
