@@ -22,6 +22,8 @@ async function main(request: ChildRequest): Promise<void> {
   for (const event of ['unhandledRejection', 'uncaughtException', 'warning'] as const) {
     process.on(event, (reason: unknown) => unhandled.push(`${event}: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`))
   }
+  // Errors are made by the million here; a replayed case shows where from.
+  Error.stackTraceLimit = request.only === undefined ? 4 : 50
   const check = (await loadChecks()).find(({ id }) => id === request.id)
   let last = performance.now()
   const outcome = check === undefined ? emptyOutcome() : await runCheck(check, request, request.seed, ({ cases, failed }) => {

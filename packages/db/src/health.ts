@@ -4,7 +4,8 @@
  * opening -> open -> read-only -> closed, and from each straight to closed. The first failure of a write or sync of
  * WAL, value log or manifest turns it read-only in the same turn (law 9); nothing but reopening turns it back.
  */
-import { ClosedError, ReadOnlyError, WkError } from '@wk/codec'
+import { ClosedError, ReadOnlyError } from '@wk/codec'
+import type { WkError } from '@wk/codec'
 
 export type HealthState = 'open' | 'read-only' | 'closing' | 'closed'
 
@@ -36,12 +37,12 @@ export class Health {
     return this.#failure
   }
 
-  /** Reports a failure. Only the first one counts; of a part's refusal after a failure it is the failure that counts. */
+  /** Reports a failure. Only the first one counts. */
   fail(error: WkError): void {
     if (this.#failure !== undefined) return
-    this.#failure = error instanceof ReadOnlyError && error.cause instanceof WkError ? error.cause : error
+    this.#failure = error
     if (this.#state === 'open') this.#move('read-only')
-    this.#onFailure(this.#failure)
+    this.#onFailure(error)
   }
 
   startClosing(): void {

@@ -5,7 +5,7 @@
  * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
  * Whatever fails on the way releases everything that was taken.
  */
-import { ExistsError, NotFoundError, NotSupportedError, formatFileName } from '@wk/codec'
+import { ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree } from '@wk/lsm'
@@ -19,7 +19,6 @@ import type { ResolvedOptions } from './options.js'
 import { SpaceKeeper } from './space-keeper.js'
 import { ValueLogGc } from './value-log-gc.js'
 import { WriteQueue } from './write-queue.js'
-import type { WkError } from '@wk/codec'
 
 /** Everything a database consists of. */
 export interface Parts {
@@ -68,7 +67,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   const recovery = await LsmTree.recover(dir, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
   if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
-  const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery)
+  const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery, wiring)
   wiring.vlog = vlog
   try {
     const tree = await recovery.finish({
@@ -157,14 +156,17 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
       await wiring.vlog?.sync()
       return wiring.vlog?.syncedPosition()
     },
-    onFailure: (error) => {
-      if (wiring.fail === undefined) wiring.early ??= error
-      else wiring.fail(error)
-    },
+    onFailure: (error) => noteFailure(wiring, error),
   }
 }
 
-async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOptions, recovery: LsmRecovery): Promise<ValueLog> {
+/** Ends writing now, or as soon as there is something to end. */
+function noteFailure(wiring: Wiring, error: WkError): void {
+  if (wiring.fail === undefined) wiring.early ??= error
+  else wiring.fail(error)
+}
+
+async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOptions, recovery: LsmRecovery, wiring: Wiring): Promise<ValueLog> {
   const clean = recovery.cleanClose
   return ValueLog.open(dir, {
     fs,
@@ -178,6 +180,8 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
     durable: recovery.promise,
     expectedFids: recovery.referencedFids,
+    // Law 9 holds also for a sync that no write waits for, as that of a full file.
+    onFailure: (error) => noteFailure(wiring, error instanceof WkError ? error : new WkError('WK_IO', `the value log failed: ${String(error)}`, { cause: error })),
     cleanEnd: clean === undefined ? undefined : clean.vlogFid === 0 ? undefined : { fid: clean.vlogFid, size: clean.vlogSize },
   })
 }

@@ -156,6 +156,41 @@ describe('law 9: a failing device', () => {
     expect(await again.get('fill0')).toEqual(large(60, 0))
   })
 
+  it('law 9: a failed sync of a full value log, which no write waits for, ends writing and is the cause that is given', async () => {
+    const at = await fixture()
+    at.fault.add({ operation: 'sync', path: '.vlog' })
+    // The group that fills the file is acknowledged; the file is synced beside the calls.
+    await at.db.put('full', large(6000, 1))
+    await at.db.put('next', large(100, 2)).catch(() => undefined)
+    for (let turn = 0; turn < 20 && at.health.length === 0; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(at.health).toMatchObject([{ state: 'read-only', cause: { code: 'WK_IO', operation: 'sync' } }])
+    for (const key of ['small', 'again']) expect(await expectCode(() => at.db.put(key, 'x'), 'WK_READ_ONLY')).toMatchObject({ cause: { code: 'WK_IO' } })
+    expect(await at.db.get('full')).toEqual(large(6000, 1))
+    await at.db.close()
+  })
+
+  it('law 9: after a value log that could not be made, verify() looks at what there is', async () => {
+    const at = await fixture()
+    at.fault.add({ operation: 'create', path: '.vlog', errno: 'ENOSPC', times: Infinity })
+    for (let i = 0; i < 3; i++) await at.db.put(`r${i}`, large(5000, i)).catch(() => undefined)
+    expect(at.health).toHaveLength(1)
+    expect(await at.db.verify()).toMatchObject({ ok: true })
+    await at.db.close()
+  })
+
+  it('law 9: close() resolves on a device that fails for good, and leaves no file open', async () => {
+    for (const operation of ['read', 'write', 'sync', 'close'] as const) {
+      const at = await fixture()
+      await at.db.flush()
+      await all(at.db.iterator())
+      expect(at.disk.openFiles).toBeGreaterThan(2)
+      at.fault.add({ operation: ['read', 'write', 'sync', 'close'], times: Infinity })
+      await failureOf(() => at.db.put('r0', large(300, 0), { sync: true }))
+      await at.db.close()
+      expect(at.disk.openFiles, operation).toBe(0)
+    }
+  })
+
   it('a snapshot and an iterator that were open go on reading', async () => {
     const at = await fixture()
     const [snapshot, iterator] = [at.db.snapshot(), at.db.iterator()]

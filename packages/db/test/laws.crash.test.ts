@@ -48,7 +48,7 @@ async function explore(seed: number, deadline: number): Promise<Explored> {
     run: (fs, oracle) => new HistoryRunner(() => open(fs), oracle).run(history),
     policies: POLICIES,
     seeds: SEEDS,
-    recoveryEvery: 20,
+    recoveryEvery: 40,
     maintainEvery: 8,
     ...(ONLY === undefined ? {} : { onlyIndex: ONLY }),
     stop: () => performance.now() > deadline,
@@ -80,7 +80,7 @@ describe('at every mutating operation of a 100-operation workload under P0 to P3
       if (report.images < every) console.warn(`out of time after ${report.images} of ${every} crash images; WK_CRASH_BUDGET_MS sets the time`)
       expect(report.images).toBeGreaterThan(600)
       for (const kind of ['create', 'write', 'sync', 'syncDir', 'rename', 'remove']) expect([...report.kinds.keys()]).toContain(kind)
-      expect(report.recoveryImages).toBeGreaterThan(50)
+      expect(report.recoveryImages).toBeGreaterThan(30)
     }
   })
   it('law 1: acknowledged writes survive, with sync also losing power; others survive as an ordered prefix', () => expect(findings(1)).toEqual([]))

@@ -6,7 +6,7 @@
  * write short. A failed `close` closes all the same, as the system does. The first rule that acts on an operation wins.
  */
 import { ioErrorOf } from './errno.js'
-import type { FileSystem } from './file-system.js'
+import type { File, FileSystem } from './file-system.js'
 import { InterceptedFileSystem } from './intercept.js'
 import type { Operation, OperationKind } from './intercept.js'
 
@@ -81,7 +81,7 @@ export class FaultFileSystem extends InterceptedFileSystem {
     const rule = this.#next(operation)
     if (rule === undefined) return this.#lies(operation) ? (undefined as T) : run()
     if (this.#shorten(rule, operation)) return run()
-    if (takesPlace(rule, operation)) await run()
+    if (takesPlace(rule, operation)) letGo(operation, await run())
     throw this.#failure(rule, operation)
   }
 
@@ -89,7 +89,7 @@ export class FaultFileSystem extends InterceptedFileSystem {
     const rule = this.#next(operation)
     if (rule === undefined) return this.#lies(operation) ? (undefined as T) : run()
     if (this.#shorten(rule, operation)) return run()
-    if (takesPlace(rule, operation)) run()
+    if (takesPlace(rule, operation)) letGo(operation, run())
     throw this.#failure(rule, operation)
   }
 
@@ -134,6 +134,11 @@ function matches(rule: FaultRule, operation: Operation): boolean {
   const paths = operation.to === undefined ? [operation.path] : [operation.path, operation.to]
   const { path } = rule
   return paths.some((one) => (typeof path === 'string' ? one.includes(path) : one.search(path) >= 0))
+}
+
+/** A file that was opened and is not handed out must not stay open. */
+function letGo(operation: Operation, result: unknown): void {
+  if (operation.kind === 'open' || operation.kind === 'create') (result as File).closeSync()
 }
 
 /** Whether the operation has its effect although it is reported as failed. */

@@ -113,3 +113,12 @@ test('operations are counted over all kinds, for a harness that fails each in tu
   await file.close()
   expect(fs.opCount - start).toBe(3)
 })
+
+test('a file whose opening is reported as failed after it took place does not stay open', async () => {
+  const { memory, fs, file } = await withFile({ operation: 'create', after: true, times: 2 })
+  await file.close()
+  expect(await errno(fs.open('/g', 'create'))).toBe('EIO')
+  expect(() => fs.openSync('/h', 'create')).toThrow(IoError)
+  expect(await memory.list('/')).toEqual(['f', 'g', 'h'])
+  expect(memory.openFiles).toBe(0)
+})

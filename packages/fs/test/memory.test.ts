@@ -215,3 +215,15 @@ test('taking a clone before every operation of a long workload stays cheap', asy
   expect(clones).toBe(1100)
   expect(performance.now() - started).toBeLessThan(5000)
 })
+
+test('open files are counted, however often they are closed', async () => {
+  const fs = new MemoryFileSystem()
+  const [a, b] = [await fs.open('/a', 'create'), fs.openSync('/b', 'create')]
+  expect(fs.openFiles).toBe(2)
+  await Promise.all([a.close(), a.close()])
+  a.closeSync()
+  expect(fs.openFiles).toBe(1)
+  b.closeSync()
+  await b.close()
+  expect(fs.openFiles).toBe(0)
+})

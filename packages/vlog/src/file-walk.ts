@@ -167,7 +167,7 @@ export async function verifyFiles(set: VlogSet, runtime: Runtime, { signal, onPr
     // Given up since the start: nothing refers to it any more.
     if (set.map.get(logical.fid) !== logical) continue
     // Not made yet, or its making failed: all that it holds waits in memory.
-    if (logical.written === 0) continue
+    if (logical.physical.size === 0) continue
     try {
       for await (const { scanner } of walk(set, logical)) {
         report.records++

@@ -66,6 +66,11 @@ export interface ValueLogOptions {
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
   /**
+   * Told of the failure that ends all writing, in its turn, where it happens beside the calls: sealing a full file, for
+   * one, waits for nobody. Must not throw. Default: the next call meets it.
+   */
+  onFailure?: ((error: unknown) => void) | undefined
+  /**
    * Source of base IVs, for tests that compare bytes. Default: `crypto.randomBytes` where the log is encrypted, else the
    * runtime's random numbers. An IV that comes twice under one data key breaks the encryption.
    */
@@ -86,6 +91,7 @@ export interface ResolvedOptions {
   cleanEnd: { fid: number; size: number } | undefined
   expectedFids: ReadonlySet<number>
   lock: boolean
+  onFailure: ((error: unknown) => void) | undefined
   encryptionKey: Uint8Array | undefined
   /** Seconds. */
   encryptionKeyRotationDuration: number
@@ -123,6 +129,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     cleanEnd,
     expectedFids: options.expectedFids ?? new Set(),
     lock: options.lock ?? true,
+    onFailure: options.onFailure,
     encryptionKey,
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),
     compress,

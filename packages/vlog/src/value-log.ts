@@ -376,7 +376,7 @@ export class ValueLog {
    * staged is forgotten. Reads of what was written go on.
    */
   abandon(cause: unknown): void {
-    this.#writer.poison(cause)
+    this.#writer.abandon(cause)
   }
 
   /** Starts copying live records into a new physical file. One at a time. @throws GcRunningError */

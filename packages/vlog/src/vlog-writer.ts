@@ -55,6 +55,8 @@ export interface WriterOptions {
   nextNumber: number
   /** End of what is there, all of it durable. */
   end: LogPosition
+  /** See {@link ValueLogOptions.onFailure}. */
+  onFailure: ((error: unknown) => void) | undefined
 }
 
 export class VlogWriter implements StagedSource {
@@ -404,7 +406,7 @@ export class VlogWriter implements StagedSource {
     try {
       await handleOf(current).sync()
     } catch (error) {
-      throw this.#fail(error)
+      throw this.#failAlone(error)
     }
     this.#synced.note(current.fid, written)
   }
@@ -418,7 +420,7 @@ export class VlogWriter implements StagedSource {
         this.checkWritable()
         await job()
       } catch (error) {
-        throw this.#fail(error)
+        throw this.#failAlone(error)
       } finally {
         this.#jobCount--
       }
@@ -436,8 +438,21 @@ export class VlogWriter implements StagedSource {
     return error
   }
 
+  /** A failure that may have no caller, or one that looks away: whoever owns the log is told in the same turn. */
+  #failAlone(error: unknown): unknown {
+    const isFirst = this.#failure === undefined
+    this.#fail(error)
+    if (isFirst && this.#failure !== undefined) this.#options.onFailure?.(error)
+    return error
+  }
+
   /** Poisons the writer for a failure elsewhere in the log's own files. */
   poison(error: unknown): void {
+    this.#failAlone(error)
+  }
+
+  /** Poisons the writer for a failure of its owner. */
+  abandon(error: unknown): void {
     this.#fail(error)
   }
 
