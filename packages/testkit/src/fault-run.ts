@@ -5,7 +5,7 @@
  * power was lost at the end. Knows no test runner.
  */
 import { errnoOf, WkError } from '@wk/codec'
-import { FaultFileSystem, MemoryFileSystem, type CrashPolicy, type FileSystem, type OperationKind } from '@wk/fs'
+import { defaultRuntime, FaultFileSystem, MemoryFileSystem, type CrashPolicy, type FileSystem, type OperationKind } from '@wk/fs'
 import { CrashJudge, readAll, type Image } from './crash-judge.js'
 import type { CrashReport } from './crash-explorer.js'
 import type { Database } from './database.js'
@@ -194,7 +194,7 @@ class FaultRun {
 
   async #close(db: Database): Promise<void> {
     const called = this.#oracle.called
-    const start = performance.now()
+    const start = defaultRuntime.monotonic()
     const closed = await db.close().then(
       () => true,
       (err: unknown) => {
@@ -202,7 +202,7 @@ class FaultRun {
         return false
       },
     )
-    this.report.closeMs = performance.now() - start
+    this.report.closeMs = defaultRuntime.monotonic() - start
     if (this.report.closeMs > CLOSE_MS) this.#find(`close() took ${this.report.closeMs.toFixed(0)} ms`)
     if (closed && this.#fault.injected.length === 0) this.#oracle.durable(called)
   }
