@@ -192,6 +192,8 @@ export class ValueLogGc {
 
   /** Ends the active value log, so that it may be collected. */
   async seal(): Promise<void> {
+    // Most of it becomes durable while writers go on: they wait for what is left.
+    await this.#vlog.sync()
     await this.#queue.exclusive(() => this.#vlog.seal())
   }
 
@@ -288,7 +290,7 @@ export class ValueLogGc {
   async #rewrite(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
     const wanted = new Set(files.map(({ number }) => number))
     if (this.#vlog.physicalFiles().some(({ number, sealed }) => wanted.has(number) && !sealed)) {
-      await this.#queue.exclusive(() => this.#vlog.seal())
+      await this.seal()
       await this.#flush()
     }
     const ranges = new Map<number, readonly LiveRange[]>()

@@ -27,6 +27,11 @@ export class SyncTracker {
     return { ...this.#synced }
   }
 
+  /** Whether something before this place is not durable yet. */
+  isBehind(fid: number, offset: number): boolean {
+    return this.#synced.fid < fid || (this.#synced.fid === fid && this.#synced.offset < offset)
+  }
+
   /** File `fid` is durable up to `offset`, and so is every lower file. */
   note(fid: number, offset: number): void {
     const position = { fid, offset }
