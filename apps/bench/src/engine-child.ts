@@ -1,5 +1,5 @@
 /** The parent's side of one engine process: starts it, passes its progress on, makes a result of whatever becomes of it. */
-import { fork, type ChildProcess } from 'node:child_process'
+import { execFile, fork, type ChildProcess } from 'node:child_process'
 import type { EngineName } from './engines/engine.js'
 import type { ProgressLine } from './progress-line.js'
 import type { EngineJob, EngineMessage } from './protocol.js'
@@ -8,6 +8,7 @@ import type { EngineResult, PhaseResult } from './report/result.js'
 
 /** Runs a job in a process of its own. Resolves also if the process fails or its engine is absent: the result says so. */
 export async function runChild(job: EngineJob, label: string, entry: string, progress: ProgressLine, signal: AbortSignal): Promise<EngineResult> {
+  await writeBack()
   const child = fork(entry, [JSON.stringify(job)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'], serialization: 'json' })
   const kill = (): void => void child.kill()
   signal.addEventListener('abort', kill)
@@ -33,6 +34,15 @@ export async function runChild(job: EngineJob, label: string, entry: string, pro
   const failure = `the process ended with ${status}${complaint === '' ? '' : `: ${complaint.trim()}`}`
   progress.finish(label, `FAILED: ${failure}`)
   return { ...without(job.engine, phases), failure }
+}
+
+/**
+ * Lets the system write its dirty pages first: what one engine left behind must not slow the next. Where there is no `sync`, they stay.
+ */
+function writeBack(): Promise<void> {
+  return new Promise((resolve) => {
+    execFile('sync', () => resolve())
+  })
 }
 
 function ended(child: ChildProcess): Promise<string> {

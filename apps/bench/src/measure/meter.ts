@@ -60,12 +60,14 @@ export class Meter {
   async stop(of: string): Promise<Measurement> {
     const pauses = this.slice.takeSpent()
     const written = ioBetween(this.before, readProcessIo())
+    // Before the samples are summed up: sorting them holds the event loop itself.
+    const loopDelay = await this.loop.stop()
     return {
       operations: this.operations,
       bytes: this.bytes,
       seconds: (this.clock ?? this.latency.total + pauses) / 1e3,
       latency: this.latency.summarize(of),
-      loopDelay: await this.loop.stop(),
+      loopDelay,
       written,
     }
   }

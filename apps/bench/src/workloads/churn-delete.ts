@@ -5,12 +5,12 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { diskUsage } from '../measure/disk-usage.js'
 import { SpaceSampler } from '../measure/space-sampler.js'
 import { loadBatches } from './call-loops.js'
-import { churnSizes, QUIET_SECONDS } from './churn-sizes.js'
+import { churnSizes } from './churn-sizes.js'
 import { KeySpace } from './key-space.js'
+import { quietSeconds, quietTime } from './quiet-time.js'
 import { warmUp } from './warm-up.js'
 import type { WorkloadContext } from './workload.js'
 
@@ -36,11 +36,11 @@ export async function runDeleteAll(context: WorkloadContext): Promise<Record<str
         if (slice.due()) await slice.pause()
       }
     })
-    await runner.run({ name: 'delete all after', title: 'delete all: the half minute after', sample: 'wait', total: 1 }, place, () => 0, async (work) => {
+    await runner.run({ name: 'delete all after', title: 'delete all: the half minute after', sample: 'wait', total: quietSeconds(quick) }, place, () => 0, async (work) => {
       const sampler = new SpaceSampler(place, () => 0)
       sampler.start()
       const start = performance.now()
-      await sleep((quick ? QUIET_SECONDS.quick : QUIET_SECONDS.full) * 1e3)
+      await quietTime(engine.name, place, quick, work.progress)
       work.space = sampler.stop()
       work.meter.add(performance.now() - start, 1, 0)
       work.figures["directory in value-log files' worth"] = diskUsage(place) / FILE

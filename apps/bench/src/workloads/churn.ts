@@ -6,7 +6,6 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../engines/engine.js'
 import { Random } from '../input/random.js'
 import { Zipfian } from '../input/zipfian.js'
@@ -15,10 +14,11 @@ import { SpaceSampler, spaceAmpOf, worstSpaceAmp } from '../measure/space-sample
 import { inFlight, loadBatches } from './call-loops.js'
 import { runDeleteAll } from './churn-delete.js'
 import { runLoadOnly } from './churn-load.js'
-import { churnSizes, OVERWRITES, PUTS_AT_ONCE, QUIET_SECONDS, SKEW, type ChurnSize } from './churn-sizes.js'
+import { churnSizes, OVERWRITES, PUTS_AT_ONCE, SKEW, type ChurnSize } from './churn-sizes.js'
 import { CollectionLoop } from './collection-loop.js'
 import { KeySpace } from './key-space.js'
 import type { PhaseWork } from './phase-runner.js'
+import { quietSeconds, quietTime } from './quiet-time.js'
 import { verifyAll } from './verification.js'
 import { warmUp } from './warm-up.js'
 import type { Workload, WorkloadContext } from './workload.js'
@@ -78,7 +78,7 @@ class ChurnRun {
       loop.start()
       await this.phase('overwrite', `overwrite ${OVERWRITES} × as many, ${PUTS_AT_ONCE} in flight`, this.picks.length, true, (work) => this.overwrite(work, db))
       const overwritten = this.written
-      await this.phase('after', 'the half minute after', 1, false, (work) => this.wait(work, before, overwritten))
+      await this.phase('after', 'the half minute after', quietSeconds(quick), false, (work) => this.wait(work, before, overwritten))
       await loop.stop()
       await this.phase('check', 'read all, compare', 1, false, async ({ meter }) => {
         const start = performance.now()
@@ -119,11 +119,7 @@ class ChurnRun {
     const sampler = this.sampler()
     const start = performance.now()
     sampler.start()
-    const most = this.context.quick ? QUIET_SECONDS.quick : QUIET_SECONDS.full
-    while ((performance.now() - start) / 1e3 < most) {
-      work.progress((performance.now() - start) / 1e3 / most)
-      await sleep(100)
-    }
+    await quietTime(this.context.engine.name, this.dir, this.context.quick, work.progress)
     work.space = sampler.stop()
     work.meter.add(performance.now() - start, 1, 0)
     work.figures['space amp, worst'] = worstSpaceAmp(work.space)
