@@ -32,7 +32,7 @@ export type GcStep =
 const LEAST_GRANULE = 8 * 1024 * 1024
 /** From this part of the way to the soft bound on, value logs are ended at a granule. */
 const SEAL_SHARE = 1 / 3
-/** And always at this part of the live bytes: a file that is most of the database could not be collected without holding it twice. */
+/** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
 /** Parts of the garbage that the target allows: one file, and the least that is worth a flush and a compaction. */
 const GRANULE_SHARE = 1 / 8
@@ -66,7 +66,7 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const granule = granuleOf(figures, bounds)
   const active = files.find(({ state }) => state === 'active')
   const isGrowing = figures.spaceAmp > 1 + SEAL_SHARE * (bounds.soft - 1)
-  if (active !== undefined && active.size >= (isGrowing ? granule : Math.max(granule, liveBytes * WHOLE_SHARE))) {
+  if (active !== undefined && active.size >= (isGrowing ? granule : Math.max(granule, bounds.allowance / 2, liveBytes * WHOLE_SHARE))) {
     // In small steps, long before it is collected: what is ended late has to be synced and copied all at once.
     return { kind: 'seal', reason: `the active file has ${megabytes(active.size)}, a large part of all` }
   }

@@ -54,6 +54,11 @@ type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 /** Most entries of run tables: 64 MiB of memory. */
 const MAX_RUNS = 1 << 22
 
+/** Syncs before a file is ended, at most: writers that outrun the disk are never caught up with. */
+const SYNC_ROUNDS = 4
+/** Bytes that may be left then: some milliseconds. */
+const LITTLE = 4 * 1024 * 1024
+
 export class ValueLogGc {
   readonly #dir: string
   readonly #tree: LsmTree
@@ -192,9 +197,18 @@ export class ValueLogGc {
 
   /** Ends the active value log, so that it may be collected. */
   async seal(): Promise<void> {
-    // Most of it becomes durable while writers go on: they wait for what is left.
-    await this.#vlog.sync()
+    await this.#syncMost()
     await this.#queue.exclusive(() => this.#vlog.seal())
+  }
+
+  /** Makes the active value log durable while writers go on, but for a little: that is what they wait for when it ends. */
+  async #syncMost(): Promise<void> {
+    for (let round = 0; round < SYNC_ROUNDS; round++) {
+      const end = this.#vlog.position()
+      const synced = this.#vlog.syncedPosition()
+      if (end.fid === synced.fid && end.offset - synced.offset <= LITTLE) return
+      await this.#vlog.sync()
+    }
   }
 
   /** Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. `onFlushed` is called when the flush is done. */

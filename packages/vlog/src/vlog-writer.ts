@@ -42,6 +42,8 @@ const DIRECT_WRITE_LIMIT = 8 << 20
  * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).
  */
 const SYNC_AHEAD = 32 << 20
+/** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
+const SYNC_AHEAD_NEAR_END = 4 << 20
 
 export interface WriterOptions {
   fileSize: number
@@ -410,7 +412,8 @@ export class VlogWriter implements StagedSource {
   }
 
   #syncAhead({ fid, written }: LogicalFile): void {
-    if (this.#isSyncingAhead || written < SYNC_AHEAD || !this.#synced.isBehind(fid, written - SYNC_AHEAD)) return
+    const allowed = written > this.#options.fileSize - SYNC_AHEAD ? SYNC_AHEAD_NEAR_END : SYNC_AHEAD
+    if (this.#isSyncingAhead || !this.#synced.isBehind(fid, written - allowed)) return
     this.#isSyncingAhead = true
     // A failure is kept by the writer and met by the next call.
     void this.sync().catch(() => undefined).finally(() => (this.#isSyncingAhead = false))
