@@ -21,6 +21,7 @@ let tried = false
 export function loadNativeExtensions(): NativeExtensions | undefined {
   if (tried) return loaded
   tried = true
+  if (isAnotherRuntime()) return undefined
   try {
     const candidate: unknown = createRequire(import.meta.url)('fs-native-extensions')
     if (isNativeExtensions(candidate)) loaded = candidate
@@ -28,6 +29,14 @@ export function loadNativeExtensions(): NativeExtensions | undefined {
     // Not installed, or no binary for this platform: the caller has a fallback.
   }
   return loaded
+}
+
+/**
+ * Bun and Deno have only part of libuv, which the package is written against: it loads, and ends the whole process at the first
+ * call that is not there (Bun 1.4: at a lock that is taken; Deno 2.9: at any lock).
+ */
+function isAnotherRuntime(): boolean {
+  return process.versions['bun'] !== undefined || process.versions['deno'] !== undefined
 }
 
 function isNativeExtensions(value: unknown): value is NativeExtensions {
