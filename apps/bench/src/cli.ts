@@ -11,7 +11,7 @@ import { WORKLOADS } from './workloads/catalog.js'
 import type { Workload } from './workloads/workload.js'
 
 const WORKSPACE = resolve(import.meta.dirname, '../../..')
-const FULL = { maxBytes: 400 * 1024 * 1024, maxFiles: 30_000 }
+const FULL = { maxBytes: 256 * 1024 * 1024, maxFiles: 30_000 }
 const QUICK = { maxBytes: 24 * 1024 * 1024, maxFiles: 1500 }
 const DEFAULT_SEED = 42
 
