@@ -4,10 +4,23 @@
  * A returned value is always the caller's own copy. A value that does not verify is a `CorruptionError`, never an empty
  * value. Expired entries are not there.
  */
-import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, baseKind, copyBytes, newLookupResult, readPayload, readPointerFid, readPointerLen, readPointerOffset } from '@wk/codec'
+import {
+  CorruptionError,
+  KIND_POINTER,
+  KIND_TOMBSTONE,
+  ResultMemory,
+  baseKind,
+  copyBytes,
+  newLookupResult,
+  readPayload,
+  readPointerFid,
+  readPointerLen,
+  readPointerOffset,
+} from '@wk/codec'
 import type { PayloadView, ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
-import type { LsmTree } from '@wk/lsm'
+import type { LsmTree, VisibleCursor } from '@wk/lsm'
+import { ValueBatch } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 
 /** An entry with everything the database knows of it. */
@@ -37,6 +50,7 @@ export class EntryReader {
   readonly #runtime: Runtime
   readonly #found = newLookupResult()
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
+  readonly #memory = new ResultMemory()
 
   constructor(tree: LsmTree, vlog: ValueLog | undefined, runtime: Runtime) {
     this.#tree = tree
@@ -73,6 +87,43 @@ export class EntryReader {
     const len = readPointerLen(valueBytes, valueStart)
     if (len <= SYNC_READ_LIMIT) return this.#log().readValueSync(fid, offset, len, key, this.#found.sequence)
     return this.#log().readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
+  }
+
+  /** The values of `keys`, in their order, or a promise of them. */
+  getMany(keys: readonly Uint8Array[], sequence: number): (Uint8Array | undefined)[] | Promise<(Uint8Array | undefined)[]> {
+    const batch = new ValueBatch()
+    const { values } = batch
+    for (let slot = 0; slot < keys.length; slot++) {
+      const key = keys[slot] as Uint8Array
+      values.push(undefined)
+      if (!this.#locate(key, sequence)) continue
+      const { kind, valueBytes, valueStart } = this.#found
+      if (baseKind(kind) !== KIND_POINTER) values[slot] = this.#inlineValue()
+      // The caller may reuse the key's bytes while the value is being read.
+      else addPointer(batch, slot, valueBytes, valueStart, copyBytes(key), this.#found.sequence)
+    }
+    return this.readBatch(batch)?.then(() => values) ?? values
+  }
+
+  /**
+   * Puts the value of the cursor's entry into a batch: at once if it lies in the tree, else to be read with the batch.
+   * Returns its bytes, as far as they are known. `key` is a copy of the entry's key.
+   */
+  collect(cursor: VisibleCursor, key: Uint8Array, batch: ValueBatch, slot: number): number {
+    const { kind, valueBytes, valueStart, valueEnd } = cursor
+    if (baseKind(kind) === KIND_POINTER) {
+      addPointer(batch, slot, valueBytes, valueStart, key, cursor.sequence)
+      return readPointerLen(valueBytes, valueStart)
+    }
+    readPayload(kind, valueBytes, valueStart, valueEnd, this.#payload)
+    const value = this.#memory.copy(valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
+    batch.values[slot] = value
+    return value.length
+  }
+
+  /** Reads the values of a batch into it. `undefined` if that is done already. */
+  readBatch(batch: ValueBatch): Promise<void> | undefined {
+    return batch.count === 0 ? undefined : this.#log().readBatch(batch)
   }
 
   /** The value if it lies in the tree, or where it lies in the value log. */
@@ -112,7 +163,7 @@ export class EntryReader {
   }
 
   #inlineValue(): Uint8Array {
-    return copyBytes(this.#found.valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
+    return this.#memory.copy(this.#found.valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
   }
 
   #valueOrPlace(key: Uint8Array): Uint8Array | StoredValue {
@@ -126,6 +177,10 @@ export class EntryReader {
     if (this.#vlog === undefined) throw new CorruptionError('an entry points into a value log, and this database has none')
     return this.#vlog
   }
+}
+
+function addPointer(batch: ValueBatch, slot: number, bytes: Uint8Array, at: number, key: Uint8Array, version: number): void {
+  batch.add(slot, readPointerFid(bytes, at), readPointerOffset(bytes, at), readPointerLen(bytes, at), key, version)
 }
 
 /** The pointer of a payload of kind pointer. */

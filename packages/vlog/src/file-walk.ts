@@ -5,7 +5,7 @@
  * system when it began. A torn tail lies behind the end of a file and is never seen; what does not verify before the
  * end is damage.
  */
-import { CorruptionError, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { CorruptionError, ResultMemory, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
@@ -101,12 +101,13 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage): Asy
 export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile, options: IterateOptions): AsyncGenerator<PlacedEntry> {
   const slice = new TimeSlice(runtime)
   const { onDamage = () => undefined, salvage = false, stored = false } = options
+  const memory = new ResultMemory()
   for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined)) {
     const { bytes, start, header, position } = scanner
     const pointer = { fid: logical.fid, offset, len: header.length }
     let entry: VlogEntry
     try {
-      entry = openEntry(logical, offset, bytes, start, header, false, stored)
+      entry = openEntry(logical, offset, { bytes, start, hold: 'lent' }, header, memory, stored)
     } catch (error) {
       if (!salvage || !(error instanceof CorruptionError)) throw error
       onDamage({ file: logical.physical.name, offset: position, length: pointer.len, message: error.message })

@@ -7,6 +7,7 @@
  */
 export { ValueLog } from './value-log.js'
 export type { ValueRequest } from './value-log.js'
+export { RecordBatch, ValueBatch } from './record-batch.js'
 export type { ValueLogOptions } from './options.js'
 export type { AppendEntry, AppendOptions } from './appender.js'
 export type { VlogEntry } from './vlog-entry.js'

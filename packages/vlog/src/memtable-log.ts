@@ -9,7 +9,7 @@
  * tail only if no valid record follows it; otherwise, and where marks are out of order, it is damage (Badger drops everything
  * behind it silently). Read only: nothing here writes such a file.
  */
-import { CorruptionError, InvalidArgumentError, POINTER_LENGTH, decodePointer, type ValuePointer } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, POINTER_LENGTH, ResultMemory, decodePointer, type ValuePointer } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, defaultRuntime, readFully, type File, type FileSystem, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, META_FIN_TXN, META_TXN, META_VALUE_POINTER, decodeFileHeader } from './format.js'
@@ -89,6 +89,7 @@ async function* walkTransactions(file: File, log: LogicalFile, runtime: Runtime)
   const { name, size } = log.physical
   const slice = new TimeSlice(runtime)
   const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
+  const memory = new ResultMemory()
   const pending: MemtableLogEntry[] = []
   let validEnd = FILE_HEADER_LENGTH
   for (let step = await scanner.next(); step !== 'end'; step = await scanner.next()) {
@@ -100,7 +101,7 @@ async function* walkTransactions(file: File, log: LogicalFile, runtime: Runtime)
       break
     }
     const { meta, length } = header
-    const placed = place(log, openEntry(log, position, bytes, start, header, false, true), position, length, damaged)
+    const placed = place(log, openEntry(log, position, { bytes, start, hold: 'lent' }, header, memory, true), position, length, damaged)
     const open = pending[0]?.entry.version
     if ((meta & META_TXN) !== 0) {
       if (open !== undefined && open !== placed.entry.version) throw damaged('another transaction begins inside one')

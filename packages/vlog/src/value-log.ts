@@ -24,11 +24,10 @@ import { LogMarks } from './log-marks.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
 import { fetchRecords } from './read-batch.js'
-import { newRecordHeader } from './record.js'
+import { RecordBatch, ValueBatch } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
 import { RelocationWriter } from './relocation-writer.js'
-import { openEntry, openValue } from './stored-record.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
@@ -122,13 +121,15 @@ export class ValueLog {
   /** {@link read} of many, in the caller's order; neighbours are read together. */
   async readMany(pointers: readonly ValuePointer[]): Promise<VlogEntry[]> {
     this.#checkOpen()
-    for (const pointer of pointers) this.#checkPointer(pointer)
-    const header = newRecordHeader()
+    const batch = new RecordBatch()
+    for (const pointer of pointers) {
+      this.#checkPointer(pointer)
+      batch.addPointer(pointer)
+    }
+    const reader = this.#reader
     const entries = new Array<VlogEntry>(pointers.length)
-    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start, isOwn) => {
-      const { offset, len } = pointers[index]!
-      this.#reader.verify(logical, offset, len, bytes, start, header)
-      entries[index] = openEntry(logical, offset, bytes, start, header, isOwn)
+    await fetchRecords(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
+      entries[index] = reader.openEntry(logical, batch.offsets[index]!, batch.lens[index]!, record)
     })
     return entries
   }
@@ -324,16 +325,20 @@ export class ValueLog {
 
   /** Many values, in the caller's order; neighbours are read together. */
   async readValues(requests: readonly ValueRequest[]): Promise<Uint8Array[]> {
+    const batch = new ValueBatch()
+    requests.forEach(({ pointer: { fid, offset, len }, key, version }, slot) => batch.add(slot, fid, offset, len, key, version))
+    await this.readBatch(batch)
+    return batch.values as Uint8Array[]
+  }
+
+  /** {@link readValueSync} of a batch, into its slots; neighbours are read together. `undefined` if it is done already. */
+  readBatch(batch: ValueBatch): Promise<void> | undefined {
     this.#checkOpen()
-    const header = newRecordHeader()
-    const values = new Array<Uint8Array>(requests.length)
-    const pointers = requests.map(({ pointer }) => pointer)
-    await fetchRecords(this.#set, this.#reader, this.#options.runtime, pointers, (index, logical, bytes, start, isOwn) => {
-      const { pointer, key, version } = requests[index]!
-      this.#reader.verify(logical, pointer.offset, pointer.len, bytes, start, header)
-      values[index] = openValue(logical, pointer.offset, bytes, start, header, isOwn, key, version)
+    const reader = this.#reader
+    const { offsets, lens, keys, versions, slots, values } = batch
+    return fetchRecords(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
+      values[slots[index]!] = reader.openValue(logical, offsets[index]!, lens[index]!, record, keys[index]!, versions[index]!)
     })
-    return values
   }
 
   /** Whether this record is there and verifies. For recovery. @throws IoError */

@@ -3,28 +3,24 @@
  *
  * Every read checks, in this order: the pointer against the bounds of its file (before anything is allocated), the
  * record's lengths against the pointer, the CRC of what is stored, then (decrypted where it is encrypted) key and
- * version (law 7). What fails is a `CorruptionError` with
- * file and offset, never an empty value. Results are plain arrays of the caller's own: a copy, or for a longer record
- * a view into a buffer that nobody else holds.
+ * version (law 7). What fails is a `CorruptionError` with file and offset, never an empty value. Results are plain arrays of
+ * the caller's own: the record is read to where its value may stay (`ResultMemory` of `@wk/codec`), or the value is copied.
  *
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
-import { ReadOnlyError } from '@wk/codec'
+import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
 import { readFully, readFullySync } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
-import { newRecordHeader, readRecordHeader, verifiesCrc, type RecordHeader } from './record.js'
+import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 import type { StagedPlace } from './staging.js'
-import { openEntry, openValue } from './stored-record.js'
+import { openEntry, openValue, type FetchedRecord } from './stored-record.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { shortFile, type VlogSet } from './vlog-set.js'
 
-/**
- * Records up to this many bytes are read into a reused buffer and their value copied out; from there on the copy costs
- * more than a fresh buffer, of which the value is then a view.
- */
-export const SCRATCH_LIMIT = 1 << 11
 /** Records up to this many bytes are read synchronously also by {@link VlogReader.readValue}. */
 export const SYNC_READ_LIMIT = 1 << 16
+
+const NOTHING = new Uint8Array(0)
 
 /** Where records that are not yet with the operating system are found. */
 export interface StagedSource {
@@ -34,12 +30,14 @@ export interface StagedSource {
 }
 
 export class VlogReader {
+  /** Where results go. */
+  readonly memory = new ResultMemory()
   readonly #set: VlogSet
   readonly #staged: StagedSource
+  #scratch: Uint8Array = NOTHING
   readonly #header = newRecordHeader()
-  /** Where the record fetched last lies. */
-  readonly #place: StagedPlace = { bytes: new Uint8Array(0), start: 0 }
-  readonly #scratch = new Uint8Array(SCRATCH_LIMIT)
+  /** The record fetched last; it holds on to nothing once it was opened. */
+  readonly #record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
 
   constructor(set: VlogSet, staged: StagedSource) {
     this.#set = set
@@ -49,42 +47,56 @@ export class VlogReader {
   /** The verified value of a record of this key and version. Blocks for one read. */
   readValueSync(fid: number, offset: number, len: number, key: Uint8Array, version: number): Uint8Array {
     const logical = this.#set.map.require(fid)
-    const isOwn = this.#fetch(logical, offset, len)
-    const { bytes, start } = this.#place
-    this.verify(logical, offset, len, bytes, start, this.#header)
-    return openValue(logical, offset, bytes, start, this.#header, isOwn, key, version)
+    const record = this.#fetch(logical, offset, len)
+    const value = this.openValue(logical, offset, len, record, key, version)
+    record.bytes = NOTHING
+    return value
   }
 
   /** {@link readValueSync}, through the thread pool if the record is long. The file stays while the read goes on. */
   async readValue(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
     if (len <= SYNC_READ_LIMIT) return this.readValueSync(fid, offset, len, key, version)
     const logical = this.#set.map.require(fid)
-    const header = newRecordHeader()
-    const { bytes, start, isOwn } = await this.#fetchAsync(logical, offset, len)
-    this.verify(logical, offset, len, bytes, start, header)
-    return openValue(logical, offset, bytes, start, header, isOwn, key, version)
+    const record = await this.#fetchAsync(logical, offset, len)
+    return this.openValue(logical, offset, len, record, key, version)
   }
 
   /** The whole record, verified by its CRC alone: whose it is, is for the caller to judge. */
   readEntrySync(fid: number, offset: number, len: number): VlogEntry {
     const logical = this.#set.map.require(fid)
-    const isOwn = this.#fetch(logical, offset, len)
-    const { bytes, start } = this.#place
-    this.verify(logical, offset, len, bytes, start, this.#header)
-    return openEntry(logical, offset, bytes, start, this.#header, isOwn)
+    const record = this.#fetch(logical, offset, len)
+    const entry = this.openEntry(logical, offset, len, record)
+    record.bytes = NOTHING
+    return entry
   }
 
   async readEntry(fid: number, offset: number, len: number): Promise<VlogEntry> {
     if (len <= SYNC_READ_LIMIT) return this.readEntrySync(fid, offset, len)
     const logical = this.#set.map.require(fid)
-    const header = newRecordHeader()
-    const { bytes, start, isOwn } = await this.#fetchAsync(logical, offset, len)
-    this.verify(logical, offset, len, bytes, start, header)
-    return openEntry(logical, offset, bytes, start, header, isOwn)
+    const record = await this.#fetchAsync(logical, offset, len)
+    return this.openEntry(logical, offset, len, record)
   }
 
-  /** Checks the record at `start` and fills `header`. @throws CorruptionError */
-  verify(logical: LogicalFile, offset: number, len: number, bytes: Uint8Array, start: number, header: RecordHeader): void {
+  /** Memory of `length` bytes for one synchronous read: whatever is to stay is copied out of it at once. */
+  scratch(length: number): Uint8Array {
+    if (this.#scratch.length < length) this.#scratch = allocateBytes(length)
+    return this.#scratch
+  }
+
+  /** Verifies a record that was fetched; its value. @throws CorruptionError */
+  openValue(logical: LogicalFile, offset: number, len: number, record: FetchedRecord, key: Uint8Array, version: number): Uint8Array {
+    this.#verify(logical, offset, len, record)
+    return openValue(logical, offset, record, this.#header, this.memory, key, version)
+  }
+
+  /** Verifies a record that was fetched; the whole of it. @throws CorruptionError */
+  openEntry(logical: LogicalFile, offset: number, len: number, record: FetchedRecord): VlogEntry {
+    this.#verify(logical, offset, len, record)
+    return openEntry(logical, offset, record, this.#header, this.memory)
+  }
+
+  #verify(logical: LogicalFile, offset: number, len: number, { bytes, start }: FetchedRecord): void {
+    const header = this.#header
     const end = start + len
     if (!readRecordHeader(bytes, start, end, end, header) || header.length !== len) {
       throw damage(logical, offset, 'no record of this length')
@@ -101,27 +113,32 @@ export class VlogReader {
     throw damage(logical, offset, 'a pointer to bytes that were never written')
   }
 
-  /** Brings a record to `#place`. True if the memory is the caller's to keep. */
-  #fetch(logical: LogicalFile, offset: number, len: number): boolean {
+  #fetch(logical: LogicalFile, offset: number, len: number): FetchedRecord {
     const position = locate(logical, offset, len)
-    const place = this.#place
-    if (this.findStaged(logical, offset, len, place)) return false
-    const isOwn = len > SCRATCH_LIMIT
-    const bytes = isOwn ? allocate(len) : this.#scratch
+    const record = this.#record
+    if (this.findStaged(logical, offset, len, record)) {
+      record.hold = 'lent'
+      return record
+    }
+    const { memory } = this
+    memory.reserve(len)
     const file = this.#set.handles.use(logical.physical)
-    const count = readFullySync(file, bytes, 0, len, position)
+    const count = readFullySync(file, memory.bytes, memory.start, len, position)
     if (count < len) throw shortFile(logical.physical, position + len)
-    place.bytes = bytes
-    place.start = 0
-    return isOwn
+    record.bytes = memory.bytes
+    record.start = memory.start
+    record.hold = 'reserved'
+    return record
   }
 
-  async #fetchAsync(logical: LogicalFile, offset: number, len: number): Promise<StagedPlace & { isOwn: boolean }> {
+  async #fetchAsync(logical: LogicalFile, offset: number, len: number): Promise<FetchedRecord> {
     const position = locate(logical, offset, len)
-    const place = { bytes: new Uint8Array(0), start: 0, isOwn: false }
-    if (this.findStaged(logical, offset, len, place)) {
+    const record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'own' }
+    if (this.findStaged(logical, offset, len, record)) {
       // The chunk may be recycled once this turn is over.
-      return { bytes: place.bytes.slice(place.start, place.start + len), start: 0, isOwn: true }
+      record.bytes = record.bytes.slice(record.start, record.start + len)
+      record.start = 0
+      return record
     }
     const { physical } = logical
     const { handles } = this.#set
@@ -129,10 +146,10 @@ export class VlogReader {
     try {
       const file = handles.acquire(physical)
       try {
-        const bytes = allocate(len)
-        const count = await readFully(file, bytes, 0, len, position)
+        record.bytes = allocateBytes(len)
+        const count = await readFully(file, record.bytes, 0, len, position)
         if (count < len) throw shortFile(physical, position + len)
-        return { bytes, start: 0, isOwn: true }
+        return record
       } finally {
         handles.release(physical)
       }
@@ -140,9 +157,4 @@ export class VlogReader {
       this.#set.unpin(physical)
     }
   }
-}
-
-/** Memory for a read: not zeroed, and a plain array. */
-export function allocate(length: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
