@@ -194,12 +194,17 @@ export class DB extends EventEmitter {
     )
   }
 
-  /** The value of a key, as the caller's own copy. @throws `WK_CORRUPTION` if it does not verify */
-  async get(key: BytesLike, options?: ReadOptions): Promise<Uint8Array | undefined> {
-    const value = this.#reader.get(keyBytes(key), this.#sequence(options))
-    const turn = this.#parts.guard.due()
-    if (turn !== undefined) await turn
-    return value
+  /**
+   * The value of a key, as the caller's own copy. (Up to 4 KiB, some results may share an `ArrayBuffer` of 16 KiB, as Node's small
+   * Buffers do; never a byte of it.) @throws `WK_CORRUPTION` if it does not verify
+   */
+  get(key: BytesLike, options?: ReadOptions): Promise<Uint8Array | undefined> {
+    try {
+      const value = this.#reader.get(keyBytes(key), this.#sequence(options))
+      return value instanceof Promise ? value : (this.#parts.guard.due()?.then(() => value) ?? Promise.resolve(value))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** {@link get} on the calling thread. */
@@ -211,11 +216,8 @@ export class DB extends EventEmitter {
   async getMany(keys: readonly BytesLike[], options?: ReadOptions): Promise<(Uint8Array | undefined)[]> {
     if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
     const sequence = this.#sequence(options)
-    const wanted = keys.map((key: BytesLike) => keyBytes(key))
-    const values = await this.#reader.fill(wanted.map((key) => this.#reader.find(key, sequence)))
-    const turn = this.#parts.guard.due()
-    if (turn !== undefined) await turn
-    return values
+    const values = this.#reader.getMany(keys.map((key: BytesLike) => keyBytes(key)), sequence)
+    return values instanceof Promise ? values : (this.#parts.guard.due()?.then(() => values) ?? values)
   }
 
   /** Whether a key has a value. Never touches the value log. */

@@ -19,9 +19,10 @@ import {
 } from '@wk/codec'
 import type { PayloadView, ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
-import type { LsmTree, VisibleCursor } from '@wk/lsm'
+import type { LsmTree } from '@wk/lsm'
 import { ValueBatch } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
+import type { WalkedCursor } from './iterator.js'
 
 /** An entry with everything the database knows of it. */
 export interface Entry {
@@ -109,7 +110,7 @@ export class EntryReader {
    * Puts the value of the cursor's entry into a batch: at once if it lies in the tree, else to be read with the batch.
    * Returns its bytes, as far as they are known. `key` is a copy of the entry's key.
    */
-  collect(cursor: VisibleCursor, key: Uint8Array, batch: ValueBatch, slot: number): number {
+  collect(cursor: WalkedCursor, key: Uint8Array, batch: ValueBatch, slot: number): number {
     const { kind, valueBytes, valueStart, valueEnd } = cursor
     if (baseKind(kind) === KIND_POINTER) {
       addPointer(batch, slot, valueBytes, valueStart, key, cursor.sequence)

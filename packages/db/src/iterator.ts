@@ -8,13 +8,13 @@
  * (WiscKey's prefetch, FAST'16 section 3.3.1): the pointers of a window are sorted by place, neighbours become one read.
  * A `keys()` iterator never reads the value log.
  */
-import { ClosedError, InvalidArgumentError, KIND_POINTER, baseKind, copyBytes, isInRange, readPayload } from '@wk/codec'
-import type { KeyRange, PayloadView } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, copyBytes, isInRange } from '@wk/codec'
+import type { KeyRange } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
 import { keyBytes } from './arguments.js'
 import type { BytesLike, RangeOptions } from './arguments.js'
-import { pointerAt } from './entry-reader.js'
-import type { EntryReader, StoredValue } from './entry-reader.js'
+import type { EntryReader } from './entry-reader.js'
+import { EntryWindow } from './entry-window.js'
 import type { LoopGuard } from './loop-guard.js'
 import type { Snapshot } from './snapshot.js'
 
@@ -25,7 +25,7 @@ export interface IteratorOptions extends RangeOptions {
   limit?: number
   /** Read at this snapshot instead of at the call. */
   snapshot?: Snapshot
-  /** Bytes of keys and values after which `nextv` returns what it has. Default 1 MiB. */
+  /** Bytes of keys and values after which `nextv` returns what it has. At most four times as many are fetched ahead. Default 1 MiB. */
   highWaterMarkBytes?: number
 }
 
@@ -65,29 +65,25 @@ export interface IteratorSource {
 /** Default of {@link IteratorOptions.highWaterMarkBytes}. */
 export const DEFAULT_HIGH_WATER_MARK = 1024 * 1024
 
-/** A window holds at most this many entries ... */
-const MAX_WINDOW_ENTRIES = 512
-/** ... and stops growing once it holds this many bytes of values. */
-const MAX_WINDOW_BYTES = 2 * 1024 * 1024
-
-interface Pending {
-  key: Uint8Array
-  value: Uint8Array | StoredValue
-  bytes: number
-}
+/** Most entries that are fetched ahead ... */
+const MAX_WINDOW_ENTRIES = 4096
+/** ... and most bytes of them, in `highWaterMarkBytes`. The more, the more values lie next to each other in the log. */
+const MAX_WINDOW_BYTES = 4
+/** A window is so many times as long as the one before. */
+const GROWTH = 4
 
 /** @typeParam T `[key, value]`, or a key, or a value */
 export class DbIterator<T> implements AsyncIterable<T> {
   readonly #source: IteratorSource
   readonly #mode: IteratorMode
   readonly #onClose: (iterator: DbIterator<T>) => void
-  readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
-  #window: T[] = []
-  #windowBytes: number[] = []
-  /** Kept for an observer only. */
-  #windowKeys: Uint8Array[] = []
-  #at = 0
+  #window: EntryWindow<T>
+  /** Entries and bytes of the next window, at most. */
   #windowSize = 1
+  #windowBytes: number
+  /** Entries to fetch one by one, after a longer window failed. */
+  #careful = 0
+  /** Entries up to `limit` that no window took. */
   #left: number
   #open = true
   /** A `seek` went outside the range. */
@@ -102,6 +98,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#mode = mode
     this.#onClose = onClose
     this.#left = source.limit
+    this.#window = new EntryWindow(mode)
+    this.#windowBytes = source.highWaterMarkBytes
   }
 
   /** The next entry, or `undefined` at the end. */
@@ -111,7 +109,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     } catch (error) {
       return Promise.reject(error as Error)
     }
-    if (this.#at < this.#window.length && this.#busy === undefined) return Promise.resolve(this.#take())
+    if (this.#window.left > 0 && this.#busy === undefined) return Promise.resolve(this.#take())
     return this.#nextAfterFill()
   }
 
@@ -122,12 +120,18 @@ export class DbIterator<T> implements AsyncIterable<T> {
     const entries: T[] = []
     let bytes = 0
     while (entries.length < size && bytes < this.#source.highWaterMarkBytes) {
-      if (this.#busy !== undefined || this.#at >= this.#window.length) {
+      if (this.#busy !== undefined || this.#window.left === 0) {
         this.#windowSize = Math.min(MAX_WINDOW_ENTRIES, Math.max(this.#windowSize, size - entries.length))
-        await this.#fill(this.#source.highWaterMarkBytes - bytes)
-        if (this.#at >= this.#window.length) break
+        try {
+          await this.#fill()
+        } catch (error) {
+          // What was taken is delivered; the next call meets the failure again.
+          if (entries.length > 0 && this.#open) break
+          throw error
+        }
+        if (this.#window.left === 0) break
       }
-      bytes += this.#windowBytes[this.#at] as number
+      bytes += this.#window.bytes
       entries.push(this.#take())
     }
     return entries
@@ -151,11 +155,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   seek(target: BytesLike): void {
     this.#assertOpen()
     const key = keyBytes(target)
-    this.#left += this.#window.length - this.#at
-    this.#window = []
-    this.#windowBytes = []
-    this.#at = 0
-    this.#windowSize = 1
+    this.#left += this.#window.left
+    this.#restart()
     this.#epoch++
     this.#ended = !isInRange(this.#source.range, key)
     if (this.#ended) return
@@ -170,7 +171,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#onClose(this)
     // A read ahead may still be using the view.
     await this.#busy
-    this.#window = []
+    this.#window = new EntryWindow(this.#mode)
     this.#source.release()
   }
 
@@ -196,7 +197,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     }
     return {
       next: () => {
-        if (this.#open && this.#at < this.#window.length && this.#busy === undefined) return Promise.resolve({ done: false, value: this.#take() })
+        if (this.#open && this.#window.left > 0 && this.#busy === undefined) return Promise.resolve({ done: false, value: this.#take() })
         return advance()
       },
       return: end,
@@ -204,88 +205,75 @@ export class DbIterator<T> implements AsyncIterable<T> {
   }
 
   async #nextAfterFill(): Promise<T | undefined> {
-    await this.#fill(MAX_WINDOW_BYTES)
-    return this.#at < this.#window.length ? this.#take() : undefined
+    await this.#fill()
+    return this.#window.left > 0 ? this.#take() : undefined
   }
 
   #take(): T {
-    this.#source.observer?.delivered(this.#windowKeys[this.#at] as Uint8Array)
-    return this.#window[this.#at++] as T
+    this.#source.observer?.delivered(copyBytes(this.#window.key))
+    return this.#window.take()
   }
 
-  /** Fills the window unless it holds something. Calls that overlap wait for each other. */
-  async #fill(bytes: number): Promise<void> {
-    while (this.#busy !== undefined) await this.#busy
-    this.#assertOpen()
-    if (this.#at < this.#window.length) return
+  /** Fills the window unless it holds something or nothing is left. Calls that overlap wait for each other. */
+  async #fill(): Promise<void> {
+    for (;;) {
+      while (this.#busy !== undefined) await this.#busy
+      this.#assertOpen()
+      if (this.#window.left > 0) return
+      const window = this.#collect()
+      if (window.left === 0) {
+        if (!this.#ended && this.#left > 0) this.#source.observer?.ended()
+        return
+      }
+      await this.#load(window)
+    }
+  }
+
+  /** Takes the next window's keys from the tree, synchronously. */
+  #collect(): EntryWindow<T> {
+    const { cursor, reader, highWaterMarkBytes } = this.#source
+    const window = new EntryWindow<T>(this.#mode)
+    const most = this.#careful > 0 ? 1 : this.#windowSize
+    if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes)
+    this.#careful -= Math.min(this.#careful, window.left)
+    this.#left -= window.left
+    this.#windowSize = Math.min(MAX_WINDOW_ENTRIES, this.#windowSize * GROWTH)
+    this.#windowBytes = Math.min(MAX_WINDOW_BYTES * highWaterMarkBytes, this.#windowBytes * GROWTH)
+    return window
+  }
+
+  /** Reads the values of a window and makes it the current one. */
+  async #load(window: EntryWindow<T>): Promise<void> {
+    const { guard, reader, cursor } = this.#source
     const epoch = this.#epoch
-    const pending = this.#collect(bytes)
-    if (pending.length === 0) {
-      if (!this.#ended && this.#left > 0) this.#source.observer?.ended()
-      return
-    }
-    const turn = this.#source.guard.due()
-    if (turn === undefined && (this.#mode === 'keys' || pending.every((one) => one.value instanceof Uint8Array))) {
-      this.#show(pending, pending.map((one) => one.value as Uint8Array))
-      return
-    }
     let settled!: () => void
     this.#busy = new Promise((resolve) => (settled = resolve))
     try {
+      const turn = guard.due()
       if (turn !== undefined) await turn
-      const values = await this.#source.reader.fill(pending.map((one) => one.value))
-      if (epoch === this.#epoch) this.#show(pending, values as Uint8Array[])
-      else this.#left += pending.length
+      const reading = window.read(reader)
+      if (reading !== undefined) await reading
+      if (epoch === this.#epoch) this.#window = window
+      else this.#left += window.left
     } catch (error) {
       // The keys of the window are not to be skipped: whoever asks again meets them again.
-      this.#left += pending.length
-      if (epoch === this.#epoch) this.#source.cursor.seek((pending[0] as Pending).key)
-      throw error
+      this.#left += window.left
+      if (epoch !== this.#epoch) return
+      cursor.seek(window.key)
+      if (window.left === 1) throw error
+      // So that everything before the failure is delivered.
+      this.#careful = window.left
     } finally {
       this.#busy = undefined
       settled()
     }
-    this.#assertOpen()
-    if (epoch !== this.#epoch) await this.#fill(bytes)
   }
 
-  /** Takes the next window's keys from the tree, synchronously. */
-  #collect(bytesWanted: number): Pending[] {
-    const { cursor } = this.#source
-    const pending: Pending[] = []
-    const most = this.#ended ? 0 : Math.min(this.#windowSize, this.#left)
-    let bytes = 0
-    while (pending.length < most && cursor.valid && (pending.length === 0 || bytes < bytesWanted)) {
-      const one = this.#current()
-      bytes += one.bytes
-      pending.push(one)
-      cursor.next()
-    }
-    this.#left -= pending.length
-    this.#windowSize = Math.min(MAX_WINDOW_ENTRIES, this.#windowSize * 4)
-    return pending
-  }
-
-  #current(): Pending {
-    const { cursor } = this.#source
-    const { kind, valueBytes, valueStart, valueEnd } = cursor
-    const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
-    if (this.#mode === 'keys') return { key, value: NO_VALUE, bytes: key.length }
-    if (baseKind(kind) === KIND_POINTER) {
-      const pointer = pointerAt(valueBytes, valueStart)
-      return { key, value: { pointer, key, version: cursor.sequence }, bytes: key.length + pointer.len }
-    }
-    readPayload(kind, valueBytes, valueStart, valueEnd, this.#payload)
-    const value = copyBytes(valueBytes, this.#payload.valueStart, this.#payload.valueEnd)
-    return { key, value, bytes: key.length + value.length }
-  }
-
-  #show(pending: Pending[], values: Uint8Array[]): void {
-    const mode = this.#mode
-    this.#window = pending.map((one, i) => (mode === 'keys' ? one.key : mode === 'values' ? values[i] : [one.key, values[i]]) as T)
-    this.#windowBytes = pending.map((one) => one.bytes)
-    if (this.#source.observer !== undefined) this.#windowKeys = pending.map((one) => copyBytes(one.key))
-    this.#at = 0
+  /** Back to short windows. */
+  #restart(): void {
+    this.#window = new EntryWindow(this.#mode)
+    this.#windowSize = 1
+    this.#windowBytes = this.#source.highWaterMarkBytes
   }
 
   #assertOpen(): void {
@@ -293,5 +281,3 @@ export class DbIterator<T> implements AsyncIterable<T> {
     if (!this.#open) throw new ClosedError('the iterator is closed')
   }
 }
-
-const NO_VALUE = new Uint8Array(0)

@@ -205,6 +205,37 @@ onBothFileSystems('iterator', (place) => {
   })
 })
 
+describe('a damaged value', () => {
+  it('ends the walk when its turn comes: everything before it is delivered', async () => {
+    const at = memoryPlace()
+    const db = await at.open({ valueLogFileSize: 1 << 20 })
+    for (let i = 0; i < 100; i++) await db.put(name(i), large(400, i))
+    await db.close()
+    const [log] = (await at.names()).filter((file) => file.endsWith('.vlog'))
+    const file = at.fs.openSync(`${at.dir}/${log}`, 'update')
+    const content = new Uint8Array(file.sizeSync())
+    file.readSync(content, 0, content.length, 0)
+    const victim = Buffer.from(content).indexOf(large(400, 70))
+    file.writeSync(Uint8Array.of(content[victim + 200]! ^ 1), 0, 1, victim + 200)
+    file.closeSync()
+    const again = await at.open({ valueLogFileSize: 1 << 20 })
+    const expected = Array.from({ length: 70 }, (_, i) => large(400, i))
+    for (const size of [1, 1000]) {
+      const iterator = again.values()
+      const seen: Uint8Array[] = []
+      const walk = async (): Promise<void> => {
+        for (let part = await iterator.nextv(size); part.length > 0; part = await iterator.nextv(size)) seen.push(...part)
+      }
+      await expectCode(walk, 'WK_CORRUPTION')
+      expect(seen).toEqual(expected)
+      await expectCode(() => iterator.next(), 'WK_CORRUPTION')
+      iterator.seek(name(71))
+      expect((await iterator.nextv(1000)).length).toBe(29)
+      await iterator.close()
+    }
+  })
+})
+
 describe('keys() and has()', () => {
   it('never touch the value log', async () => {
     const at = memoryPlace()

@@ -21,7 +21,7 @@ export function lookUp(
   out: LookupResult,
 ): boolean {
   const { memtables, version } = view
-  for (let i = 0; i < memtables.length; i++) if (memtables[i]!.get(key, sequence, out)) return true
+  for (let i = 0; i < memtables.length; i++) if (memtables[i]!.count > 0 && memtables[i]!.get(key, sequence, out)) return true
   return lookUpInTables(version, tables, key, sequence, out)
 }
 

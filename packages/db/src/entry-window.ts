@@ -1,0 +1,69 @@
+/**
+ * Entries that an iterator fetched ahead and has not handed out: keys from the tree in order, then their values in one batch.
+ */
+import { copyBytes } from '@wk/codec'
+import { ValueBatch } from '@wk/vlog'
+import type { EntryReader } from './entry-reader.js'
+import type { IteratorMode, WalkedCursor } from './iterator.js'
+
+/** @typeParam T what the iterator yields in its mode */
+export class EntryWindow<T> {
+  readonly #mode: IteratorMode
+  readonly #keys: Uint8Array[] = []
+  readonly #batch = new ValueBatch()
+  #at = 0
+
+  constructor(mode: IteratorMode) {
+    this.#mode = mode
+  }
+
+  /** Entries that were not taken. */
+  get left(): number {
+    return this.#keys.length - this.#at
+  }
+
+  /** Key of the next entry; requires that there is one. Not a copy. */
+  get key(): Uint8Array {
+    return this.#keys[this.#at] as Uint8Array
+  }
+
+  /** Bytes of the next entry, key and value; requires that there is one. */
+  get bytes(): number {
+    return this.key.length + (this.#batch.values[this.#at]?.length ?? 0)
+  }
+
+  /** Moves the cursor over up to `most` entries, or until they reach `bytes`. Reads nothing. */
+  collect(cursor: WalkedCursor, reader: EntryReader, most: number, bytes: number): void {
+    const keys = this.#keys
+    const batch = this.#batch
+    const isKeys = this.#mode === 'keys'
+    for (let sum = 0; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
+      const key = copyKey(cursor)
+      sum += key.length
+      if (!isKeys) sum += reader.collect(cursor, key, batch, keys.length)
+      keys.push(key)
+    }
+  }
+
+  /** Reads the values; `undefined` if they are there already. */
+  read(reader: EntryReader): Promise<void> | undefined {
+    return reader.readBatch(this.#batch)
+  }
+
+  /** The next entry; requires that there is one, and that its value was read. */
+  take(): T {
+    const at = this.#at++
+    const key = this.#keys[at]
+    if (this.#mode === 'keys') return key as T
+    const value = this.#batch.values[at]
+    return (this.#mode === 'values' ? value : [key, value]) as T
+  }
+}
+
+function copyKey({ keyBytes, keyStart, keyEnd }: WalkedCursor): Uint8Array {
+  const length = keyEnd - keyStart
+  if (length > 40) return copyBytes(keyBytes, keyStart, keyEnd)
+  const key = new Uint8Array(length)
+  for (let i = 0; i < length; i++) key[i] = keyBytes[keyStart + i]!
+  return key
+}
