@@ -5,7 +5,7 @@
  * only: what an encrypted one says depends on its logical place. Bytes of a value that are records themselves may be taken for
  * records.
  */
-import { CorruptionError, parseFileName } from '@wk/codec'
+import { CorruptionError, ResultMemory, parseFileName } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
@@ -28,13 +28,14 @@ export async function* strayRecords(fs: FileSystem, dir: string, name: string, r
   const file = await fs.open(`${dir}/${name}`, 'read')
   try {
     const size = await file.size()
+    const memory = new ResultMemory()
     const logical = anonymous(new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', size))
     // A search finds the first record whole; it begins where records do.
     for (let at = from; at < size; ) {
       const scanner = new RecordScanner(file, at, size)
       let step = await scanner.next()
       for (; step === 'record'; step = await scanner.next()) {
-        const entry = entryOf(logical, scanner)
+        const entry = entryOf(logical, scanner, memory)
         if (entry !== undefined) yield { entry, position: scanner.position }
       }
       if (step === 'end') return
@@ -47,9 +48,9 @@ export async function* strayRecords(fs: FileSystem, dir: string, name: string, r
   }
 }
 
-function entryOf(logical: LogicalFile, { bytes, start, position, header }: RecordScanner): VlogEntry | undefined {
+function entryOf(logical: LogicalFile, { bytes, start, position, header }: RecordScanner, memory: ResultMemory): VlogEntry | undefined {
   try {
-    return openEntry(logical, position, bytes, start, header, false)
+    return openEntry(logical, position, { bytes, start, hold: 'lent' }, header, memory)
   } catch (error) {
     if (error instanceof CorruptionError) return undefined
     throw error

@@ -17,7 +17,7 @@ async function prepare(count: number, length: number) {
 
 function batchOf(kept: Awaited<ReturnType<typeof prepare>>['kept']): ValueBatch {
   const batch = new ValueBatch()
-  kept.forEach(({ pointer: { fid, offset, len }, entry: { key, version = 0 } }, slot) => batch.add(slot, fid, offset, len, Buffer.from(key), version))
+  kept.forEach(({ pointer: { fid, offset, len }, entry: { key, version } }, slot) => batch.add(slot, fid, offset, len, Buffer.from(key), version))
   return batch
 }
 
