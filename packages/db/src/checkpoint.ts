@@ -124,7 +124,7 @@ class DirectoryCopy {
     // CR2: what the manifest names is durable first.
     await fs.syncDir(this.#target)
     this.#names.push(formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current'))
-    const state = { version: view.version, manifestNumber, lastSequence: sequence, cleanClose }
+    const state = { version: view.version, manifestNumber, lastSequence: sequence, droppedTombstone: tree.droppedTombstone, cleanClose }
     await writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
     this.#step()
   }

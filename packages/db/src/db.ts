@@ -7,22 +7,27 @@
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
 import { InvalidArgumentError, NotSupportedError, ReadOnlyError, copyBytes } from '@wk/codec'
-import type { WkError } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
 import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, syncOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
+import { Backup } from './backup.js'
+import type { BackupOptions } from './backup.js'
 import { checkBatch, stageBatch } from './batch.js'
 import type { BatchOperation } from './batch.js'
+import type { ClearOptions, CompactOptions, GcRunOptions, ReadOptions } from './call-options.js'
 import { makeCheckpoint } from './checkpoint.js'
 import { clearRange } from './clear.js'
+import { closeFiles } from './close-files.js'
 import { destroyDirectory } from './directory.js'
 import { EntryReader } from './entry-reader.js'
 import type { Entry } from './entry-reader.js'
 import { NO_NOTES, describeFiles } from './gc-victims.js'
 import type { ValueLogFile } from './gc-victims.js'
 import type { DbIterator, IteratorMode, IteratorOptions } from './iterator.js'
+import { loadBackup } from './load.js'
+import type { BackupChunks } from './load.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { openIterator } from './open-iterator.js'
 import { openParts } from './open.js'
@@ -41,30 +46,6 @@ import type { Transaction, TransactionHost, TransactionOptions } from './transac
 import { listVersions } from './versions.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
-
-/** Options of a read. */
-export interface ReadOptions {
-  /** Read at this snapshot instead of at the call. */
-  snapshot?: Snapshot
-}
-
-export interface ClearOptions extends RangeOptions, MaintenanceOptions {
-  /** Begin with the last key; matters with `limit` only. Default false. */
-  reverse?: boolean
-  /** Most keys to delete; -1 is no limit. Default -1. */
-  limit?: number
-  sync?: boolean
-}
-
-/** The range: what is to be merged at least. Default: everything. */
-export interface CompactOptions extends RangeOptions, MaintenanceOptions {}
-
-export interface GcRunOptions extends MaintenanceOptions {
-  /** Disk bytes a live byte to get to. Default: the option of open. */
-  maxSpaceAmp?: number
-  /** Changes nothing and resolves with a {@link GcPlan}: what would be done. Default false. */
-  dryRun?: boolean
-}
 
 /**
  * A key-value database in one directory, owned by one thread of one process.
@@ -381,15 +362,39 @@ export class DB extends EventEmitter {
     }
   }
 
-  /** Not supported yet: `WK_NOT_SUPPORTED`. */
-  // eslint-disable-next-line require-yield
-  async *backup(): AsyncGenerator<Uint8Array, number, undefined> {
-    throw new NotSupportedError('backups are not supported yet')
+  /**
+   * Every change with a version above `since`, deletions included, as a stream for {@link DB.load}; its return value is the last
+   * version it covers, the next `since`. The view is taken at the first `next()`; what is covered is durable by then.
+   *
+   * If a compaction has dropped deletions made after `since` it is refused before the first chunk: a snapshot that is held from one
+   * backup to the next prevents that.
+   * @throws `WK_NOT_SUPPORTED`, `WK_INVALID_ARGUMENT`, `WK_CORRUPTION`, `WK_ABORTED`
+   */
+  async *backup(options?: BackupOptions): AsyncGenerator<Uint8Array, number, undefined> {
+    this.#parts.health.assertReadable()
+    const { since = 0, signal, onProgress } = optionsObject(options)
+    const backup: Backup = new Backup(this.#parts, this.#reader, since, { signal: this.#signal(signal), onProgress }, () => {
+      this.#iterators.delete(backup)
+      this.#parts.keeper?.readerEnded()
+    })
+    this.#iterators.add(backup)
+    try {
+      for (let chunk = await backup.nextChunk(); chunk !== undefined; chunk = await backup.nextChunk()) yield chunk
+      return backup.lastVersion
+    } finally {
+      await backup.close()
+    }
   }
 
-  /** Not supported yet: `WK_NOT_SUPPORTED`. */
-  async load(): Promise<never> {
-    throw new NotSupportedError('loading backups is not supported yet')
+  /**
+   * Writes what a backup holds over what is there, durable when it resolves. Into an empty database: a full backup, then its
+   * increments in their order. The chunks may be cut in any way. Not atomic: what came before damage has been loaded.
+   * @throws `WK_CORRUPTION` for a stream that is empty, cut or damaged, `WK_READ_ONLY`, `WK_ABORTED`
+   */
+  async load(chunks: BackupChunks, options?: MaintenanceOptions): Promise<void> {
+    this.#parts.health.assertWritable()
+    const { signal, onProgress } = optionsObject(options)
+    await loadBackup(this.#parts, this.#stager, chunks, { signal: this.#signal(signal), onProgress })
   }
 
   /**
@@ -420,31 +425,11 @@ export class DB extends EventEmitter {
     for (const snapshot of this.#snapshots) snapshot.close()
     await Promise.all([...this.#transactionHost.transactions].map((transaction) => transaction.close()))
     try {
-      await this.#closeFiles(writable && health.failure === undefined)
+      await closeFiles(this.#parts, writable && health.failure === undefined)
     } finally {
       await lock.release()
       health.closed()
     }
-  }
-
-  async #closeFiles(durably: boolean): Promise<void> {
-    const { tree, vlog } = this.#parts
-    if (!durably) {
-      vlog?.abandon(this.#parts.health.failure)
-      // Nothing is written: a handle that reports a failure as it is closed is closed all the same.
-      await Promise.allSettled([tree.close({ clean: false }), vlog?.close()])
-      return
-    }
-    try {
-      await vlog?.sync()
-      const end = vlog?.position()
-      await tree.close({ clean: true, vlog: { fid: end?.fid ?? 0, size: end?.offset ?? 0 } })
-    } catch (error) {
-      vlog?.abandon(error)
-      await Promise.allSettled([tree.close({ clean: false }), vlog?.close()])
-      throw error
-    }
-    await vlog?.close()
   }
 
   #iterate<T>(mode: IteratorMode, options: IteratorOptions | undefined): DbIterator<T> {
@@ -491,10 +476,4 @@ function absolute(dir: string, fs: FileSystem | undefined): string {
 
 function checkDirectory(dir: unknown): asserts dir is string {
   if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
-}
-
-/** What listeners of `health` get. */
-export interface HealthEvent {
-  state: 'read-only'
-  cause: WkError
 }

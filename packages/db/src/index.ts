@@ -6,8 +6,10 @@
  * @packageDocumentation
  */
 export { DB } from './db.js'
-export type { ClearOptions, CompactOptions, GcRunOptions, HealthEvent, ReadOptions } from './db.js'
+export type { ClearOptions, CompactOptions, GcRunOptions, HealthEvent, ReadOptions } from './call-options.js'
 export type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
+export type { BackupOptions } from './backup.js'
+export type { BackupChunks } from './load.js'
 export type { BatchOperation } from './batch.js'
 export type { Entry } from './entry-reader.js'
 export { DbIterator } from './iterator.js'

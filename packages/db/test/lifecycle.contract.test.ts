@@ -149,42 +149,6 @@ describe('locks between processes', () => {
   })
 })
 
-describe('what is not there yet', () => {
-  it('answers WK_NOT_SUPPORTED, at once and for every form', async () => {
-    const at = memoryPlace()
-    const db = await at.open()
-    await db.put('k', 'v')
-    const any = db as unknown as Record<string, (...args: unknown[]) => unknown>
-    const calls: Record<string, unknown[]> = { transaction: [async () => undefined], checkpoint: ['/data/copy'], load: [[]], versions: ['k'] }
-    for (const [name, args] of Object.entries(calls)) {
-      const outcome = await Promise.resolve()
-        .then(() => any[name]?.(...args))
-        .then(
-          () => 'works',
-          (err: { code?: string }) => err.code,
-        )
-      expect(['works', 'WK_NOT_SUPPORTED'], `${name}: ${outcome}`).toContain(outcome)
-    }
-    const backup = await Promise.resolve()
-      .then(() => all(any.backup?.({ since: 0 }) as AsyncIterable<unknown>))
-      .then(
-        () => 'works',
-        (err: { code?: string }) => err.code,
-      )
-    expect(['works', 'WK_NOT_SUPPORTED']).toContain(backup)
-  })
-
-  it('a ttl is kept or refused with WK_NOT_SUPPORTED, never ignored', async () => {
-    const db = await memoryPlace().open()
-    try {
-      await db.put('k', 'v', { ttl: 100 })
-      expect((await db.getEntry('k'))?.expiresAt).toBeGreaterThan(0)
-    } catch (err) {
-      expect(err).toMatchObject({ code: 'WK_NOT_SUPPORTED' })
-    }
-  })
-})
-
 describe('what surrounds the process', () => {
   it('a relative directory stays the same one after chdir', async () => {
     const parent = temporaryDirectory()

@@ -15,18 +15,21 @@ export interface CheckpointState {
   manifestNumber: number
   /** Sequence number of the last operation in the tables, or a later one. */
   lastSequence: number
+  /** That of the tree: `LsmTree.droppedTombstone`. */
+  droppedTombstone: number
   /** Newest value-log file and its exact size. */
   cleanClose: CleanClose
 }
 
 /** Requires that every other file is durable, name included. The tree is durable when the promise resolves. */
 export async function writeCheckpointManifest(fs: FileSystem, dir: string, state: CheckpointState): Promise<void> {
-  const { version, manifestNumber, lastSequence, cleanClose } = state
+  const { version, manifestNumber, lastSequence, droppedTombstone, cleanClose } = state
   const { vlogFid, vlogSize } = cleanClose
   const manifest = await ManifestWriter.create(fs, dir, manifestNumber, {
     nextFileNumber: manifestNumber + 1,
     logNumber: 0,
     lastSequence,
+    droppedTombstone,
     ...(vlogFid === 0 ? {} : { dependency: { fid: vlogFid, offset: vlogSize } }),
     added: version.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
   })

@@ -194,6 +194,7 @@ export class CompactionScheduler {
     await this.#publish({
       added: result.tables.map((table) => ({ level: pick.outputLevel, table })),
       removed: removedBy(pick),
+      ...(result.dropped.highestTombstone === 0 ? {} : { droppedTombstone: result.dropped.highestTombstone }),
     })
     this.#shadowRatio = learnShadowRatio(this.#shadowRatio, pick, result)
     this.#count(result)

@@ -277,6 +277,28 @@ export class LsmTree {
     return newest === undefined ? views.acquire() : this.#flushes.viewAfter(newest)
   }
 
+  /**
+   * Highest sequence number of a tombstone, or expired entry, that a compaction has dropped for good: entries above it are complete,
+   * what was deleted up to it can't be told any more. Durable.
+   */
+  get droppedTombstone(): number {
+    return this.context.versions.droppedTombstone
+  }
+
+  /**
+   * Lets sequence numbers go on above `sequence`, durably. False, with nothing done, while operations are not in tables yet.
+   * Requires that no group is written meanwhile: what is staged from now on lies above.
+   */
+  async raiseSequence(sequence: number): Promise<boolean> {
+    this.#checkWritable()
+    if (sequence <= this.#sequence) return true
+    const { memtables, versions } = this.context
+    if (memtables.active.memtable.count > 0 || memtables.immutables.length > 0 || !this.#staging.isEmpty) return false
+    this.#sequence = sequence
+    await versions.commit({ lastSequence: sequence })
+    return true
+  }
+
   /** Higher than the number of every file of the tree. */
   get nextFileNumber(): number {
     return this.context.versions.nextFileNumber

@@ -105,6 +105,7 @@ export class LsmRecovery {
       logNumber: state.logNumber,
       lastSequence: state.lastSequence,
       dependency: state.dependency,
+      droppedTombstone: state.droppedTombstone,
     })
     try {
       if (options.readOnly) await this.#replayInMemory(tree.context, verifyPointer)
@@ -164,6 +165,7 @@ const EMPTY_STATE: TreeState = {
   logNumber: 0,
   lastSequence: 0,
   dependency: undefined,
+  droppedTombstone: 0,
 }
 
 function expectTables(version: Version, listing: DirectoryListing): void {

@@ -58,6 +58,7 @@ describe('a version edit', () => {
         nextFileNumber: uint,
         logNumber: uint,
         lastSequence: fc.nat({ max: 2 ** 48 - 1 }),
+        droppedTombstone: fc.nat({ max: 2 ** 48 - 1 }),
         dependency: fc.record({ fid: fc.nat({ max: 2 ** 32 - 1 }), offset: uint }),
         removed: fc.array(fc.record({ level: fc.nat({ max: 31 }), number: uint }), { minLength: 1 }),
         added: fc.array(
@@ -206,7 +207,7 @@ describe('a version set', () => {
   async function versionSet(fs: MemoryFileSystem): Promise<VersionSet> {
     await fs.mkdir(DIR)
     const options = { fs, dir: DIR, obsolete: new ObsoleteFiles(fs, DIR), onFailure: () => undefined }
-    const versions = new VersionSet(options, { version: Version.empty(7), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined })
+    const versions = new VersionSet(options, { version: Version.empty(7), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, droppedTombstone: 0 })
     await versions.startManifest()
     return versions
   }

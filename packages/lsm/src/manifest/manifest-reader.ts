@@ -26,6 +26,8 @@ export interface ManifestState {
   logNumber: number
   lastSequence: number
   dependency: DependencyPosition | undefined
+  /** Highest sequence number of a tombstone that was dropped for good: what changed up to it can't be told completely. */
+  droppedTombstone: number
   /** Present if the last edit marks a clean close. */
   cleanClose: CleanClose | undefined
   /** Offset behind the last valid frame. */
@@ -111,6 +113,7 @@ function applyEdit(state: Numbers, tables: VersionBuilder, edit: VersionEdit, re
     logNumber: edit.logNumber ?? state.logNumber,
     lastSequence: edit.lastSequence ?? state.lastSequence,
     dependency: laterOf(state.dependency, edit.dependency),
+    droppedTombstone: Math.max(state.droppedTombstone, edit.droppedTombstone ?? (edit.base === true ? (edit.lastSequence ?? 0) : 0)),
     cleanClose: edit.cleanClose,
   }
   if (next.nextFileNumber < state.nextFileNumber || next.logNumber < state.logNumber || next.lastSequence < state.lastSequence) {
@@ -120,5 +123,5 @@ function applyEdit(state: Numbers, tables: VersionBuilder, edit: VersionEdit, re
 }
 
 function emptyState(number: number): Numbers {
-  return { number, nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, cleanClose: undefined }
+  return { number, nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, droppedTombstone: 0, cleanClose: undefined }
 }

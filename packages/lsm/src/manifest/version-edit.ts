@@ -12,6 +12,7 @@ import {
   TAG_BASE,
   TAG_CLEAN_CLOSE,
   TAG_DEPENDENCY,
+  TAG_DROPPED_TOMBSTONE,
   TAG_LAST_SEQUENCE,
   TAG_LOG_NUMBER,
   TAG_NEXT_FILE_NUMBER,
@@ -39,6 +40,11 @@ export interface VersionEdit {
   lastSequence?: number
   /** Position up to which the value log was durable when the edit was written. */
   dependency?: DependencyPosition
+  /**
+   * Highest sequence number of a tombstone (or expired entry) that a compaction dropped for good. A base edit without it: unknown,
+   * hence {@link lastSequence}.
+   */
+  droppedTombstone?: number
   added?: LeveledTable[]
   removed?: RemovedTable[]
   /** The last edit of a manifest: nothing was open or unflushed. */
@@ -57,6 +63,7 @@ export function encodeEdit(edit: VersionEdit, writer: ByteWriter): void {
   if (edit.logNumber !== undefined) writer.u8(TAG_LOG_NUMBER).uvarint(edit.logNumber)
   if (edit.lastSequence !== undefined) writer.u8(TAG_LAST_SEQUENCE).uvarint(edit.lastSequence)
   if (edit.dependency !== undefined) writer.u8(TAG_DEPENDENCY).uvarint(edit.dependency.fid).uvarint(edit.dependency.offset)
+  if (edit.droppedTombstone !== undefined) writer.u8(TAG_DROPPED_TOMBSTONE).uvarint(edit.droppedTombstone)
   for (const { level, number } of edit.removed ?? []) writer.u8(TAG_REMOVE_TABLE).u8(level).uvarint(number)
   for (const { level, table } of edit.added ?? []) {
     writer.u8(TAG_ADD_TABLE).u8(level)
@@ -100,6 +107,9 @@ function decodeField(tag: number, edit: VersionEdit, reader: ByteReader): void {
       return
     case TAG_DEPENDENCY:
       edit.dependency = { fid: reader.uvarint(0xffff_ffff), offset: reader.uvarint() }
+      return
+    case TAG_DROPPED_TOMBSTONE:
+      edit.droppedTombstone = reader.uvarint(MAX_SEQUENCE)
       return
     case TAG_ADD_TABLE:
       ;(edit.added ??= []).push({ level: decodeLevel(reader), table: decodeTable(reader) })

@@ -41,6 +41,7 @@ export class VersionSet {
   #logNumber: number
   #lastSequence: number
   #dependency: DependencyPosition | undefined
+  #droppedTombstone: number
   /** The number to hand out next. */
   #next: number
   /** Numbers below it are reserved in the manifest. */
@@ -60,6 +61,7 @@ export class VersionSet {
     this.#logNumber = state.logNumber
     this.#lastSequence = state.lastSequence
     this.#dependency = state.dependency
+    this.#droppedTombstone = state.droppedTombstone
     this.#next = state.nextFileNumber
     this.#reserved = state.nextFileNumber
   }
@@ -76,6 +78,11 @@ export class VersionSet {
   /** Sequence number of the last operation that is in tables. */
   get lastSequence(): number {
     return this.#lastSequence
+  }
+
+  /** Highest sequence number of a tombstone that was dropped for good; 0 if none was. */
+  get droppedTombstone(): number {
+    return this.#droppedTombstone
   }
 
   /** Number of the manifest being written, 0 if there is none. */
@@ -151,6 +158,7 @@ export class VersionSet {
       this.#logNumber = Math.max(this.#logNumber, edit.logNumber ?? 0)
       this.#lastSequence = Math.max(this.#lastSequence, edit.lastSequence ?? 0)
       this.#dependency = laterOf(this.#dependency, edit.dependency)
+      this.#droppedTombstone = Math.max(this.#droppedTombstone, edit.droppedTombstone ?? 0)
       install?.(version)
       if (manifest.size > this.#rollAt && edit.cleanClose === undefined) await this.#roll(manifest)
     } catch (error) {
@@ -172,6 +180,7 @@ export class VersionSet {
       nextFileNumber: reserved,
       logNumber: this.#logNumber,
       lastSequence: this.#lastSequence,
+      ...(this.#droppedTombstone === this.#lastSequence ? {} : { droppedTombstone: this.#droppedTombstone }),
       ...(this.#dependency === undefined ? {} : { dependency: this.#dependency }),
       added: this.#current.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
     })

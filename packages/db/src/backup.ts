@@ -1,0 +1,169 @@
+/**
+ * `backup()`: the changes of a range of versions as a stream (`backup-format.ts`).
+ *
+ * It walks a view, tables without anything newer than `since` left out. Of each key it takes what compaction would keep: the newest
+ * versions, at most `numVersionsToKeep`, down to the newest deletion; oldest first, so that loading them in order gives the same
+ * history. What has expired is a deletion. Memory: one frame, that is a mebibyte or one value.
+ *
+ * Before the first chunk everything that is covered is made durable: a version that a crash could take back, and give to
+ * another write, must not count as backed up.
+ */
+import { InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, NotSupportedError, baseKind, compareRanges, copyBytes, readPayload, throwIfAborted } from '@wk/codec'
+import type { EntryCursor, PayloadView } from '@wk/codec'
+import { TimeSlice } from '@wk/fs'
+import type { ReadView } from '@wk/lsm'
+import { BackupEncoder, FRAME_TARGET, RECORD_OVERHEAD } from './backup-format.js'
+import type { BackupRecord } from './backup-format.js'
+import { pointerAt } from './entry-reader.js'
+import type { EntryReader, StoredValue } from './entry-reader.js'
+import type { MaintenanceOptions } from './maintenance.js'
+import type { Parts } from './open.js'
+
+/** Options of `db.backup`. */
+export interface BackupOptions extends MaintenanceOptions {
+  /** Only changes with a greater version: the return value of an earlier backup. Default 0: everything. */
+  since?: number
+}
+
+interface Change {
+  record: Omit<BackupRecord, 'value'>
+  /** Absent for a deletion. */
+  value: Uint8Array | StoredValue | undefined
+}
+
+/** One backup under way. */
+export class Backup {
+  /** The last version that it covers. */
+  readonly lastVersion: number
+  readonly #parts: Parts
+  readonly #reader: EntryReader
+  readonly #since: number
+  readonly #options: MaintenanceOptions
+  readonly #view: ReadView
+  readonly #cursor: EntryCursor
+  readonly #encoder = new BackupEncoder()
+  readonly #slice: TimeSlice
+  readonly #now: number
+  readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
+  readonly #onClose: () => void
+  #state: 'new' | 'walking' | 'ended' | 'closed' = 'new'
+  #records = 0
+  #bytes = 0
+  #busy: Promise<unknown> = Promise.resolve()
+
+  /** Takes its view now. `onClose` is told once. @throws InvalidArgumentError, NotSupportedError if what changed since then can't be told completely */
+  constructor(parts: Parts, reader: EntryReader, since: number, options: MaintenanceOptions, onClose: () => void) {
+    const { tree, options: resolved } = parts
+    if (!Number.isSafeInteger(since) || since < 0) throw new InvalidArgumentError('since must be an integer from 0')
+    if (since > tree.visibleSequence) throw new InvalidArgumentError('since is a version that this database has not reached')
+    if (since > 0 && tree.droppedTombstone > since) {
+      throw new NotSupportedError(`compaction has dropped deletions made after version ${since}: what changed since can't be told completely, take a full backup`)
+    }
+    this.lastVersion = tree.visibleSequence
+    this.#parts = parts
+    this.#reader = reader
+    this.#since = since
+    this.#options = options
+    this.#onClose = onClose
+    this.#now = Math.floor(resolved.runtime.now() / 1000)
+    this.#slice = new TimeSlice(resolved.runtime)
+    this.#view = tree.acquireView()
+    this.#cursor = tree.entries(this.#view, { since })
+  }
+
+  /** The next part of the stream; `undefined` behind the last one. One call at a time. */
+  nextChunk(): Promise<Uint8Array | undefined> {
+    const chunk = this.#nextChunk()
+    this.#busy = chunk.catch(() => {})
+    return chunk
+  }
+
+  /** Gives up the view, when nothing is under way. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    this.#onClose()
+    await this.#busy
+    this.#view.release()
+  }
+
+  async #nextChunk(): Promise<Uint8Array | undefined> {
+    this.#check()
+    if (this.#state === 'new') {
+      if (this.#parts.health.state === 'open') await this.#parts.queue.sync()
+      this.#cursor.first()
+      this.#state = 'walking'
+      return this.#encoder.head({ since: this.#since, lastVersion: this.lastVersion })
+    }
+    if (this.#state !== 'walking') return undefined
+    const changes = await this.#collect()
+    if (changes.length === 0) {
+      this.#state = 'ended'
+      return this.#encoder.end(this.#records)
+    }
+    const values = await this.#reader.fill(changes.map(({ value }) => value))
+    const chunk = this.#encoder.records(changes.map(({ record }, i) => ({ ...record, value: values[i] })))
+    this.#records += changes.length
+    this.#bytes += chunk.length
+    this.#options.onProgress?.({ phase: 'backup', done: this.#records, total: this.#records, bytes: this.#bytes })
+    return chunk
+  }
+
+  /** Changes for one frame; none at the end. */
+  async #collect(): Promise<Change[]> {
+    const cursor = this.#cursor
+    const changes: Change[] = []
+    for (let bytes = 0; cursor.valid && bytes < FRAME_TARGET; ) {
+      if (this.#slice.due()) {
+        await this.#slice.pause()
+        this.#check()
+      }
+      for (const change of this.#takeKey()) {
+        changes.push(change)
+        bytes += RECORD_OVERHEAD + change.record.key.length + lengthOf(change.value)
+      }
+    }
+    return changes
+  }
+
+  /** The changes of the key at the cursor, oldest first; the cursor goes on to the next key. */
+  #takeKey(): Change[] {
+    const cursor = this.#cursor
+    const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
+    const changes: Change[] = []
+    let isComplete = false
+    for (; isAt(cursor, key); cursor.next()) {
+      if (isComplete || cursor.sequence > this.lastVersion || cursor.sequence <= this.#since) continue
+      const change = this.#change(key)
+      changes.push(change)
+      isComplete = change.value === undefined || changes.length >= this.#parts.options.numVersionsToKeep
+    }
+    return changes.reverse()
+  }
+
+  #change(key: Uint8Array): Change {
+    const { kind, valueBytes, valueStart, valueEnd, sequence } = this.#cursor
+    const deletion = { record: { key, version: sequence, userMeta: 0, expiresAt: 0 }, value: undefined }
+    if (baseKind(kind) === KIND_TOMBSTONE) return deletion
+    const payload = this.#payload
+    readPayload(kind, valueBytes, valueStart, valueEnd, payload)
+    const { userMeta, expiresAt } = payload
+    if (expiresAt !== 0 && expiresAt <= this.#now) return deletion
+    const value = baseKind(kind) === KIND_POINTER ? { pointer: pointerAt(valueBytes, valueStart), key, version: sequence } : copyBytes(valueBytes, payload.valueStart, payload.valueEnd)
+    return { record: { key, version: sequence, userMeta, expiresAt }, value }
+  }
+
+  #check(): void {
+    this.#parts.health.assertReadable()
+    throwIfAborted(this.#options.signal)
+  }
+}
+
+function isAt(cursor: EntryCursor, key: Uint8Array): boolean {
+  return cursor.valid && compareRanges(cursor.keyBytes, cursor.keyStart, cursor.keyEnd, key, 0, key.length) === 0
+}
+
+function lengthOf(value: Uint8Array | StoredValue | undefined): number {
+  if (value === undefined) return 0
+  return value instanceof Uint8Array ? value.length : value.pointer.len
+}
