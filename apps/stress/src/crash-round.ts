@@ -4,6 +4,7 @@ import type { MemoryFileSystem } from '@wk/fs'
 import { crashProfile, drawHistory, Rng, type CrashReport, type Operation } from '@wk/testkit'
 import type { Report } from './check.js'
 import { EAGER, SMALL, THRESHOLD } from './options.js'
+import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** Where the database lies in a simulated file system. */
 export const DIR = '/db'
@@ -24,7 +25,7 @@ export function drawRound(seed: number, round: number, operations = 100): CrashR
 
 /** Opens a database on any simulated file system, under these options. */
 export function opener(options: DbOptions): (fs: MemoryFileSystem) => Promise<DB> {
-  return (fs) => DB.open(DIR, { ...options, fs })
+  return (fs) => DB.open(DIR, { ...options, fs, runtime: new SleepingRuntime(1) })
 }
 
 /** The round, and the index in it, that a replayed case names; see {@link reportFindings}. */

@@ -5,6 +5,7 @@ import { crashProfile, drawHistory, operationsOf, Rng, runFault, type FaultCase,
 import type { Budget, Report } from './check.js'
 import { DIR } from './crash-round.js'
 import { EAGER, SMALL, THRESHOLD } from './options.js'
+import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** A workload of open, put, flush, compact, GC, scans and close, from a seed and a round; in every other round the collector runs in the background. */
 export function drawFaultRound(seed: number, round: number): FaultRunOptions {
@@ -12,7 +13,7 @@ export function drawFaultRound(seed: number, round: number): FaultRunOptions {
   const drawn = drawHistory(new Rng(seed * 1000 + round), { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] })
   const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
   history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })
-  return { dir: DIR, open: (fs: FileSystem) => DB.open(DIR, { ...options, fs }), history }
+  return { dir: DIR, open: (fs: FileSystem) => DB.open(DIR, { ...options, fs, runtime: new SleepingRuntime(round) }), history }
 }
 
 /**
@@ -27,7 +28,7 @@ export async function runFaultRounds(budget: Budget, seed: number, report: Repor
   for (let round = Number(onlyRound ?? 0); ran < budget.cases && !report.full; round++) {
     const options = drawFaultRound(seed, round)
     const all = casesOf(await operationsOf(options), new Rng(seed * 1000 + round))
-    const step = Math.max(1, all.length / Math.min(perRound, budget.cases - ran))
+    const step = onlyName !== undefined ? 1 : Math.max(1, all.length / Math.min(perRound, budget.cases - ran))
     for (let at = 0; at < all.length && !report.full; at += step) {
       const one = all[Math.floor(at)] as FaultCase
       if (onlyName !== undefined && onlyName !== one.name) continue

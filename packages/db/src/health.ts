@@ -4,8 +4,7 @@
  * opening -> open -> read-only -> closed, and from each straight to closed. The first failure of a write or sync of
  * WAL, value log or manifest turns it read-only in the same turn (law 9); nothing but reopening turns it back.
  */
-import { ClosedError, ReadOnlyError } from '@wk/codec'
-import type { WkError } from '@wk/codec'
+import { ClosedError, ReadOnlyError, WkError } from '@wk/codec'
 
 export type HealthState = 'open' | 'read-only' | 'closing' | 'closed'
 
@@ -37,12 +36,15 @@ export class Health {
     return this.#failure
   }
 
-  /** Reports a failure. Only the first one counts. */
+  /**
+   * Reports a failure. Only the first one counts. A part may be met refusing work before the failure itself has come up to
+   * here: then it is that failure which counts.
+   */
   fail(error: WkError): void {
     if (this.#failure !== undefined) return
-    this.#failure = error
+    this.#failure = error instanceof ReadOnlyError && error.cause instanceof WkError ? error.cause : error
     if (this.#state === 'open') this.#move('read-only')
-    this.#onFailure(error)
+    this.#onFailure(this.#failure)
   }
 
   startClosing(): void {

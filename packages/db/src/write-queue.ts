@@ -72,7 +72,8 @@ export class WriteQueue {
     try {
       stage()
     } catch (error) {
-      if (this.#tree.nextSequence() !== before) this.#fail(error, before)
+      // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
+      if (this.#tree.nextSequence() !== before) this.#fail(error, this.firstUnacknowledged)
       this.#schedule()
       throw error
     }

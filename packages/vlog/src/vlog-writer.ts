@@ -73,6 +73,8 @@ export class VlogWriter implements StagedSource {
   readonly #compress: boolean
   #nextNumber: number
   #failure: unknown
+  /** Whether the owner was told of the failure, or told us. */
+  #told = false
   /** Takes the next record; undefined = a new file has to be begun. */
   #active: LogicalFile | undefined
   #activeEntries = 0
@@ -460,9 +462,10 @@ export class VlogWriter implements StagedSource {
 
   /** A failure that may have no caller, or one that looks away: whoever owns the log is told in the same turn. */
   #failAlone(error: unknown): unknown {
-    const isFirst = this.#failure === undefined
     this.#fail(error)
-    if (isFirst && this.#failure !== undefined) this.#options.onFailure?.(error)
+    if (this.#failure === undefined || this.#told) return error
+    this.#told = true
+    this.#options.onFailure?.(this.#failure)
     return error
   }
 
@@ -473,6 +476,7 @@ export class VlogWriter implements StagedSource {
 
   /** Poisons the writer for a failure of its owner. */
   abandon(error: unknown): void {
+    this.#told = true
     this.#fail(error)
   }
 

@@ -143,4 +143,18 @@ describe('short reads and writes', () => {
     expect(await log.verify()).toMatchObject({ ok: true, records: kept.length })
     await log.close()
   })
+
+  test('a failure beside the calls is told to the owner once, with what failed', async () => {
+    const told: unknown[] = []
+    const fs = new FaultFileSystem(await newMemory())
+    const log = await openLog(fs, { fileSize: 4096, onFailure: (error) => told.push(error) })
+    fs.add({ operation: 'sync' })
+    // Fills the file, which is then sealed beside the calls.
+    await log.append([{ key: 'b', value: 'y'.repeat(6000) }]).catch(() => undefined)
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await failureOf(log.append([{ key: 'c', value: 'z' }]))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toBeInstanceOf(IoError)
+    await log.close().catch(() => undefined)
+  })
 })

@@ -1,0 +1,48 @@
+/** G2: money is neither made nor lost, whatever runs and whenever the machine crashes. */
+import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
+import { Rng } from '@wk/testkit'
+import { Bank, type BankReport } from '../bank.js'
+import type { Check } from '../check.js'
+import { EAGER, SMALL } from '../options.js'
+
+const ACCOUNTS = 1000
+const CRASH_EVERY_MS = 500
+
+/** Runs for so many seconds; about every half second the machine crashes before some file-system operation. */
+export const check: Check = {
+  id: 'G2',
+  title: 'bank: 1,000 accounts, transactions, auditors, GC, a crash every 500 ms',
+  means: 'the total is the same in every snapshot and after every crash',
+  unit: 's',
+  cases: { commit: 10, nightly: 300, release: 1800 },
+  async run({ cases }, seed, report) {
+    const rng = new Rng(seed)
+    const bank: BankReport = { transfers: 0, conflicts: 0, audits: 0, collected: 0, wrong: [] }
+    const end = performance.now() + cases * 1000
+    let fs = new MemoryFileSystem()
+    let crashes = 0
+    while (performance.now() < end && bank.wrong.length === 0) {
+      const start = performance.now()
+      const options = { ...(crashes % 2 === 0 ? SMALL : EAGER), valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
+      const open = await Bank.open(fs, options, ACCOUNTS, rng, bank)
+      const policy = rng.pick(CRASH_POLICIES)
+      let after: MemoryFileSystem | undefined
+      const running = fs
+      running.onMutatingOperation = () => {
+        // Some operation later than the time, so that it may be any.
+        if (after === undefined && performance.now() - start > CRASH_EVERY_MS && rng.chance(0.05)) after = running.crashClone(policy, rng.next())
+      }
+      await open.run(() => after !== undefined)
+      running.onMutatingOperation = undefined
+      await open.abandon()
+      fs = after ?? running.crashClone('P0')
+      crashes++
+      report.ran(Math.round((performance.now() - start) / 1000))
+    }
+    const last = await Bank.open(fs, SMALL, ACCOUNTS, rng, bank)
+    await last.abandon()
+    for (const wrong of bank.wrong) report.fail(wrong)
+    if (bank.transfers < 20 || bank.audits < 20) report.fail(`only ${bank.transfers} transfers and ${bank.audits} audits`)
+    report.note(`${bank.transfers} transfers, ${bank.conflicts} conflicts, ${bank.audits} audits, ${crashes} crashes`)
+  },
+}

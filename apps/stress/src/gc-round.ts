@@ -1,0 +1,185 @@
+/**
+ * One collection pass with something else beside it: a value log with garbage, a pass over it, and at one await point of
+ * the pass (a file-system operation of it) a put, a deletion, a batch, a snapshot, an iterator, a flush or a compaction.
+ * Completions come in a drawn order. While the pass runs, what is read is compared with the model.
+ */
+import { DB, WkError } from '@wk/db'
+import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
+import { bytesOf, Model, sameBytes, valueBytes, type Change, type CrashOracle, type Rng } from '@wk/testkit'
+import { DIR } from './crash-round.js'
+import { SMALL } from './options.js'
+import { SleepingRuntime } from './sleeping-runtime.js'
+
+/** What is done beside the pass. */
+const BESIDE = ['put', 'del', 'batch', 'overwriteAll', 'snapshot', 'iterator', 'flush', 'compact', 'sync'] as const
+
+/** A pass, and what stands beside it; drawn from a seed. */
+export interface GcRound {
+  readonly beside: readonly (typeof BESIDE)[number][]
+  /** The operations of the pass at which they start. */
+  readonly places: readonly number[]
+  readonly schedule: number
+  readonly seed: number
+}
+
+/** Draws a round. Places go up to 30: a pass over these files has about as many operations. */
+export function drawGcRound(rng: Rng): GcRound {
+  const count = rng.between(1, 3)
+  return {
+    beside: Array.from({ length: count }, () => rng.pick(BESIDE)),
+    places: Array.from({ length: count }, () => rng.below(30)),
+    schedule: rng.next(),
+    seed: rng.next(),
+  }
+}
+
+/** Calls a hook before each operation, while it has one. */
+class AwaitPoints extends InterceptedFileSystem {
+  hook: (() => void) | undefined
+
+  constructor(inner: FileSystem) {
+    super(inner, 'await points')
+  }
+
+  async around<T>(_operation: Operation, run: () => Promise<T>): Promise<T> {
+    this.hook?.()
+    return run()
+  }
+
+  aroundSync<T>(_operation: Operation, run: () => T): T {
+    return run()
+  }
+}
+
+/**
+ * Runs a round. Throws an error that says what a read showed that it must not.
+ *
+ * @param inPass told when the pass begins and ends
+ * @returns files that the pass collected
+ */
+export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, inPass: (begins: boolean) => void): Promise<number> {
+  const points = new AwaitPoints(new ScheduledFileSystem(fs, round.schedule))
+  const db = await DB.open(DIR, { ...SMALL, fs: points, runtime: new SleepingRuntime(round.seed) })
+  const run = new GcPass(db, oracle, round)
+  await run.prepare()
+  inPass(true)
+  try {
+    await run.pass(points)
+  } finally {
+    inPass(false)
+    points.hook = undefined
+  }
+  const { gcFilesCollected } = db.stats()
+  await db.close()
+  oracle.durable(oracle.called)
+  return gcFilesCollected
+}
+
+class GcPass {
+  readonly #db: DB
+  readonly #oracle: CrashOracle
+  readonly #round: GcRound
+  readonly #model = new Model()
+  readonly #running: Promise<unknown>[] = []
+  readonly #wrong: string[] = []
+  #tag: number
+  #before: { handle: ReturnType<DB['snapshot']>; model: Model } | undefined
+
+  constructor(db: DB, oracle: CrashOracle, round: GcRound) {
+    this.#db = db
+    this.#oracle = oracle
+    this.#round = round
+    this.#tag = round.seed
+  }
+
+  /** Twenty keys in value logs, half of them written twice, two deleted: each file has garbage and survivors. */
+  async prepare(): Promise<void> {
+    for (let i = 0; i < 30; i++) await this.#write([this.#put(i % 20)])
+    await this.#write([{ key: 'k3', value: undefined }, { key: 'k11', value: undefined }])
+    await this.#db.flush()
+    this.#oracle.durable(this.#oracle.called)
+    await this.#write([this.#put(5)])
+    this.#before = { handle: this.#db.snapshot(), model: this.#model.snapshot() }
+    await this.#write([this.#put(7), { key: 'k8', value: undefined }])
+  }
+
+  async pass(points: AwaitPoints): Promise<void> {
+    let at = 0
+    const { beside, places } = this.#round
+    points.hook = () => {
+      for (const [i, place] of places.entries()) if (place === at) this.#start(beside[i] ?? 'put')
+      at++
+      if (at % 3 === 0) this.#look()
+    }
+    await this.#db.runValueLogGC(0.05).catch((err: unknown) => {
+      if (!(err instanceof WkError && err.code === 'WK_NO_REWRITE')) throw err
+    })
+    await Promise.all(this.#running)
+    this.#look()
+    points.hook = undefined
+    for (const [key, value] of this.#before?.model.entries() ?? []) if (!sameBytes(await this.#db.get(bytesOf(key), { snapshot: this.#before?.handle as never }), value)) this.#wrong.push(`the snapshot shows another ${key}`)
+    if (this.#wrong.length > 0) throw new Error(`${beside.join('+')} at ${places.join(',')}: ${this.#wrong.slice(0, 3).join('; ')}`)
+  }
+
+  /** What everybody sees in this turn: every key, and some of the snapshot. */
+  #look(): void {
+    for (let i = 0; i < 20; i++) {
+      const key = `k${i}`
+      if (!sameBytes(this.#db.getSync(key), this.#model.get(key))) this.#wrong.push(`${key} reads as another value during the pass`)
+    }
+    const key = `k${this.#tag % 20}`
+    if (this.#before !== undefined && !sameBytes(this.#db.getSync(key, { snapshot: this.#before.handle }), this.#before.model.get(key))) this.#wrong.push(`the snapshot shows another ${key} during the pass`)
+  }
+
+  #start(what: GcRound['beside'][number]): void {
+    switch (what) {
+      case 'put':
+        return void this.#running.push(this.#write([this.#put(4)]))
+      case 'del':
+        return void this.#running.push(this.#write([{ key: 'k6', value: undefined }]))
+      case 'batch':
+        return void this.#running.push(this.#write([this.#put(1), { key: 'k2', value: undefined }, this.#put(12)]))
+      case 'overwriteAll':
+        return void this.#running.push(...Array.from({ length: 20 }, (_, i) => this.#write([this.#put(i)])))
+      case 'snapshot':
+        this.#before?.handle.close()
+        this.#before = { handle: this.#db.snapshot(), model: this.#model.snapshot() }
+        return
+      case 'iterator':
+        return void this.#running.push(this.#scan())
+      case 'sync':
+        return void this.#running.push(this.#durable(this.#db.sync()))
+      case 'flush':
+        return void this.#running.push(this.#durable(this.#db.flush()))
+      case 'compact':
+        return void this.#running.push(this.#db.compact())
+    }
+  }
+
+  async #scan(): Promise<void> {
+    const expected = this.#model.entries()
+    let i = 0
+    for await (const [key, value] of this.#db.iterator()) {
+      const at = expected[i++]
+      if (at === undefined || at[0] !== Buffer.from(key).toString('latin1') || !sameBytes(at[1], value)) this.#wrong.push(`entry ${i} of an iterator is another one`)
+    }
+    if (i !== expected.length) this.#wrong.push(`an iterator gave ${i} entries instead of ${expected.length}`)
+  }
+
+  #put(key: number): Change {
+    return { key: `k${key}`, value: valueBytes({ size: 150 + (this.#tag % 500), seed: this.#tag++ }) }
+  }
+
+  async #write(changes: Change[]): Promise<void> {
+    const step = this.#oracle.record(changes)
+    for (const change of changes) this.#model.apply(change)
+    await this.#db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })))
+    this.#oracle.acknowledge(step, false)
+  }
+
+  async #durable(call: Promise<void>): Promise<void> {
+    const called = this.#oracle.called
+    await call
+    this.#oracle.durable(called)
+  }
+}

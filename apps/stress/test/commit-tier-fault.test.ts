@@ -1,0 +1,4 @@
+/** The fault checks at the size of the commit tier. */
+import { declareChecks } from './commit-tier.js'
+
+await declareChecks((id) => id.startsWith('D'))
