@@ -8,7 +8,11 @@ import { temporaryDirectory, writeInput } from './temporary-directory.js'
 const MAIN = join(import.meta.dirname, '../dist/main.js')
 
 function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' })
+  return benchWith({}, ...args)
+}
+
+function benchWith(env: Record<string, string>, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env: { ...process.env, ...env } })
 }
 
 // Engine processes run compiled code: these tests need a build and are skipped without one.
@@ -36,6 +40,17 @@ describe.skipIf(!existsSync(MAIN))('the program', () => {
       ['classic-level', null],
       ['lmdb', null],
     ])
+  })
+
+  it('lists an engine whose package has no binary here as absent, and runs the others', () => {
+    const block = join(root, 'block.cjs')
+    writeFileSync(block, `const m = require('module'), load = m._load; m._load = (id, ...rest) => { if (id === 'rocksdb-native') throw new Error('no binary'); return load(id, ...rest) }`)
+    const env = { NODE_OPTIONS: `--require ${block}` }
+    const { status, stdout } = benchWith(env, '--engine', 'rocksdb,lmdb', '--input', input, '--out', join(root, 'absent'), '--tmp', tmp, '--quick')
+    expect(stdout).toContain('absent: rocksdb cannot be loaded here: no binary')
+    expect(stdout).toContain('scan again')
+    expect(status).toBe(0)
+    expect(benchWith(env, '--engine', 'rocksdb', '--input', input, '--out', join(root, 'absent'), '--tmp', tmp, '--quick').status).toBe(1)
   })
 
   it('ends with status 2 and one clear line for what it cannot do', () => {

@@ -9,7 +9,7 @@ import { warmUp } from './warm-up.js'
 import type { WorkloadContext } from './workload.js'
 
 /** Milliseconds after which a slow engine's load ends. */
-const BUDGET = 20_000
+const BUDGET = 10_000
 
 /** Runs both sizes. */
 export async function runLoadOnly({ engine, dir, quick, seed, slice, runner }: WorkloadContext): Promise<null> {
