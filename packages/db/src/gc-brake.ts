@@ -2,9 +2,8 @@
  * Slows writers in proportion while the disk holds more garbage than the target allows.
  *
  * A group of writes waits until the background has given back its share for it: so many bytes for each byte written,
- * the more the further beyond the target. Beside a flush, which itself waits for groups to be written, it waits some
- * milliseconds. Every wait ends: with the work done for it, when the background rests or stops, or after a time that
- * is bounded as well.
+ * the more the further beyond the target. While the work itself needs groups to be written nobody waits. Every wait
+ * ends: with the work done for it, when the background rests or stops, or after a time that is bounded as well.
  */
 import type { Runtime } from '@wk/fs'
 
@@ -12,8 +11,6 @@ import type { Runtime } from '@wk/fs'
 const LEAST_RATE = 20_000
 /** Longest wait of one group, in milliseconds. */
 const LONGEST_MS = 1000
-/** The same beside a flush. */
-const LONGEST_BESIDE_FLUSH_MS = 100
 /** At full excess the background gives back this many bytes for each byte that is written. */
 const GAIN = 2
 
@@ -58,27 +55,25 @@ export class GcBrake {
   wait(bytes: number, excess: number): Promise<void> | undefined {
     this.#saved += bytes
     const longest = (this.#saved / LEAST_RATE) * excess
-    if (longest < 1) return undefined
+    if (!this.#isOn || longest < 1) return undefined
     const saved = this.#saved
     this.#saved = 0
-    return this.#wait(saved, Math.min(1, excess), longest)
+    return this.#wait(saved * GAIN * Math.min(1, excess), Math.min(LONGEST_MS, longest))
   }
 
-  async #wait(bytes: number, part: number, longest: number): Promise<void> {
+  /** Until `bytes` are given back, for `longest` milliseconds at most. */
+  async #wait(bytes: number, longest: number): Promise<void> {
     const start = this.#runtime.monotonic()
     this.slowdowns++
-    if (!this.#isOn) await this.#sleep(Math.min(LONGEST_BESIDE_FLUSH_MS, longest))
-    else {
-      const target = this.#freed + bytes * GAIN * part
-      const timer = new AbortController()
-      let isOver = false
-      void this.#sleep(Math.min(LONGEST_MS, longest), timer.signal).then(() => {
-        isOver = true
-        this.#wake?.()
-      })
-      while (this.#isOn && !isOver && this.#freed < target) await new Promise<void>((resolve) => (this.#wake = resolve))
-      timer.abort()
-    }
+    const target = this.#freed + bytes
+    const timer = new AbortController()
+    let isOver = false
+    void this.#sleep(longest, timer.signal).then(() => {
+      isOver = true
+      this.#wake?.()
+    })
+    while (this.#isOn && !isOver && this.#freed < target) await new Promise<void>((resolve) => (this.#wake = resolve))
+    timer.abort()
     this.slowedMs += this.#runtime.monotonic() - start
   }
 

@@ -10,11 +10,10 @@ export interface GcEvent {
   /** Directory of the database. */
   dir: string
   /**
-   * `rest`: nothing runs, for the reason given. `seal`: the active value log is
-   * ended before it is full. `bring out`: a flush and a compaction begin, for hidden garbage. `relocate`: a
+   * `rest`: nothing runs, for the reason given. `bring out`: a flush and a compaction begin, for hidden garbage. `relocate`: a
    * pass begins. `collected`: files were given back. `failed`: a pass failed, for the reason given.
    */
-  type: 'rest' | 'seal' | 'bring out' | 'relocate' | 'collected' | 'failed'
+  type: 'rest' | 'bring out' | 'relocate' | 'collected' | 'failed'
   /** Why. */
   reason: string
   /** Bytes on disk for each byte of keys and values, with the hidden garbage that was estimated. */

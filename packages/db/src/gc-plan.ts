@@ -2,10 +2,9 @@
  * What the background does next about garbage, and why: a pure function of the figures.
  *
  * Below the soft bound nothing. Above it: hidden garbage is brought out by flush and compaction when that is worth its
- * cost, known garbage by relocating victims. Both bounds come with an allowance: a database smaller than that is not worth
- * the copying.
+ * cost, known garbage by relocating victims. A database with less garbage than the allowance is not worth the copying.
  */
-import { gainOf, pickVictims } from './gc-victims.js'
+import { pickVictims } from './gc-victims.js'
 import type { ValueLogFile } from './gc-victims.js'
 import type { SpaceFigures } from './space-figures.js'
 
@@ -15,17 +14,16 @@ export interface SpaceBounds {
   soft: number
   /** Disk bytes a live byte above which writers are slowed. */
   hard: number
-  /** Bytes of garbage that both bounds let pass, however little is alive: option `gc.minGarbage`. */
+  /** Bytes of garbage that are let be, however little is alive: option `gc.minGarbage`. */
   allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
 }
 
-/** The next step, with its reason in words. */
+/** The next step, with its reason in words. Victims are relocated while hidden garbage is brought out. */
 export type GcStep =
   | { kind: 'rest'; reason: string }
-  | { kind: 'seal'; reason: string }
-  | { kind: 'bring out'; reason: string; seal: boolean }
+  | { kind: 'bring out'; reason: string; seal: boolean; victims: ValueLogFile[] }
   | { kind: 'relocate'; reason: string; victims: ValueLogFile[] }
 
 /** Value logs are not ended early before they have this many bytes. */
@@ -34,28 +32,40 @@ const LEAST_GRANULE = 8 * 1024 * 1024
 const SEAL_SHARE = 1 / 3
 /** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
-/** Parts of the garbage that the target allows: one file, and the least that is worth a flush and a compaction. */
+/** Parts of the garbage that the target allows: one file, one pass, and the least that is worth a flush and a compaction. */
 const GRANULE_SHARE = 1 / 8
-const HIDDEN_SHARE = 1 / 6
+const PASS_SHARE = 1 / 4
+const HIDDEN_SHARE = 1 / 4
+/** A file to be copied must hold this part of the garbage of an average file, hidden garbage included. */
+const VICTIM_SHARE = 0.9
 /** Hidden bytes that a compaction shall bring out for each byte it writes. */
 const HIDDEN_PER_TABLE_BYTE = 3
+/** Where the hard bound lies at least, in allowances: writers are not slowed at once where the allowance is all there is. */
+const HARD_ALLOWANCE = 4 / 3
 
-/** Bytes at which the active value log is worth ending: small beside the garbage that the target allows. */
-export function granuleOf({ liveBytes }: SpaceFigures, { hard, fileSize }: SpaceBounds): number {
-  return Math.min(fileSize, Math.max(LEAST_GRANULE, liveBytes * (hard - 1) * GRANULE_SHARE))
+/** Bytes of garbage at the soft and at the hard bound. */
+export function allowedGarbage(liveBytes: number, { soft, hard, allowance }: SpaceBounds): { soft: number; hard: number } {
+  return { soft: Math.max(allowance, (soft - 1) * liveBytes), hard: Math.max(HARD_ALLOWANCE * allowance, (hard - 1) * liveBytes) }
 }
 
-/** Live bytes that one pass copies: as much again is on disk twice until it ends. */
-function passBytesOf(figures: SpaceFigures, bounds: SpaceBounds): number {
-  return Math.max(granuleOf(figures, bounds), figures.liveBytes * (bounds.hard - 1) * GRANULE_SHARE)
+/** Bytes at which the active value log is worth ending: small beside the garbage that the target allows. */
+export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
+  return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * GRANULE_SHARE))
+}
+
+/** Bytes at which value logs shall end. */
+export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): number {
+  const granule = granuleOf(figures, bounds)
+  const isGrowing = figures.diskBytes - figures.liveBytes > SEAL_SHARE * allowedGarbage(figures.liveBytes, bounds).soft
+  return isGrowing ? granule : Math.max(granule, bounds.allowance / 2, figures.liveBytes * WHOLE_SHARE)
 }
 
 /** 0 at the soft bound, 1 at the hard one, above 1 beyond it; negative below. */
-export function pressureOf({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
-  const over = diskBytes - bounds.soft * liveBytes - bounds.allowance
-  const range = (bounds.hard - bounds.soft) * liveBytes
+export function pressureOf({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskBytes' | 'liveBytes'>, bounds: SpaceBounds): number {
+  const { soft, hard } = allowedGarbage(liveBytes, bounds)
+  const over = diskBytes - liveBytes - soft
   if (over <= 0) return over < 0 ? -1 : 0
-  return range <= 0 ? 2 : over / range
+  return hard <= soft ? 2 : over / (hard - soft)
 }
 
 /** Decides. @param canBringOut something was written since the tree was last compacted for this */
@@ -63,36 +73,32 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const { diskBytes, liveBytes, hiddenBytes, tableBytes } = figures
   const amp = figures.spaceAmp.toFixed(2)
   const pressure = pressureOf(figures, bounds)
-  const granule = granuleOf(figures, bounds)
   const active = files.find(({ state }) => state === 'active')
-  const isGrowing = figures.spaceAmp > 1 + SEAL_SHARE * (bounds.soft - 1)
-  if (active !== undefined && active.size >= (isGrowing ? granule : Math.max(granule, bounds.allowance / 2, liveBytes * WHOLE_SHARE))) {
-    // In small steps, long before it is collected: what is ended late has to be synced and copied all at once.
-    return { kind: 'seal', reason: `the active file has ${megabytes(active.size)}, a large part of all` }
-  }
   if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
-  const { allowance } = bounds
-  const garbageAllowed = (bounds.hard - 1) * liveBytes
-  const worthwhile = Math.max(allowance / 4, Math.min(garbageAllowed / 3, Math.max(garbageAllowed * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes)))
+  const allowed = allowedGarbage(liveBytes, bounds)
+  const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
   const seal = active !== undefined && active.deadRatio > 0.5
-  const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal })
-  const victims = pickVictims(files, {
-    leastDead: (1 - 1 / bounds.soft) / 2,
-    liveBytes: passBytesOf(figures, bounds),
-    deadBytes: diskBytes - bounds.soft * liveBytes,
-  })
-  // Whatever is known already goes first where it is more: under steady writes there is always something hidden.
-  let collectable = 0
-  for (const file of files) if (file.state === 'collectable') collectable += Math.max(0, gainOf(file))
-  if (canBringOut && hiddenBytes >= worthwhile && (victims.length === 0 || hiddenBytes >= collectable)) {
-    return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
-  }
-  if (victims.length > 0) return { kind: 'relocate', reason: `space amplification ${amp} is above ${bounds.soft.toFixed(2)}`, victims }
+  const pick = (leastDead: number): ValueLogFile[] =>
+    pickVictims(files, {
+      leastDead,
+      // As much again is on disk twice until a pass ends.
+      liveBytes: Math.max(granuleOf(figures, bounds), allowed.hard * PASS_SHARE),
+      deadBytes: diskBytes - liveBytes - allowed.soft,
+    })
+  const least = (1 - 1 / bounds.soft) / 2
+  const relocate = (victims: ValueLogFile[]): GcStep => ({ kind: 'relocate', reason: `space amplification ${amp} is above ${bounds.soft.toFixed(2)}`, victims })
+  // Copying what is nearly all alive gives little back: first what is hidden and, at the same time, what is better; then that.
+  const good = pick(Math.max(least, VICTIM_SHARE * (1 - liveBytes / diskBytes)))
+  const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: good })
+  if (canBringOut && hiddenBytes >= worthwhile) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
+  if (good.length > 0) return relocate(good)
+  const poor = pressure < 1 ? [] : pick(least)
+  if (poor.length > 0) return relocate(poor)
   let waiting = hiddenBytes
   for (const { state, recordBytes, liveBytes: live } of files) {
     if (state === 'unflushed' || (state === 'active' && seal)) waiting += Math.max(0, recordBytes - live)
   }
-  if (canBringOut && waiting >= allowance / 4) return bringOut(`about ${megabytes(waiting)} of garbage wait for a flush and a compaction`)
+  if (canBringOut && waiting >= bounds.allowance / 4) return bringOut(`about ${megabytes(waiting)} of garbage wait for a flush and a compaction`)
   const states = [...new Set(files.map(({ state }) => state))].filter((state) => state !== 'clean' && state !== 'collectable')
   return { kind: 'rest', reason: `space amplification ${amp}, and no file holds enough garbage${states.length === 0 ? '' : ` (others are ${states.join(', ')})`}` }
 }

@@ -123,9 +123,13 @@ export function gainOf({ recordBytes, liveBytes, liveRecords, relocated }: Pick<
   return recordBytes - liveBytes - (relocated ? 0 : RUN_BYTES * liveRecords)
 }
 
-/** What collecting a file is worth: age × dead / (live + scan). */
+/**
+ * What collecting a file is worth: √age × dead / (live + scan). The root, because ages differ by hundreds where garbage
+ * differs by a factor: age itself would take old files that are nearly all alive (measured under zipfian overwrites at a space
+ * amplification of 1.3: write amplification 2.24, 2.34 with age itself, 2.36 without).
+ */
 export function scoreOf(file: Pick<ValueLogFile, 'age' | 'recordBytes' | 'liveBytes' | 'liveRecords' | 'relocated'>): number {
-  return (file.age * Math.max(0, gainOf(file))) / (file.liveBytes + file.recordBytes * SCAN_SHARE + SCAN_BYTES)
+  return (Math.sqrt(file.age) * Math.max(0, gainOf(file))) / (file.liveBytes + file.recordBytes * SCAN_SHARE + SCAN_BYTES)
 }
 
 export interface VictimLimits {

@@ -5,6 +5,8 @@
  * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
  * Whatever fails on the way releases everything that was taken.
  */
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
 import { ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
@@ -149,7 +151,7 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
     l0StopTrigger: options.l0StopTrigger,
     numVersionsToKeep: options.numVersionsToKeep,
     workers: options.workers,
-    workerUrl: options.workerUrl,
+    workerUrl: options.workerUrl ?? ownWorker(),
     onWarning: (warning) => wiring.warn?.(warning),
     // Law 3: a table is published only after the value-log bytes it points to are durable.
     beforePublish: async () => {
@@ -157,6 +159,15 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
       return wiring.vlog?.syncedPosition()
     },
     onFailure: (error) => noteFailure(wiring, error),
+  }
+}
+
+/** The worker's file of this package; `undefined` where it is not built: the tree's own then does what it knows. */
+function ownWorker(): URL | undefined {
+  try {
+    return pathToFileURL(createRequire(import.meta.url).resolve('@wk/db/worker'))
+  } catch {
+    return undefined
   }
 }
 

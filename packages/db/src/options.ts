@@ -22,10 +22,10 @@ export interface GcOptions {
   maxSpaceAmp?: number
   /**
    * Soft bound: up to it nothing runs, from it to `maxSpaceAmp` collection gives way to writers. Greater than 1, at most
-   * `maxSpaceAmp`. Default: three quarters of the way from 1 to `maxSpaceAmp`.
+   * `maxSpaceAmp`. Default: 0.95 of the way from 1 to `maxSpaceAmp`.
    */
   minSpaceAmp?: number
-  /** Bytes of garbage that the background leaves alone, whatever the ratio: a small database is not worth the copying. Default 64 MiB. */
+  /** Bytes of garbage that the background leaves alone, whatever the ratio: a small database is not worth the copying. Default 32 MiB. */
   minGarbage?: number
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
   bytesPerSecond?: number | undefined
@@ -106,7 +106,7 @@ export interface DbOptions {
   /** Background garbage collection. */
   gc?: GcOptions
   /**
-   * Background threads for flush and compaction, 0 to 64. 0 runs them on the calling thread in time slices, as does a file system
+   * Background threads for flush, compaction and the copying of garbage collection, 0 to 64. 0 runs them on the calling thread in time slices, as does a file system
    * that is not Node's. One is right for most machines: a second one takes a core from the callers. Default 1.
    */
   workers?: number
@@ -136,7 +136,7 @@ const MIB = 1024 * KIB
 export const MAX_VALUE_LENGTH = 1024 * MIB
 
 /** Where the soft bound lies by default, from 1 to `maxSpaceAmp`. */
-const SOFT_SHARE = 0.75
+const SOFT_SHARE = 0.95
 
 /** Default of {@link DbOptions.valueThreshold}, in bytes. */
 export const DEFAULT_VALUE_THRESHOLD = 512
@@ -196,7 +196,7 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
     throw new InvalidArgumentError('gc.minSpaceAmp must be a number greater than 1 and at most maxSpaceAmp')
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
-  const minGarbage = integer('gc.minGarbage', gc.minGarbage, 64 * MIB, 0, Number.MAX_SAFE_INTEGER)
+  const minGarbage = integer('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
   return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, bytesPerSecond }
 }
 

@@ -13,8 +13,9 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { granuleOf, planStep, pressureOf } from './gc-plan.js'
+import { allowedGarbage, fileLimitOf, granuleOf, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
+import type { ValueLogFile } from './gc-victims.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
 import { sampleHidden } from './space-sample.js'
@@ -37,16 +38,15 @@ export interface SpaceKeeperParts {
 }
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
-const FULL_EXCESS = 0.2
+const FULL_EXCESS = 0.3
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
 const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
 /** Looks may take this part of the time: the next one waits so many times as long as the last one took. */
-const LOOK_REST = 40
+const LOOK_REST = 20
 /** So many times the operations that are worth a look are worth one whatever it costs. */
 const SOONER = 8
-/** Milliseconds of work between two pauses, and the longest pause. */
-const SLICE_MS = 4
+/** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
 const RETRIES = 3
@@ -73,13 +73,16 @@ export class SpaceKeeper {
   #entries = 0
   /** Time of the next look at the earliest. */
   #nextLook = 0
+  /** Operations written when the copying last paused. */
+  #pausedAt = 0
   #isDeferred = false
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
   #lookedAt = { bytes: -1, operations: -1 }
   #broughtOutAt: { bytes: number; operations: number } | undefined
-  /** Part of what is written that overwrites something. */
+  /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
   #overwriteShare = 0.5
+  #broughtOut = { bytes: 0, liveBytes: 0 }
   #reason = 'nothing was written yet'
 
   constructor(parts: SpaceKeeperParts) {
@@ -181,17 +184,14 @@ export class SpaceKeeper {
     this.#isHelpless = step.kind === 'rest'
     this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
     if (step.kind === 'rest') return false
-    if (step.kind === 'relocate') return this.#relocate(step)
-    if (step.kind === 'bring out') await this.#bringOut(step.seal)
-    else {
-      this.brake.release()
-      await gc.seal()
-    }
+    // Each victim is gone afterwards, or is known to be pinned: the next step finds others.
+    if (step.kind === 'relocate') await this.#relocate(step.victims)
+    else await settleAll([this.#bringOut(step.seal), step.victims.length > 0 ? this.#relocate(step.victims) : Promise.resolve()])
     return true
   }
 
-  async #relocate({ victims }: GcStep & { kind: 'relocate' }): Promise<boolean> {
-    const { gc, runtime, bytesPerSecond, bounds } = this.#parts
+  async #relocate(victims: readonly ValueLogFile[]): Promise<void> {
+    const { gc, bytesPerSecond, bounds } = this.#parts
     let live = 0
     let dead = 0
     for (const { liveBytes, recordBytes } of victims) {
@@ -206,12 +206,11 @@ export class SpaceKeeper {
         this.brake.progress((bytes - copied) * freedPerByte)
         copied = bytes
       },
-      runtime: { ...plain(runtime), yield: () => this.#pause() },
+      pace: (milliseconds) => this.#pause(milliseconds),
+      sweep: false,
       bytesPerSecond,
       leastDead: (1 - 1 / bounds.soft) / 4,
     })
-    // Each victim is gone, or is known to be pinned: the next step finds others.
-    return true
   }
 
   /** Brings hidden garbage out, and notes what stays hidden because something holds it. */
@@ -220,15 +219,27 @@ export class SpaceKeeper {
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.brake.release()
-    await gc.bringOut({ seal, signal: this.#controller.signal, onFlushed: () => this.brake.engage() })
+    await gc.bringOut({ seal, signal: this.#controller.signal, onRotated: () => this.brake.engage() })
     this.brake.engage()
     const { snapshots } = tree.stats()
     this.#snapshots = snapshots
     const { share } = await sampleHidden(tree, runtime)
+    this.#learn(bytes)
     // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
     const isQuiet = this.#written.operations === operations
     this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
     this.#tablesChanged = true
+  }
+
+  /** How much of what was written up to `bytes` was garbage when it was compacted. */
+  #learn(bytes: number): void {
+    const { tree, vlog } = this.#parts
+    this.#written.update()
+    // What was written meanwhile counts as alive.
+    const liveBytes = measureSpace(tree, vlog, 0).knownLiveBytes - (this.#written.bytes - bytes)
+    const written = bytes - this.#broughtOut.bytes
+    if (written > 0 && this.#broughtOut.liveBytes > 0) this.#overwriteShare = Math.min(1, Math.max(0, 1 - (liveBytes - this.#broughtOut.liveBytes) / written))
+    this.#broughtOut = { bytes, liveBytes }
   }
 
   /** Figures of now; the hidden part by a new sample, if it may have changed. */
@@ -247,14 +258,14 @@ export class SpaceKeeper {
       this.#hiddenShare = Math.max(0, share - this.#heldShare)
     }
     const { bytes, operations } = this.#written
-    const before = this.#figures
-    this.#figures = measureSpace(tree, vlog, this.#hiddenShare)
-    const written = bytes - this.#lookedAt.bytes
-    if (written > 0 && this.#lookedAt.bytes >= 0) {
-      const grown = Math.min(1, Math.max(0, (this.#figures.liveBytes - before.liveBytes) / written))
-      this.#overwriteShare = (this.#overwriteShare + 1 - grown) / 2
-    }
+    const known = measureSpace(tree, vlog, 0).knownLiveBytes
+    // A sample misses the few hot keys that most of the garbage may belong to: what counts as alive grew by more than it should have.
+    const expected = this.#broughtOut.liveBytes + (1 - this.#overwriteShare) * (bytes - this.#broughtOut.bytes)
+    const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known)
+    this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
     this.#lookedAt = { bytes, operations }
+    // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
+    vlog.limitFiles(fileLimitOf(this.#figures, this.#parts.bounds))
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }
@@ -268,8 +279,8 @@ export class SpaceKeeper {
     if (this.#parts.runtime.monotonic() >= this.#nextLook) return true
     // Sooner, if what was written may all be garbage and that would be too much.
     const { diskBytes, liveBytes } = this.#figures
-    const most = this.#parts.bounds.soft * liveBytes + this.#parts.bounds.allowance
-    return diskBytes + bytes - this.#lookedAt.bytes > most || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
+    const { soft } = allowedGarbage(liveBytes, this.#parts.bounds)
+    return diskBytes + bytes - this.#lookedAt.bytes > liveBytes + soft || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
   }
 
   /** Has a look when its time has come, also if nobody writes any more by then. */
@@ -307,21 +318,20 @@ export class SpaceKeeper {
 
   /** How far the disk is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
   #excess(): number {
-    const { bounds } = this.#parts
     const { diskBytes, liveBytes } = this.#estimate()
-    const over = diskBytes - bounds.hard * liveBytes - bounds.allowance
-    return over / (FULL_EXCESS * Math.max(bounds.allowance, (bounds.hard - 1) * liveBytes))
+    const { hard } = allowedGarbage(liveBytes, this.#parts.bounds)
+    return (diskBytes + this.#parts.vlog.passingBytes - liveBytes - hard) / (FULL_EXCESS * hard)
   }
 
-  /** Between two slices: gives way to writers, if there are any, for longer the less it presses. */
-  async #pause(): Promise<void> {
+  /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */
+  async #pause(milliseconds: number): Promise<void> {
     const { runtime, bounds } = this.#parts
-    const before = this.#written.operations
-    await runtime.yield()
+    const before = this.#pausedAt
     this.#written.update()
+    this.#pausedAt = this.#written.operations
     const pressure = pressureOf({ ...this.#figures, ...this.#estimate() }, bounds)
     if (this.#written.operations === before || pressure >= 1) return
-    await runtime.sleep(Math.min(LONGEST_PAUSE_MS, SLICE_MS / Math.max(0.01, pressure) - SLICE_MS), this.#controller.signal)
+    await runtime.sleep(Math.min(LONGEST_PAUSE_MS, milliseconds / Math.max(0.01, pressure) - milliseconds), this.#controller.signal)
   }
 
   #tell(step: GcStep): void {
@@ -329,7 +339,8 @@ export class SpaceKeeper {
     this.#reason = step.reason
     const { dir } = this.#parts
     const { spaceAmp } = this.#figures
-    publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: step.victims.map(({ number }) => number) } : {}) }))
+publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: numbersOf(step.victims) } : {}) }))
+    if (step.kind === 'bring out' && step.victims.length > 0) publishGc(() => ({ dir, type: 'relocate', reason: 'meanwhile', spaceAmp, files: numbersOf(step.victims) }))
   }
 
   #failed(error: unknown): void {
@@ -344,14 +355,11 @@ export class SpaceKeeper {
   }
 }
 
-/** A runtime whose functions may be taken apart. */
-function plain(runtime: Runtime): Runtime {
-  return {
-    now: () => runtime.now(),
-    monotonic: () => runtime.monotonic(),
-    random: () => runtime.random(),
-    yield: () => runtime.yield(),
-    sleep: (milliseconds, signal) => runtime.sleep(milliseconds, signal),
-    microtask: (work) => runtime.microtask(work),
-  }
+function numbersOf(files: readonly ValueLogFile[]): number[] {
+  return files.map(({ number }) => number)
+}
+
+/** Waits for all of it, whatever fails, and then fails as the first one did. */
+async function settleAll(work: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason
 }

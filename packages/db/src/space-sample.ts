@@ -13,8 +13,8 @@ import type { Runtime } from '@wk/fs'
 import type { LsmTree, ReadView } from '@wk/lsm'
 
 /** Stretches, and keys of each: all versions of them, as many keys in hot places as in cold ones. */
-const STRETCHES = 48
-const STRETCH_KEYS = 24
+const STRETCHES = 40
+const STRETCH_KEYS = 16
 /** A key of which there are more versions ends its stretch. */
 const STRETCH_ENTRIES = 4096
 /** A tree of up to so many entries is walked whole. */

@@ -11,8 +11,9 @@
 import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, formatFileName, throwIfAborted } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import { relocate } from '@wk/gc'
-import type { GcReport } from '@wk/gc'
-import type { LiveRange, LsmTree } from '@wk/lsm'
+import type { GcReport, RelocationLog } from '@wk/gc'
+import type { LsmTree, RecordRanges } from '@wk/lsm'
+import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
 import { describeFiles, nextGeneration, pickVictims } from './gc-victims.js'
@@ -40,12 +41,14 @@ export interface GcPlan {
 
 /** Options of a pass. */
 export interface RelocateFilesOptions extends MaintenanceOptions {
-  /** Clock and pauses between slices. Default: the database's. */
-  runtime?: Runtime | undefined
+  /** Awaited after each step of the copying, with the milliseconds that it took. Default: nothing. */
+  pace?: ((milliseconds: number) => Promise<void>) | undefined
   /** Bytes read and written a second. Default: no limit. */
   bytesPerSecond?: number | undefined
   /** Files of which no larger part is free of readers are left alone. Default 0. */
   leastDead?: number
+  /** Resolves only when replaced files are unlinked, as far as nothing reads them. Default true. */
+  sweep?: boolean
 }
 
 /** A report while it is being made. */
@@ -211,18 +214,26 @@ export class ValueLogGc {
     }
   }
 
-  /** Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. `onFlushed` is called when the flush is done. */
-  async bringOut({ seal, signal, onFlushed }: { seal: boolean; signal: AbortSignal; onFlushed: () => void }): Promise<void> {
+  /**
+   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first.
+   * `onRotated` is called when no writer is needed any more.
+   */
+  async bringOut({ seal, signal, onRotated }: { seal: boolean; signal: AbortSignal; onRotated: () => void }): Promise<void> {
     if (seal) await this.seal()
     await this.#queue.barrier()
     throwIfAborted(signal)
-    // The first thing that a compaction publishes is the flush it begins with.
-    const unsubscribe = this.#tree.onVersionChange(onFlushed)
-    try {
-      await this.#compact({ signal })
-    } finally {
-      unsubscribe()
-    }
+    const before = this.#state()
+    const flushed = this.#tree.flush()
+    // What was staged since the barrier is in the sealed memtable, and must be written before that can be flushed.
+    const [written] = await Promise.allSettled([this.#queue.barrier()])
+    onRotated()
+    await flushed
+    if (written.status === 'rejected') throw written.reason
+    throwIfAborted(signal)
+    if (this.#compactedAt === before) return
+    // What came since then is not flushed a second time for it: that would need writers again.
+    await this.#tree.compact({ signal, flush: false })
+    this.#compactedAt = before
   }
 
   /** Moves what is alive in `files`, which are sealed, to one new file. Returns how many were collected. */
@@ -307,30 +318,33 @@ export class ValueLogGc {
       await this.seal()
       await this.#flush()
     }
-    const ranges = new Map<number, readonly LiveRange[]>()
+    const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number))
+    const found = await this.#tree.liveRanges(victims.flatMap(({ logical }) => logical), options.signal)
+    const ranges = new Map<number, RecordRanges>()
     const collected: number[] = []
-    for (const { number, logical, recordBytes } of this.#vlog.physicalFiles()) {
-      if (!wanted.has(number)) continue
-      const found = this.#rangesOf(logical, recordBytes * (1 - (options.leastDead ?? 0)))
-      if (found === undefined) this.#pinned.add(number)
-      else collected.push(number)
-      for (const [fid, live] of found ?? []) ranges.set(fid, live)
+    for (const { number, logical, recordBytes } of victims) {
+      const live = logical.map((fid) => found.get(fid))
+      if (sumOf(live) > recordBytes * (1 - (options.leastDead ?? 0))) this.#pinned.add(number)
+      else {
+        collected.push(number)
+        for (const [i, fid] of logical.entries()) ranges.set(fid, live[i] ?? NO_RANGES)
+      }
     }
     if (ranges.size === 0) return
     const generation = Math.max(...files.map((file) => file.generation)) as Generation
-    const disk = this.#diskBytes()
-    // What is alive can only become less: ranges read a moment ago cover what is needed now.
-    const { bytesMoved } = await relocate(this.#vlog, [...ranges.keys()], (fid) => ranges.get(fid) ?? [], {
-      signal: options.signal,
-      onProgress: options.onProgress,
-      bytesPerSecond: options.bytesPerSecond,
-      runtime: options.runtime ?? this.#runtime,
-    }).catch((error: unknown) => {
+    // What is alive can only become less: ranges read a while ago cover what is needed now.
+    const log: RelocationLog = {
+      files: () => this.#vlog.files(),
+      dropLogical: (fids) => this.#vlog.dropLogical(fids),
+      createRelocation: () => this.#vlog.createRelocation((query, signal) => this.#tree.runTask(copyTask, query, signal)),
+    }
+    const { signal, onProgress, bytesPerSecond, pace, sweep } = options
+    const settings = { signal, onProgress, bytesPerSecond, pace, sweep, runtime: this.#runtime }
+    const { bytesMoved, bytesReclaimed } = await relocate(log, [...ranges.keys()], (fid) => ranges.get(fid) ?? NO_RANGES, settings).catch((error: unknown) => {
       if (error instanceof CorruptionError) this.#noteDamage(files, error)
       throw error
     })
     this.#noteGenerations(ranges, nextGeneration(generation))
-    const bytesReclaimed = Math.max(0, disk - this.#diskBytes())
     report.filesCollected += collected.length
     report.bytesMoved += bytesMoved
     this.passes++
@@ -338,20 +352,6 @@ export class ValueLogGc {
     this.bytesMoved += bytesMoved
     this.bytesReclaimed += bytesReclaimed
     publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'their live values were moved', files: collected, bytesMoved, bytesReclaimed }))
-  }
-
-  /** What has to be kept of logical files, if that is less than `most` bytes and all of it is known from tables. */
-  #rangesOf(fids: readonly number[], most: number): Map<number, readonly LiveRange[]> | undefined {
-    const found = new Map<number, readonly LiveRange[]>()
-    let bytes = 0
-    for (const fid of fids) {
-      const ranges = this.#tree.liveRanges(fid)
-      if (ranges === undefined) return undefined
-      const live = [...ranges]
-      for (const { len } of live) bytes += len
-      found.set(fid, live)
-    }
-    return bytes > most ? undefined : found
   }
 
   /** Law 6: a damaged file is kept as it is, and others are collected before it is tried again. */
@@ -366,8 +366,16 @@ export class ValueLogGc {
     for (const number of this.#generations.keys()) if (!present.has(number)) this.#generations.delete(number)
     for (const { number, relocated, logical } of physical) if (relocated && logical.some((fid) => moved.has(fid))) this.#generations.set(number, generation)
   }
+}
 
-  #diskBytes(): number {
-    return this.#vlog.physicalFiles().reduce((sum, { size }) => sum + size, 0)
+const NO_RANGES: RecordRanges = { offsets: new Uint32Array(0), lengths: new Uint32Array(0) }
+
+/** Bytes of the records; infinite where not all of them are known from tables. */
+function sumOf(ranges: readonly (RecordRanges | undefined)[]): number {
+  let bytes = 0
+  for (const one of ranges) {
+    if (one === undefined) return Infinity
+    for (const length of one.lengths) bytes += length
   }
+  return bytes
 }

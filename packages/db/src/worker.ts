@@ -1,6 +1,10 @@
 /**
- * The file that a worker thread runs: `@wk/db/worker`. Importing it anywhere else does nothing.
+ * The file that a worker thread of a database runs: flushes, compactions, and the copying of garbage collection.
+ * `@wk/db/worker`. Importing it anywhere else does nothing.
  *
  * A bundled application makes it an entry point of its own and names the built file by the option `workerUrl`.
  */
-import '@wk/lsm/worker'
+import { serveWorker } from '@wk/lsm'
+import { copyTask } from '@wk/vlog'
+
+serveWorker([copyTask])

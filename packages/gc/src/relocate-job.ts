@@ -9,7 +9,7 @@
  */
 
 import { InvalidArgumentError, WkError, throwIfAborted } from '@wk/codec'
-import { TimeSlice, defaultRuntime, type Runtime } from '@wk/fs'
+import { defaultRuntime, type Runtime } from '@wk/fs'
 import type { GcWorkOptions } from './collector.js'
 import { Throttle } from './throttle.js'
 import type { GcFileInfo } from './value-log.js'
@@ -20,12 +20,18 @@ export interface LiveRange {
   readonly len: number
 }
 
+/** Many of them, packed: `offsets` ascend, `lengths[i]` belongs to `offsets[i]`. */
+export interface RecordRanges {
+  readonly offsets: Uint32Array
+  readonly lengths: Uint32Array
+}
+
 /** Takes copies, and makes them current or forgets them. */
 export interface RelocationTarget {
-  /** Copies one record of a logical file; ascending within each file. Throws `CorruptionError` if it does not verify. */
-  copy(fid: number, offset: number, len: number): void | Promise<void>
-  /** Makes the copies durable and current, and retires what they replace; tells the bytes of files that go. */
-  finish(): Promise<{ readonly bytesFreed: number }>
+  /** Copies records of a logical file; ascending within each file. Throws `CorruptionError` if one does not verify. */
+  copyMany(fid: number, ranges: RecordRanges, signal?: AbortSignal): Promise<void>
+  /** Makes the copies durable and current, and retires what they replace; tells the bytes of files that go. Without `sweep` unlinking goes on behind. */
+  finish(options?: { readonly sweep?: boolean }): Promise<{ readonly bytesFreed: number }>
   /** Removes what was written. */
   abort(): Promise<void>
 }
@@ -39,8 +45,12 @@ export interface RelocationLog {
 }
 
 export interface RelocateOptions extends GcWorkOptions {
-  /** Milliseconds of work between two turns of the event loop. Default 4. */
-  readonly sliceBudget?: number | undefined
+  /** Bytes that are copied at once: after each step it may be aborted, throttled or held up. Default 4 MiB; a record is never parted. */
+  readonly stepBytes?: number | undefined
+  /** Awaited after each step, with the milliseconds that it took: to give way to others. Default: nothing. */
+  readonly pace?: ((milliseconds: number) => Promise<void>) | undefined
+  /** Resolves only when what was replaced is unlinked, as far as nothing pins it. Default true. */
+  readonly sweep?: boolean | undefined
   /** Clock and sleep. Default: the process's. */
   readonly runtime?: Runtime | undefined
 }
@@ -62,79 +72,102 @@ export interface RelocateResult {
 export async function relocate(
   vlog: RelocationLog,
   victims: readonly number[],
-  liveRanges: (fid: number) => Iterable<LiveRange>,
+  liveRanges: (fid: number) => RecordRanges | Iterable<LiveRange>,
   options: RelocateOptions = {},
 ): Promise<RelocateResult> {
   const { signal, runtime = defaultRuntime } = options
   const throttle = new Throttle(options.bytesPerSecond, runtime)
   throwIfAborted(signal)
   const plans = planCopies(vlog, victims, liveRanges)
-  const dead = plans.filter(({ ranges }) => ranges.length === 0).map(({ fid }) => fid)
-  const alive = plans.filter(({ ranges }) => ranges.length > 0)
+  const dead = plans.filter(({ bytes }) => bytes === 0).map(({ fid }) => fid)
+  const alive = plans.filter(({ bytes }) => bytes > 0)
   // Dead files first: they cost nothing, and may free the very space that the copies need.
   const bytesDropped = dead.length === 0 ? 0 : await vlog.dropLogical(dead)
   if (alive.length === 0) return { bytesMoved: 0, bytesReclaimed: bytesDropped }
-  const slice = new TimeSlice(runtime, options.sliceBudget ?? 4)
-  const { bytesMoved, bytesFreed } = await copyAlive(vlog, alive, throttle, slice, options)
+  const { bytesMoved, bytesFreed } = await copyAlive(vlog, alive, throttle, runtime, options)
   return { bytesMoved, bytesReclaimed: bytesDropped + Math.max(0, bytesFreed - bytesMoved) }
 }
 
 interface CopyPlan {
   readonly fid: number
-  readonly ranges: readonly LiveRange[]
+  readonly ranges: RecordRanges
+  readonly bytes: number
 }
 
 function planCopies(
   vlog: RelocationLog,
   victims: readonly number[],
-  liveRanges: (fid: number) => Iterable<LiveRange>,
+  liveRanges: (fid: number) => RecordRanges | Iterable<LiveRange>,
 ): CopyPlan[] {
   const files = new Map(vlog.files().map((file) => [file.fid, file]))
   return [...new Set(victims)].sort((a, b) => a - b).map((fid) => {
     const file = files.get(fid)
     if (file === undefined || !file.sealed) throw new InvalidArgumentError(`value-log file ${fid} is no sealed file`)
-    const ranges = [...liveRanges(fid)]
+    const given = liveRanges(fid)
+    const ranges = 'offsets' in given ? given : pack([...given])
     let end = 0
-    for (const { offset, len } of ranges) {
+    let bytes = 0
+    for (let i = 0; i < ranges.offsets.length; i++) {
+      const offset = ranges.offsets[i] ?? 0
+      const len = ranges.lengths[i] ?? 0
       if (!(offset >= end && len > 0 && offset + len <= file.validEnd)) {
         throw new InvalidArgumentError(`the live ranges of value-log file ${fid} overlap, descend or leave the file`)
       }
       end = offset + len
+      bytes += len
     }
-    return { fid, ranges }
+    return { fid, ranges, bytes }
   })
+}
+
+function pack(ranges: readonly LiveRange[]): RecordRanges {
+  return { offsets: Uint32Array.from(ranges, ({ offset }) => offset), lengths: Uint32Array.from(ranges, ({ len }) => len) }
+}
+
+/** Bytes copied at once. */
+const STEP_BYTES = 4 * 1024 * 1024
+
+/** The ranges of one file in steps: a step ends with the range that passes `most` bytes. */
+function* stepsOf({ offsets, lengths }: RecordRanges, most: number): Generator<{ ranges: RecordRanges; bytes: number }> {
+  let first = 0
+  let bytes = 0
+  for (let i = 0; i < offsets.length; i++) {
+    bytes += lengths[i] ?? 0
+    if (bytes < most && i + 1 < offsets.length) continue
+    yield { ranges: { offsets: offsets.slice(first, i + 1), lengths: lengths.slice(first, i + 1) }, bytes }
+    first = i + 1
+    bytes = 0
+  }
 }
 
 async function copyAlive(
   vlog: RelocationLog,
   plans: readonly CopyPlan[],
   throttle: Throttle,
-  slice: TimeSlice,
-  { signal, onProgress }: RelocateOptions,
+  runtime: Runtime,
+  { signal, onProgress, pace, stepBytes = STEP_BYTES, sweep = true }: RelocateOptions,
 ): Promise<{ bytesMoved: number; bytesFreed: number }> {
-  const total = plans.reduce((sum, { ranges }) => sum + ranges.reduce((bytes, { len }) => bytes + len, 0), 0)
+  const total = plans.reduce((sum, { bytes }) => sum + bytes, 0)
   const target = await vlog.createRelocation()
   let done = 0
   let bytesFreed: number
   try {
-    for (const { fid, ranges } of plans) {
-      for (const { offset, len } of ranges) {
-        await throttle.take(2 * len, signal)
-        await target.copy(fid, offset, len)
-        done += len
-        if (!slice.due()) continue
+    for (const plan of plans) {
+      for (const { ranges, bytes } of stepsOf(plan.ranges, stepBytes)) {
+        await throttle.take(2 * bytes, signal)
+        const start = runtime.monotonic()
+        await target.copyMany(plan.fid, ranges, signal)
+        done += bytes
         onProgress?.({ phase: 'relocate', done, total, bytes: done })
-        await slice.pause()
+        await pace?.(runtime.monotonic() - start)
         throwIfAborted(signal)
       }
     }
-    throwIfAborted(signal)
-    bytesFreed = (await target.finish()).bytesFreed
+    bytesFreed = (await target.finish({ sweep })).bytesFreed
   } catch (error) {
     await abortQuietly(target, error)
     throw error
   }
-  onProgress?.({ phase: 'relocate', done, total, bytes: done })
   return { bytesMoved: done, bytesFreed }
 }
 

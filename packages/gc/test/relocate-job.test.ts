@@ -17,7 +17,9 @@ class FakeRelocationLog implements RelocationLog {
   async createRelocation(): Promise<Awaited<ReturnType<RelocationLog['createRelocation']>>> {
     this.#call('create')
     return {
-      copy: (fid, offset, len) => this.#call(`copy ${fid}:${offset}+${len}`),
+      copyMany: async (fid, { offsets, lengths }) => {
+        for (const [i, offset] of offsets.entries()) this.#call(`copy ${fid}:${offset}+${lengths[i]}`)
+      },
       finish: async () => {
         this.#call('finish')
         return { bytesFreed: this.freed }
@@ -102,7 +104,7 @@ describe('relocate', () => {
     const create = log.createRelocation.bind(log)
     log.createRelocation = async () => ({
       ...(await create()),
-      copy: () => Promise.reject(log.failure),
+      copyMany: () => Promise.reject(log.failure),
       abort: () => Promise.reject(new CorruptionError('second')),
     })
     await expect(relocate(log, [1], rangesOf)).rejects.toBe(log.failure)
@@ -113,25 +115,25 @@ describe('relocate', () => {
     const abort = new AbortController()
     const runtime = new ManualRuntime({ yieldMs: 10 })
     const onProgress = (): void => abort.abort()
-    const options = { signal: abort.signal, onProgress, runtime, sliceBudget: 0 }
+    const options = { signal: abort.signal, onProgress, runtime, stepBytes: 1 }
     await expect(relocate(log, [1, 3], rangesOf, options)).rejects.toThrow(AbortedError)
     expect(log.calls).toEqual(['create', 'copy 1:20+100', 'abort'])
     await expect(relocate(log, [1], rangesOf, { signal: AbortSignal.abort() })).rejects.toThrow(AbortedError)
   })
 
-  it('works in slices, reports each and the end', async () => {
+  it('works in steps, reports each', async () => {
     const seen: GcProgress[] = []
     const runtime = new ManualRuntime()
     const onProgress = (progress: GcProgress): unknown => seen.push(progress)
-    await relocate(new FakeRelocationLog(), [1, 3], rangesOf, { runtime, sliceBudget: 0, onProgress })
-    expect(seen.map(({ done }) => done)).toEqual([100, 150, 170, 170])
+    await relocate(new FakeRelocationLog(), [1, 3], rangesOf, { runtime, stepBytes: 1, onProgress })
+    expect(seen.map(({ done }) => done)).toEqual([100, 150, 170])
     expect(seen.at(-1)).toEqual({ phase: 'relocate', done: 170, total: 170, bytes: 170 })
   })
 
   it('keeps to its rate, reading and writing counted', async () => {
     const runtime = new ManualRuntime()
     let ended = false
-    const job = relocate(new FakeRelocationLog(), [1], rangesOf, { runtime, bytesPerSecond: 100 }).then(() => (ended = true))
+    const job = relocate(new FakeRelocationLog(), [1], rangesOf, { runtime, bytesPerSecond: 100, stepBytes: 1 }).then(() => (ended = true))
     while (!ended && runtime.monotonic() < 10_000) {
       await runtime.yield()
       await runtime.advance(50)

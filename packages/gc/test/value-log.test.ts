@@ -161,7 +161,7 @@ describe('relocation over the value log', () => {
     const onProgress = (): void => abort.abort()
     const fids = new Set([...index.map.values()].map(({ fid }) => fid))
     const victims = vlog.files().filter(({ sealed, fid }) => sealed && fids.has(fid)).map(({ fid }) => fid)
-    const options = { signal: abort.signal, onProgress, sliceBudget: 0 }
+    const options = { signal: abort.signal, onProgress, stepBytes: 1 }
     await expect(relocate(vlog, victims, rangesOf(index), options)).rejects.toThrow(AbortedError)
     expect(await log.fs.list('/values')).toEqual(before)
     await expectAll(log)

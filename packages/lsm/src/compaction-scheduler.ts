@@ -35,6 +35,8 @@ export interface CompactOptions {
   onProgress?: ((progress: Progress) => void) | undefined
   /** Keys to compact. Default: all. */
   range?: KeyRange | undefined
+  /** Flushes first. False: compacts what is in tables. Default true. */
+  flush?: boolean | undefined
 }
 
 export interface CompactionStats {

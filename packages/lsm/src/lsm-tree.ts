@@ -9,15 +9,15 @@
  */
 import { MAX_KEY_LENGTH, ReadOnlyError, invariant } from '@wk/codec'
 import type { EntryCursor, KeyRange, LookupResult, WkError } from '@wk/codec'
-import { TimeSlice } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
 import { BackPressure } from './back-pressure.js'
 import { CompactionScheduler } from './compaction-scheduler.js'
 import type { CompactOptions } from './compaction-scheduler.js'
 import { FlushScheduler } from './flush-scheduler.js'
 import { VisibleCursor } from './iterator/visible-cursor.js'
-import { collectLiveRanges, liveRangesOf } from './live-ranges.js'
-import type { LiveRange } from './live-ranges.js'
+import type { Task } from './compaction/executor.js'
+import type { RecordRanges } from './compaction/references-task.js'
+import { collectLiveRanges } from './live-ranges.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { TreeState } from './manifest/manifest-reader.js'
 import type { CleanClose } from './manifest/version-edit.js'
@@ -306,7 +306,7 @@ export class LsmTree {
 
   /** Flushes, then brings everything (of a range) to the deepest level, dropping what nobody can see. */
   async compact(options: CompactOptions = {}): Promise<void> {
-    await this.flush()
+    if (options.flush !== false) await this.flush()
     await this.#compactions.compact(options)
   }
 
@@ -326,19 +326,20 @@ export class LsmTree {
     return this.context.views.pinnedFids()
   }
 
-  /** The records of a value-log file that some live version references, by offset; `undefined` while a memtable references the file. */
-  liveRanges(fid: number): Iterable<LiveRange> | undefined {
-    return liveRangesOf(fid, this.context.views, this.context.tables)
+  /**
+   * The records of value-log files that some live version references, by offset; `undefined` for a file that a memtable
+   * references. Ask for files that are sealed and flushed: those can only lose references meanwhile. Rejects with
+   * `AbortedError` after `signal`.
+   */
+  async liveRanges(fids: readonly number[], signal?: AbortSignal): Promise<Map<number, RecordRanges | undefined>> {
+    const { dir, executor, lifecycle, views, options } = this.context
+    lifecycle.checkOpen()
+    return collectLiveRanges(fids, views, { dir, executor, verifyChecksums: options.verifyChecksums }, signal)
   }
 
-  /**
-   * {@link LsmTree.liveRanges} without holding the event loop, for files that are sealed and flushed: those can only lose
-   * references meanwhile. Rejects with `AbortedError` after `signal`.
-   */
-  async collectLiveRanges(fid: number, signal?: AbortSignal): Promise<Iterable<LiveRange> | undefined> {
-    const { lifecycle, views, tables, options } = this.context
-    lifecycle.checkOpen()
-    return collectLiveRanges(fid, views, tables, new TimeSlice(options.runtime), signal)
+  /** Runs a task of the host where the tree's own jobs run. Rejects as the task does, and with `ClosedError` after `close`. */
+  runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
+    return this.context.executor.runTask(task, data, signal)
   }
 
   /**

@@ -19,7 +19,9 @@ export { readMemtableLog } from './memtable-log.js'
 export type { MemtableLogEnd, MemtableLogEntry, MemtableLogOptions } from './memtable-log.js'
 export type { IterateOptions, PlacedEntry, SkippedDamage, VerifyOptions, VerifyReport, VlogProblem } from './file-walk.js'
 export type { LogPosition } from './sync-tracker.js'
-export type { RelocationResult, RelocationWriter } from './relocation-writer.js'
+export { copyTask } from './copy-task.js'
+export type { CopyContext, CopyQuery } from './copy-task.js'
+export type { RecordRanges, RelocationResult, RelocationWriter, RunCopy } from './relocation-writer.js'
 export {
   META_DELETE,
   META_DISCARD_EARLIER_VERSIONS,

@@ -3,21 +3,17 @@
  *
  * The file grows under a temporary name. `finish` writes the run table, syncs, renames, syncs the directory: the rename
  * is the commit (an unfinished file is an orphan that the next open removes). Then the map is switched in one turn
- * and what became empty is retired. Every record is verified before it is copied; damage ends the relocation and
- * leaves every file as it was (law 6). Source files stay in the directory meanwhile.
+ * and what became empty is retired. Every record is verified before it is copied (`copy-task.ts`, which another thread may
+ * run); damage ends the relocation and leaves every file as it was (law 6). Source files stay in the directory meanwhile.
  */
 import { ClosedError, InvalidArgumentError, invariant, tempName } from '@wk/codec'
-import { readFully, writeFully, type File } from '@wk/fs'
-import { damage, locate, type LogicalFile } from './file-map.js'
+import { writeFully, type File } from '@wk/fs'
+import { copyTask, type CopyQuery } from './copy-task.js'
+import { locate, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { PhysicalFile } from './physical-file.js'
-import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 import { encodeRelocatedHeader, encodeRunTables, RunTableBuilder, type RelocatedLogical } from './run-table.js'
-import { shortFile, type VlogSet } from './vlog-set.js'
-
-/** Bytes read ahead in a source and collected for a write. */
-const WINDOW = 1 << 18
-const BUFFER = 1 << 19
+import type { VlogSet } from './vlog-set.js'
 
 export interface RelocationResult {
   /** Number of the new physical file; undefined if nothing was copied. */
@@ -27,6 +23,15 @@ export interface RelocationResult {
   /** Bytes of the physical files that were retired. */
   bytesFreed: number
 }
+
+/** Records of a logical file. `offsets` ascend; `lengths[i]` belongs to `offsets[i]`: a record, or several that touch. */
+export interface RecordRanges {
+  readonly offsets: Uint32Array
+  readonly lengths: Uint32Array
+}
+
+/** Runs the copying: {@link copyTask} here or elsewhere. */
+export type RunCopy = (query: CopyQuery, signal: AbortSignal | undefined) => Promise<number>
 
 /** Part of the log that a relocation needs besides the file set. */
 export interface RelocationHost {
@@ -38,6 +43,7 @@ export interface RelocationHost {
   moved(fids: readonly number[]): void
   /** Called once, when the relocation has ended either way. */
   ended(): void
+  runCopy: RunCopy
 }
 
 interface Source {
@@ -54,17 +60,12 @@ export class RelocationWriter {
   readonly #host: RelocationHost
   readonly #physical: PhysicalFile
   readonly #tempPath: string
-  readonly #header = newRecordHeader()
   readonly #sources: Source[] = []
-  readonly #out = new Uint8Array(BUFFER)
-  #outLength = 0
-  #outOffset = 0
-  #window = new Uint8Array(WINDOW)
-  #windowFile: PhysicalFile | undefined
-  #windowStart = 0
-  #windowLength = 0
+  #end = FILE_HEADER_LENGTH
   #file: File | undefined
   #bytesMoved = 0
+  #isSyncing = false
+  #syncing: Promise<void> = Promise.resolve()
   #ended = false
 
   /** Use `ValueLog.createRelocation`. `number` is a fresh file number. */
@@ -78,40 +79,75 @@ export class RelocationWriter {
   /** Creates the file under its temporary name. */
   async open(): Promise<void> {
     this.#file = await this.#set.fs.open(this.#tempPath, 'create')
-    this.#append(encodeRelocatedHeader(this.#physical.number), 0, FILE_HEADER_LENGTH)
+    try {
+      await writeFully(this.#file, encodeRelocatedHeader(this.#physical.number), 0, FILE_HEADER_LENGTH, 0)
+    } catch (error) {
+      await this.#abandon().catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Bytes of the file that is being made. */
+  get size(): number {
+    return this.#end
+  }
+
+  /** {@link copyMany} of one range. */
+  async copy(fid: number, offset: number, len: number): Promise<void> {
+    await this.copyMany(fid, { offsets: Uint32Array.of(offset), lengths: Uint32Array.of(len) })
   }
 
   /**
-   * Copies the records in `[offset, offset + len)` of a sealed logical file: one, or several that touch. Ranges
-   * ascend within each file, and a file's ranges come together.
+   * Copies records of a sealed logical file. Ranges ascend within each file, and a file's ranges come together.
    *
-   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order
+   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order, AbortedError
    */
-  async copy(fid: number, offset: number, len: number): Promise<void> {
+  async copyMany(fid: number, { offsets, lengths }: RecordRanges, signal?: AbortSignal): Promise<void> {
     this.#checkOpen()
-    const source = this.#sourceOf(fid, offset)
-    const position = locate(source.logical, offset, len)
-    let done = 0
-    while (done < len) {
-      const length = await this.#verifyAt(source, offset + done, position + done, len - done)
-      const start = this.#outOffset + this.#outLength
-      await this.#appendFromWindow(position + done, length)
-      source.runs.add(offset + done, start, length)
-      done += length
-      source.end = offset + done
-      this.#bytesMoved += length
+    const { logical, physical, runs, end } = this.#sourceOf(fid)
+    const positions = new Float64Array(offsets.length)
+    let last = end
+    for (let i = 0; i < offsets.length; i++) {
+      const offset = offsets[i]!
+      if (offset < last) throw new InvalidArgumentError(`ranges of value-log file ${fid} overlap or descend`)
+      positions[i] = locate(logical, offset, lengths[i]!)
+      last = offset + lengths[i]!
     }
+    const query = { source: physical.path, sourceName: physical.name, positions, lengths, target: this.#tempPath, targetOffset: this.#end }
+    const copied = await this.#host.runCopy(query, signal)
+    this.#checkOpen()
+    let target = this.#end
+    for (let i = 0; i < offsets.length; i++) {
+      runs.add(offsets[i]!, target, lengths[i]!)
+      target += lengths[i]!
+    }
+    invariant(copied === target - this.#end, 'everything was copied')
+    this.#source(fid)!.end = last
+    this.#end = target
+    this.#bytesMoved += copied
+    this.#syncAhead()
+  }
+
+  /** While the next records are copied, so that {@link finish} has little left to sync. */
+  #syncAhead(): void {
+    if (this.#isSyncing) return
+    this.#isSyncing = true
+    this.#syncing = this.#requireFile().sync().then(() => {
+      this.#isSyncing = false
+    })
+    // Met by finish.
+    this.#syncing.catch(() => undefined)
   }
 
   /**
    * Makes the copies durable and current. What they replace is retired and unlinked as soon as no read needs it. With
    * nothing copied it is an {@link abort}. A failure up to the rename changes nothing; a failed directory sync behind
-   * it poisons the log. Either way the new file may be found by the next open, which is right: it holds every record
+   * it poisons the log. Without `sweep` the unlinks go on when it has resolved. Either way the new file may be found by the next open, which is right: it holds every record
    * that was live, and records never change.
    */
-  async finish(): Promise<RelocationResult> {
+  async finish({ sweep = true }: { sweep?: boolean } = {}): Promise<RelocationResult> {
     this.#checkOpen()
-    if (this.#sources.length === 0) {
+    if (this.#bytesMoved === 0) {
       await this.abort()
       return { number: undefined, bytesMoved: 0, bytesFreed: 0 }
     }
@@ -121,11 +157,11 @@ export class RelocationWriter {
     })
     files.sort((a, b) => a.fid - b.fid)
     try {
-      const tail = encodeRunTables(files, this.#physical.number, this.#outOffset + this.#outLength)
-      await this.#flush()
+      const tail = encodeRunTables(files, this.#physical.number, this.#end)
       const file = this.#requireFile()
-      await writeFully(file, tail, 0, tail.length, this.#outOffset)
-      this.#physical.size = this.#outOffset + tail.length
+      await writeFully(file, tail, 0, tail.length, this.#end)
+      await this.#syncing
+      this.#physical.size = this.#end + tail.length
       this.#physical.overhead = FILE_HEADER_LENGTH + tail.length
       await file.sync()
       await file.close()
@@ -140,14 +176,15 @@ export class RelocationWriter {
       await this.#set.fs.syncDir(this.#set.dir)
     } catch (error) {
       this.#host.poison(error)
-      this.#end()
+      this.#close()
       throw error
     }
     const bytesFreed = this.#set.relocate(this.#physical, files)
     this.#host.moved(files.map(({ fid }) => fid))
-    this.#end()
+    this.#close()
     this.#set.noteDurable(this.#physical.number)
-    await this.#set.sweep()
+    if (sweep) await this.#set.sweep()
+    else this.#set.sweepLater()
     return { number: this.#physical.number, bytesMoved: this.#bytesMoved, bytesFreed }
   }
 
@@ -158,7 +195,7 @@ export class RelocationWriter {
   }
 
   async #abandon(): Promise<void> {
-    this.#end()
+    this.#close()
     const file = this.#file
     this.#file = undefined
     try {
@@ -168,7 +205,7 @@ export class RelocationWriter {
     }
   }
 
-  #end(): void {
+  #close(): void {
     if (this.#ended) return
     this.#ended = true
     for (const { physical } of this.#sources) this.#set.unpin(physical)
@@ -185,15 +222,14 @@ export class RelocationWriter {
     return this.#file
   }
 
-  #sourceOf(fid: number, offset: number): Source {
+  #source(fid: number): Source | undefined {
+    return this.#sources.find(({ logical }) => logical.fid === fid)
+  }
+
+  #sourceOf(fid: number): Source {
     const last = this.#sources.at(-1)
-    if (last?.logical.fid === fid) {
-      if (offset < last.end) throw new InvalidArgumentError(`ranges of value-log file ${fid} overlap or descend`)
-      return last
-    }
-    if (this.#sources.some(({ logical }) => logical.fid === fid)) {
-      throw new InvalidArgumentError(`ranges of value-log file ${fid} are not together`)
-    }
+    if (last?.logical.fid === fid) return last
+    if (this.#source(fid) !== undefined) throw new InvalidArgumentError(`ranges of value-log file ${fid} are not together`)
     const logical = this.#set.requireSealed(fid)
     const { physical } = logical
     this.#set.pin(physical)
@@ -201,74 +237,9 @@ export class RelocationWriter {
     this.#sources.push(source)
     return source
   }
+}
 
-  /** Length of the record at a place, which then lies in the window as a whole and is verified. */
-  async #verifyAt(source: Source, offset: number, position: number, limit: number): Promise<number> {
-    const header = this.#header
-    await this.#show(source, position, Math.min(limit, WINDOW), limit)
-    let at = position - this.#windowStart
-    let visible = Math.min(this.#windowLength, at + limit)
-    if (!readRecordHeader(this.#window, at, visible, at + limit, header)) throw damage(source.logical, offset, 'no record')
-    if (header.length > visible - at) {
-      await this.#show(source, position, header.length, limit)
-      at = position - this.#windowStart
-      visible = Math.min(this.#windowLength, at + limit)
-    }
-    if (!verifiesCrc(this.#window, at, header)) throw damage(source.logical, offset, 'the checksum does not match')
-    return header.length
-  }
-
-  /** Brings at least `length` bytes at `position` into the window, unless a plausible header is visible already. */
-  async #show(source: Source, position: number, length: number, limit: number): Promise<void> {
-    const { physical } = source
-    const from = position - this.#windowStart
-    const isHere = this.#windowFile === physical && from >= 0
-    const visible = isHere ? this.#windowLength - from : 0
-    if (visible >= length || (isHere && this.#showsRecord(from, visible, limit))) return
-    const size = Math.max(WINDOW, length)
-    if (size > this.#window.length) this.#window = new Uint8Array(size)
-    this.#windowFile = undefined
-    const wanted = Math.min(size, physical.size - position)
-    const file = this.#set.handles.acquire(physical)
-    try {
-      const count = await readFully(file, this.#window, 0, wanted, position)
-      if (count < length) throw shortFile(physical, position + length)
-      this.#windowLength = count
-    } finally {
-      this.#set.handles.release(physical)
-    }
-    this.#windowFile = physical
-    this.#windowStart = position
-  }
-
-  #showsRecord(from: number, visible: number, limit: number): boolean {
-    const header = this.#header
-    const end = from + visible
-    return readRecordHeader(this.#window, from, end, from + limit, header) && header.length <= visible
-  }
-
-  async #appendFromWindow(position: number, length: number): Promise<void> {
-    const start = position - this.#windowStart
-    if (length > BUFFER) {
-      await this.#flush()
-      await writeFully(this.#requireFile(), this.#window, start, length, this.#outOffset)
-      this.#outOffset += length
-      return
-    }
-    if (this.#outLength + length > BUFFER) await this.#flush()
-    this.#append(this.#window, start, length)
-  }
-
-  #append(bytes: Uint8Array, start: number, length: number): void {
-    this.#out.set(bytes.subarray(start, start + length), this.#outLength)
-    this.#outLength += length
-  }
-
-  async #flush(): Promise<void> {
-    const length = this.#outLength
-    if (length === 0) return
-    await writeFully(this.#requireFile(), this.#out, 0, length, this.#outOffset)
-    this.#outOffset += length
-    this.#outLength = 0
-  }
+/** Copies on the calling thread, in slices. */
+export function copyHere(set: VlogSet, runtime: Parameters<typeof copyTask.run>[1]['runtime']): RunCopy {
+  return (query, signal) => copyTask.run(query, { fs: set.fs, runtime, signal })
 }

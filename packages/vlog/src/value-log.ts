@@ -27,7 +27,7 @@ import { fetchRecords } from './read-batch.js'
 import { RecordBatch, ValueBatch } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
-import { RelocationWriter } from './relocation-writer.js'
+import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
@@ -56,6 +56,7 @@ export class ValueLog {
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
   #relocating = false
+  #relocation: RelocationWriter | undefined
   #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
@@ -289,6 +290,14 @@ export class ValueLog {
     this.#writer.endGroup()
   }
 
+  /**
+   * Ends files at `bytes` from now on, where that is less than the option `fileSize`: a host that collects garbage wants files that
+   * are small beside what it lets lie.
+   */
+  limitFiles(bytes: number): void {
+    this.#writer.limitFiles(bytes)
+  }
+
   /** Hands staged bytes to the operating system now. False, having done nothing, if that takes {@link writeStaged}. */
   writeStagedSync(): boolean {
     this.#checkOpen()
@@ -356,6 +365,11 @@ export class ValueLog {
     return this.#set.map.get(fid) !== undefined
   }
 
+  /** Bytes on disk that are in no file of {@link physicalFiles}: copies being made, and files on their way out. */
+  get passingBytes(): number {
+    return this.#set.leavingBytes + (this.#relocation?.size ?? 0)
+  }
+
   physicalFiles(): PhysicalFileInfo[] {
     this.#checkOpen()
     return this.#set.physicalFiles()
@@ -384,8 +398,11 @@ export class ValueLog {
     this.#writer.abandon(cause)
   }
 
-  /** Starts copying live records into a new physical file. One at a time. @throws GcRunningError */
-  async createRelocation(): Promise<RelocationWriter> {
+  /**
+   * Starts copying live records into a new physical file. One at a time. `runCopy` runs {@link copyTask} elsewhere, in a worker;
+   * default: on this thread, in slices. @throws GcRunningError
+   */
+  async createRelocation(runCopy: RunCopy = copyHere(this.#set, this.#options.runtime)): Promise<RelocationWriter> {
     this.#checkOpen()
     this.#writer.checkWritable()
     if (this.#relocating) throw new GcRunningError('a relocation is under way')
@@ -401,7 +418,9 @@ export class ValueLog {
       },
       ended: (): void => {
         this.#relocating = false
+        this.#relocation = undefined
       },
+      runCopy,
     }
     const relocation = new RelocationWriter(this.#set, host, this.#writer.takeNumber())
     try {
@@ -410,6 +429,7 @@ export class ValueLog {
       this.#relocating = false
       throw error
     }
+    this.#relocation = relocation
     return relocation
   }
 

@@ -117,6 +117,13 @@ export class VlogSet {
     this.#leaving.add(physical)
   }
 
+  /** Bytes of files that are given up and still lie in the directory. */
+  get leavingBytes(): number {
+    let bytes = 0
+    for (const { size } of this.#leaving) bytes += size
+    return bytes
+  }
+
   /** Whether a file with records waits for its unlink only because it has the highest number (law 11). */
   get isHeldBack(): boolean {
     for (const { number, size } of this.#leaving) if (number >= this.#highest && size > FILE_HEADER_LENGTH) return true

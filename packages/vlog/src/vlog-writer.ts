@@ -78,6 +78,7 @@ export class VlogWriter implements StagedSource {
   /** Takes the next record; undefined = a new file has to be begun. */
   #active: LogicalFile | undefined
   #activeEntries = 0
+  #fileLimit = Infinity
   /** The newest file that exists, while it is not sealed. */
   #current: LogicalFile | undefined
   /** End of the newest file that is no longer active. */
@@ -249,12 +250,17 @@ export class VlogWriter implements StagedSource {
     else this.#syncAhead(current)
   }
 
+  /** From now on files end at `bytes` as well, if that is less than their size. */
+  limitFiles(bytes: number): void {
+    this.#fileLimit = bytes
+  }
+
   /** Ends a group: here a file that has passed its limits is left for a new one. */
   endGroup(): void {
     const file = this.#active
     if (file === undefined) return
     const { fileSize, maxEntries } = this.#options
-    if (file.end > fileSize || this.#activeEntries > maxEntries) this.#leaveActive()
+    if (file.end > Math.min(fileSize, this.#fileLimit) || this.#activeEntries > maxEntries) this.#leaveActive()
   }
 
   /**

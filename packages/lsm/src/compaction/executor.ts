@@ -5,6 +5,16 @@ import { ClosedError, throwIfAborted } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { Job, JobResult } from './job.js'
 import { runJob } from './job-runner.js'
+import type { JobContext } from './job-runner.js'
+
+/**
+ * Work that is not a tree's job: a function over plain data, which a worker knows by its kind (`serveWorker`). It must be
+ * possible to run it again after it ended half-way.
+ */
+export interface Task<D, R> {
+  kind: string
+  run(data: D, context: JobContext): Promise<R>
+}
 
 export interface Executor {
   /**
@@ -13,6 +23,8 @@ export interface Executor {
    * failure: it needs new file numbers.
    */
   run(job: Job, signal?: AbortSignal): Promise<JobResult>
+  /** Runs a task; on this thread if no worker knows it or the worker dies. Rejects as the task does. */
+  runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R>
   /** Aborts what runs and waits for its end. Later calls of `run` reject with `ClosedError`. */
   close(): Promise<void>
 }
@@ -29,14 +41,22 @@ export class InlineExecutor implements Executor {
     this.#runtime = runtime
   }
 
-  async run(job: Job, signal?: AbortSignal): Promise<JobResult> {
+  run(job: Job, signal?: AbortSignal): Promise<JobResult> {
+    return this.#run((context) => runJob(job, context), signal)
+  }
+
+  runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
+    return this.#run((context) => task.run(data, context), signal)
+  }
+
+  async #run<R>(work: (context: JobContext) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
     if (this.#closed) throw new ClosedError('the executor is closed')
     throwIfAborted(signal)
     // Not AbortSignal.any: it ties every job to the caller's signal for as long as that lives.
     const controller = new AbortController()
     const abort = (): void => controller.abort(signal?.reason)
     signal?.addEventListener('abort', abort)
-    const running = runJob(job, { fs: this.#fs, runtime: this.#runtime, signal: controller.signal })
+    const running = work({ fs: this.#fs, runtime: this.#runtime, signal: controller.signal })
     this.#running.set(controller, running)
     try {
       return await running

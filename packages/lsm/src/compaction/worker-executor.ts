@@ -10,12 +10,13 @@
 import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { AbortedError, ClosedError, throwIfAborted } from '@wk/codec'
+import { AbortedError, ClosedError, NotSupportedError, throwIfAborted } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { tablePath } from '../table-cache.js'
 import { InlineExecutor } from './executor.js'
-import type { Executor } from './executor.js'
+import type { Executor, Task } from './executor.js'
 import type { Job, JobResult } from './job.js'
+import { TREE_JOB } from './worker-protocol.js'
 import { WorkerLostError, WorkerThread } from './worker-thread.js'
 
 /** Something that works, but not as it was meant to. */
@@ -65,13 +66,21 @@ export class WorkerExecutor implements Executor {
     return this.#threads.size
   }
 
-  async run(job: Job, signal?: AbortSignal): Promise<JobResult> {
+  run(job: Job, signal?: AbortSignal): Promise<JobResult> {
+    return this.#tracked((own) => this.#run(job, own), signal)
+  }
+
+  runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
+    return this.#tracked((own) => this.#runTask(task, data, own), signal)
+  }
+
+  async #tracked<R>(work: (signal: AbortSignal) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
     if (this.#closed) throw new ClosedError('the executor is closed')
     throwIfAborted(signal)
     const controller = new AbortController()
     const abort = (): void => controller.abort(signal?.reason)
     signal?.addEventListener('abort', abort)
-    const running = this.#run(job, controller.signal)
+    const running = work(controller.signal)
     this.#running.set(controller, running)
     try {
       return await running
@@ -99,9 +108,9 @@ export class WorkerExecutor implements Executor {
     const thread = this.#thread()
     if (thread === undefined) return this.#inline.run(job, signal)
     try {
-      const result = await thread.run(job, signal)
+      const result = await thread.run(TREE_JOB, job, signal)
       this.#losses = 0
-      return result
+      return result as JobResult
     } catch (error) {
       if (error instanceof AbortedError) throwIfAborted(signal)
       if (!(error instanceof WorkerLostError)) throw error
@@ -110,6 +119,20 @@ export class WorkerExecutor implements Executor {
       throwIfAborted(signal)
       throw error
     }
+  }
+
+  async #runTask<D, R>(task: Task<D, R>, data: D, signal: AbortSignal): Promise<R> {
+    const thread = this.#thread()
+    if (thread !== undefined) {
+      try {
+        return (await thread.run(task.kind, data, signal)) as R
+      } catch (error) {
+        if (error instanceof AbortedError) throwIfAborted(signal)
+        // A worker's file that was named by a host of another kind does not know every task.
+        if (!(error instanceof WorkerLostError || error instanceof NotSupportedError)) throw error
+      }
+    }
+    return this.#inline.runTask(task, data, signal)
   }
 
   /** The thread with the least to do, a new one if that helps; `undefined` where there are none to be had. */

@@ -8,10 +8,12 @@
 import { AbortedError, ClosedError, CorruptionError, IoError, NotSupportedError, WkError } from '@wk/codec'
 import type { WkErrorCode } from '@wk/codec'
 import type { FileSystemDescription } from '@wk/fs'
-import type { Job, JobResult } from './job.js'
 
 /** Changes with every change of messages, jobs or results. */
-export const WORKER_PROTOCOL = 2
+export const WORKER_PROTOCOL = 3
+
+/** Kind of the tree's own jobs. */
+export const TREE_JOB = 'job'
 
 /** What a worker is started with (`workerData`). */
 export interface WorkerStart {
@@ -22,8 +24,8 @@ export interface WorkerStart {
 
 /** To the worker. */
 export type WorkerRequest =
-  /** Run the job. */
-  | { type: 'run'; id: number; job: Job }
+  /** Run what `kind` names. */
+  | { type: 'run'; id: number; kind: string; data: unknown }
   /** End the job soon; its answer comes all the same. */
   | { type: 'abort'; id: number }
 
@@ -31,7 +33,7 @@ export type WorkerRequest =
 export type WorkerReply =
   /** The worker is loaded. Its first message. */
   | { type: 'ready'; protocol: number }
-  | { type: 'done'; id: number; result: JobResult }
+  | { type: 'done'; id: number; result: unknown }
   /** The job failed and left no file. */
   | { type: 'failed'; id: number; error: ErrorDescription }
 

@@ -7,7 +7,6 @@
 import { Worker } from 'node:worker_threads'
 import { IoError } from '@wk/codec'
 import type { FileSystemDescription } from '@wk/fs'
-import type { Job, JobResult } from './job.js'
 import { WORKER_PROTOCOL, errorFrom } from './worker-protocol.js'
 import type { WorkerReply, WorkerRequest, WorkerStart } from './worker-protocol.js'
 
@@ -19,7 +18,7 @@ export class WorkerLostError extends IoError {
 }
 
 interface PendingJob {
-  resolve: (result: JobResult) => void
+  resolve: (result: unknown) => void
   reject: (error: Error) => void
 }
 
@@ -55,15 +54,15 @@ export class WorkerThread {
     return this.#pending.size
   }
 
-  /** Runs a job. Rejects as the job does, and with `WorkerLostError` when the thread ends first. */
-  run(job: Job, signal: AbortSignal): Promise<JobResult> {
+  /** Runs what `kind` names. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
+  run(kind: string, data: unknown, signal: AbortSignal): Promise<unknown> {
     if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
     const id = this.#nextId++
     const abort = (): void => this.#post({ type: 'abort', id })
-    return new Promise<JobResult>((resolve, reject) => {
+    return new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject })
       this.#worker.ref()
-      this.#post({ type: 'run', id, job })
+      this.#post({ type: 'run', id, kind, data })
       signal.addEventListener('abort', abort, { once: true })
     }).finally(() => {
       signal.removeEventListener('abort', abort)
