@@ -189,9 +189,10 @@ export class ValueLogGc {
   async removeDead(): Promise<number> {
     const dead = this.#deadFids()
     if (dead.length === 0) return 0
-    const before = this.#vlog.physicalFiles().length
+    const before = this.#vlog.physicalFiles()
     const bytesReclaimed = await this.#vlog.dropLogical(dead)
-    const removed = Math.max(0, before - this.#vlog.physicalFiles().length)
+    const present = new Set(this.#vlog.physicalFiles().map(({ number }) => number))
+    const removed = before.filter(({ number }) => !present.has(number)).length
     this.bytesReclaimed += bytesReclaimed
     this.filesCollected += removed
     if (removed > 0) publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'nothing refers to them', files: dead, bytesMoved: 0, bytesReclaimed }))

@@ -38,7 +38,7 @@ async function overwrite(db: DB, keys: number, rounds: number): Promise<Map<stri
 /** Waits until nothing has changed for some turns. */
 async function rest(db: DB): Promise<void> {
   let before = ''
-  for (let same = 0, turns = 0; same < 75; turns++) {
+  for (let same = 0, turns = 0; same < 200; turns++) {
     expect(turns).toBeLessThan(5000)
     await new Promise((resolve) => setTimeout(resolve, 2))
     const { gcBytesMoved, gcFilesCollected, compactions, flushes } = db.stats()

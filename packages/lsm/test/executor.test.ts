@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { MAX_SEQUENCE, formatFileName } from '@wk/codec'
+import { CorruptionError, MAX_SEQUENCE, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem, defaultRuntime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
 import { TableReader } from '@wk/sstable'
@@ -13,7 +13,7 @@ import type { TableSummary } from '@wk/sstable'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { InlineExecutor, PlainEngine, WorkerExecutor } from '../src/index.js'
-import type { CompactionJob, Executor, FlushJob, JobOptions, LsmWarning } from '../src/index.js'
+import type { CompactionJob, Executor, FlushJob, JobOptions, LsmWarning, Task } from '../src/index.js'
 import { History, dump, sameState, smallOptions, text as bytes } from './engine-support.js'
 import { entryAt, historyArbitrary, propertyOptions, show, valueEntry, visible } from './iterator-support.js'
 import type { Entry } from './iterator-support.js'
@@ -245,5 +245,28 @@ describe('a tree with workers', () => {
     await engine.compact()
     await engine.close()
     expect(warnings).toEqual([])
+  })
+})
+
+describe('tasks of a host', () => {
+  const double: Task<number, number> = { kind: 'double', run: async (data) => 2 * data }
+  const fail: Task<null, never> = {
+    kind: 'fail',
+    run: async () => {
+      throw new CorruptionError('damaged', { file: 'f', offset: 3 })
+    },
+  }
+
+  test.each<[string, () => Executor]>([
+    ['in-line', () => new InlineExecutor(fs, defaultRuntime)],
+    ['by a worker that knows no tasks', () => workers()],
+    ['by a worker that dies', () => workers({ workerUrl: dying('deaths=9') })],
+  ])('run, and fail as they do, %s', async (_name, make) => {
+    const executor = make()
+    expect(await executor.runTask(double, 21)).toBe(42)
+    await expect(executor.runTask(fail, null)).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'f', offset: 3 })
+    await expect(executor.runTask(double, 1, AbortSignal.abort())).rejects.toMatchObject({ code: 'WK_ABORTED' })
+    await executor.close()
+    await expect(executor.runTask(double, 1)).rejects.toMatchObject({ code: 'WK_CLOSED' })
   })
 })
