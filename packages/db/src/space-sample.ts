@@ -170,11 +170,20 @@ class KeySpace {
     const key = new Uint8Array(common + DRAWN_BYTES)
     key.set((this.#first ?? key).subarray(0, common))
     for (let i = 0; i < DRAWN_BYTES; i++) {
-      const candidates: number[] = []
-      for (let byte = this.#lowest[i] ?? 0; byte <= (this.#highest[i] ?? 0); byte++) if (this.#classes & (1 << classOf(byte))) candidates.push(byte)
-      key[common + i] = candidates[Math.floor(runtime.random() * candidates.length)] ?? 0
+      const lowest = this.#lowest[i] ?? 0
+      const highest = this.#highest[i] ?? 0
+      let count = 0
+      for (let byte = lowest; byte <= highest; byte++) count += this.#isSeen(byte)
+      let byte = lowest
+      for (let left = Math.floor(runtime.random() * count) + 1; byte <= highest; byte++) if ((left -= this.#isSeen(byte)) === 0) break
+      key[common + i] = count === 0 ? 0 : byte
     }
     return key
+  }
+
+  /** 1 if bytes of this class were seen, else 0. */
+  #isSeen(byte: number): number {
+    return (this.#classes >> classOf(byte)) & 1
   }
 }
 

@@ -12,7 +12,7 @@
  */
 import { WkError, invariant } from '@wk/codec'
 import { NO_DEPENDENCY } from '@wk/lsm'
-import type { DependencyPosition, LsmTree } from '@wk/lsm'
+import type { DependencyPosition, LsmTree, WalGroup } from '@wk/lsm'
 import type { Runtime } from '@wk/fs'
 import type { ValueLog } from '@wk/vlog'
 import type { Health } from './health.js'
@@ -22,7 +22,7 @@ import type { LoopGuard } from './loop-guard.js'
 class Group {
   readonly promise: Promise<void>
   resolve!: () => void
-  reject!: (error: unknown) => void
+  #reject!: (error: unknown) => void
   sync = false
   /** Sequence number of its first entry. */
   readonly firstSequence: number
@@ -31,10 +31,14 @@ class Group {
     this.firstSequence = firstSequence
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve
-      this.reject = reject
+      this.#reject = reject
     })
+  }
+
+  reject(error: unknown): void {
     // Waiters have their own handlers; a group nobody waits for must not be an unhandled rejection.
     this.promise.catch(() => {})
+    this.#reject(error)
   }
 }
 
@@ -52,6 +56,9 @@ export class WriteQueue {
   #exclusive: (() => Promise<void>)[] = []
   #running = false
   #idle: Promise<void> = Promise.resolve()
+  readonly #start = (): void => {
+    if (!this.#drainSync()) this.#idle = this.#drain()
+  }
 
   constructor(tree: LsmTree, vlog: ValueLog | undefined, health: Health, runtime: Runtime, guard: LoopGuard) {
     this.#tree = tree
@@ -121,9 +128,7 @@ export class WriteQueue {
   #schedule(): void {
     if (this.#running) return
     this.#running = true
-    this.#runtime.microtask(() => {
-      if (!this.#drainSync()) this.#idle = this.#drain()
-    })
+    this.#runtime.microtask(this.#start)
   }
 
   /** Commits the group that is collecting if that takes no waiting. Returns false, having changed nothing, if it does. */
@@ -138,10 +143,7 @@ export class WriteQueue {
       const written = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
       const pause = written ? this.#pause() : undefined
       if (!written || pause !== undefined) {
-        this.#idle = this.#drain(group, async () => {
-          if (wal !== undefined && !written) await this.#tree.writeGroup(wal, this.#promised())
-          await (pause ?? this.#pause())
-        })
+        this.#idle = this.#finish(group, written ? undefined : wal, pause)
         return true
       }
       this.#running = false
@@ -152,6 +154,14 @@ export class WriteQueue {
       group.reject(this.#fail(error, group.firstSequence))
     }
     return true
+  }
+
+  /** Commits what {@link #drainSync} began and could not end, then the groups that came meanwhile. */
+  #finish(group: Group, unwritten: WalGroup | undefined, pause: Promise<void> | undefined): Promise<void> {
+    return this.#drain(group, async () => {
+      if (unwritten !== undefined) await this.#tree.writeGroup(unwritten, this.#promised())
+      await (pause ?? this.#pause())
+    })
   }
 
   /** Commits group after group until none is collecting, with exclusive tasks in between. */

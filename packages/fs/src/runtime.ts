@@ -19,6 +19,8 @@ export interface Runtime {
   microtask(fn: () => void): void
 }
 
+const resolved = Promise.resolve()
+
 /** The real clock, timers and random numbers of the process. */
 export const defaultRuntime: Runtime = {
   now: () => Date.now(),
@@ -39,7 +41,8 @@ export const defaultRuntime: Runtime = {
       signal?.addEventListener('abort', onAbort, { once: true })
     })
   },
-  microtask: (fn) => queueMicrotask(fn),
+  // Half the price of `queueMicrotask`, which makes an asynchronous resource each time.
+  microtask: (fn) => void resolved.then(fn),
 }
 
 /**
