@@ -52,6 +52,14 @@ describe('measuring', () => {
     expect(seconds).toBeLessThan(0.05)
   })
 
+  it('counts the processor time of the process', async () => {
+    const meter = await Meter.start(new TimeSlice())
+    hold(50)
+    const { cpuSeconds } = await meter.stop('put')
+    expect(cpuSeconds).toBeGreaterThan(0.005)
+    expect(cpuSeconds).toBeLessThan(5)
+  })
+
   it('takes the clock for overlapping calls', async () => {
     const meter = await Meter.start(new TimeSlice())
     for (let i = 0; i < 10; i++) meter.add(100, 1, 1)

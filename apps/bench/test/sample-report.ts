@@ -8,6 +8,7 @@ export function phaseResult(name: string, seconds: number, change: Partial<Phase
     operations: 1000,
     bytes: 4_000_000,
     seconds,
+    cpuSeconds: seconds / 2,
     latency: { of: 'put', count: 1000, mean: 10, p50: 9, p99: 100, max: 250 },
     loopDelay: { p99: 1, max: 12 },
     written: { handed: 6_000_000, dirtied: 8_000_000 },

@@ -16,6 +16,8 @@ export interface Measurement {
   /** User bytes moved: keys and values. */
   readonly bytes: number
   readonly seconds: number
+  /** Processor time of the whole process, all threads, the harness's own work included. */
+  readonly cpuSeconds: number
   readonly latency: LatencySummary | null
   readonly loopDelay: LoopDelay
   readonly written: ProcessIo | null
@@ -30,6 +32,7 @@ export class Meter {
   private readonly loop = new LoopDelayMonitor()
   private readonly slice: TimeSlice
   private readonly before: ProcessIo | null
+  private cpu = process.cpuUsage()
 
   private constructor(slice: TimeSlice) {
     this.slice = slice
@@ -41,6 +44,7 @@ export class Meter {
     const meter = new Meter(slice)
     await meter.loop.start()
     slice.takeSpent()
+    meter.cpu = process.cpuUsage()
     return meter
   }
 
@@ -59,6 +63,7 @@ export class Meter {
   /** Ends the phase. `of` says what one latency sample is. */
   async stop(of: string): Promise<Measurement> {
     const pauses = this.slice.takeSpent()
+    const cpu = process.cpuUsage(this.cpu)
     const written = ioBetween(this.before, readProcessIo())
     // Before the samples are summed up: sorting them holds the event loop itself.
     const loopDelay = await this.loop.stop()
@@ -66,6 +71,7 @@ export class Meter {
       operations: this.operations,
       bytes: this.bytes,
       seconds: (this.clock ?? this.latency.total + pauses) / 1e3,
+      cpuSeconds: (cpu.user + cpu.system) / 1e6,
       latency: this.latency.summarize(of),
       loopDelay,
       written,

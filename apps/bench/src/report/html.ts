@@ -61,7 +61,7 @@ ${charts.map(renderBarChart).join('\n')}
 }
 
 function phaseTable(phases: readonly PhaseComparison[]): string {
-  const head = ['ops/s', 'MB/s', 'p50', 'p99', 'max', 'loop p99', 'loop max', 'written/B', 'disk/B', 'wk is']
+  const head = ['ops/s', 'MB/s', 'p50', 'p99', 'max', 'cpu/op', 'loop p99', 'loop max', 'written/B', 'disk/B', 'wk is']
   const rows = phases.flatMap(({ title, rows: figures }) =>
     figures.map((row, i) => {
       const name = i === 0 ? `<td class="text" rowspan="${figures.length}">${escapeXml(title)}</td>` : ''
@@ -83,6 +83,7 @@ function cells(row: PhaseFigures): string {
     formatDuration(phase.latency === null ? phase.seconds * 1e6 : phase.latency.p50),
     single ? '-' : formatDuration(phase.latency?.p99 ?? NaN),
     single ? '-' : formatDuration(phase.latency?.max ?? NaN),
+    formatDuration((phase.cpuSeconds * 1e6) / Math.max(1, phase.operations)),
     formatNumber(phase.loopDelay.p99),
     formatNumber(phase.loopDelay.max),
     number(row.writtenPerUserByte),

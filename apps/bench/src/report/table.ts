@@ -11,6 +11,7 @@ import { renderTargets } from './target-table.js'
 export const LEGEND: readonly string[] = [
   'ops/s, MB/s: user operations and user bytes (keys and values) over time inside the engine; the harness reading and comparing is not in it.',
   'p50, p99: latency of one call: one get or put, one batch, one chunk of a scan. Phases of one call show its time as p50.',
+  'cpu/op: processor time of the process, all threads, for each operation, the harness reading and comparing included: what other work on the machine distorts least.',
   'loop p99, max: how long the event loop was held, in ms; the harness itself accounts for about 1.',
   'written/B: bytes the process handed to the operating system (wchar) in the phase for each user byte; background work falls where it happens.',
   'disk/B: disk space for each live user byte at the end of the phase.',
@@ -63,7 +64,7 @@ export function heading(report: RunReport): string[] {
 }
 
 function phaseTable(report: RunReport, colors: Colors): string {
-  const table = makeTable(['phase', 'engine', 'ops/s', 'MB/s', 'p50', 'p99', 'loop p99', 'loop max', 'written/B', 'disk/B', 'wk is'], 2)
+  const table = makeTable(['phase', 'engine', 'ops/s', 'MB/s', 'p50', 'p99', 'cpu/op', 'loop p99', 'loop max', 'written/B', 'disk/B', 'wk is'], 2)
   for (const { title, rows } of comparePhases(report)) {
     for (const [i, row] of rows.entries()) {
       const cells = phaseCells(row, colors)
@@ -82,6 +83,7 @@ function phaseCells(row: PhaseFigures, colors: Colors): string[] {
     number(row.megabytesPerSecond),
     phase.latency === null ? formatDuration(phase.seconds * 1e6) : formatDuration(phase.latency.p50),
     phase.latency === null || phase.latency.count < 2 ? '-' : formatDuration(phase.latency.p99),
+    formatDuration((phase.cpuSeconds * 1e6) / Math.max(1, phase.operations)),
     formatNumber(phase.loopDelay.p99),
     formatNumber(phase.loopDelay.max),
     number(row.writtenPerUserByte),
