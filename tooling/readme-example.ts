@@ -6,9 +6,14 @@ import { readFileSync } from 'node:fs'
 
 /** The code of the first ```ts block; throws where there is none. */
 export function exampleOf(readme: string): string {
-  const code = /```ts\n([\s\S]*?)```/.exec(readFileSync(readme, 'utf8'))?.[1]
+  const [code] = examplesOf(readme)
   if (code === undefined) throw new Error(`${readme} has no example`)
   return code
+}
+
+/** The code of every ```ts block. */
+export function examplesOf(file: string): string[] {
+  return [...readFileSync(file, 'utf8').matchAll(/^```ts\n([\s\S]*?)^```/gm)].map((match) => match[1] as string)
 }
 
 /** The first line that the code says it prints and that is not among `printed`, in their order; `undefined` if all are. */

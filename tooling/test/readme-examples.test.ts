@@ -1,5 +1,6 @@
 /**
- * Runs the example of every README as it stands there: the first ```ts block of each, in an empty directory.
+ * Runs the example of every README as it stands there, the first ```ts block of each, and every block of the documents that are about
+ * code; each in an empty directory.
  *
  * It must not throw, and each `console.log(...) // text` at the start of a line must print that text, in that order.
  */
@@ -8,10 +9,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, expect, test, vi } from 'vitest'
-import { exampleOf, missingLine } from '../readme-example.js'
+import { exampleOf, examplesOf, missingLine } from '../readme-example.js'
 
 const root = join(import.meta.dirname, '..', '..')
 const readmes = ['README.md', ...readdirSync(join(root, 'packages')).filter((name) => name !== 'testkit').map((name) => `packages/${name}/README.md`)]
+
+const documents = ['docs/custom-engine.md']
+const examples = [
+  ...readmes.map((file) => ({ name: file, code: exampleOf(join(root, file)) })),
+  ...documents.flatMap((file) => examplesOf(join(root, file)).map((code, i) => ({ name: `${file}, block ${i + 1}`, code }))),
+]
 
 const cwd = process.cwd()
 let directory: string | undefined
@@ -24,9 +31,8 @@ afterEach(() => {
   if (script !== undefined) rmSync(script, { force: true })
 })
 
-test.each(readmes)('the example of %s runs and prints what it says', async (readme) => {
-  const code = exampleOf(join(root, readme))
-  script = join(import.meta.dirname, `.example-${readme.replaceAll(/\W/g, '-')}.ts`)
+test.each(examples)('the example of $name runs and prints what it says', async ({ name, code }) => {
+  script = join(import.meta.dirname, `.example-${name.replaceAll(/\W/g, '-')}.ts`)
   writeFileSync(script, code)
   directory = mkdtempSync(join(tmpdir(), 'wk-example-'))
   process.chdir(directory)
