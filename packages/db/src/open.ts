@@ -52,7 +52,8 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   if (options.inMemory) dir = MEMORY_DIR
   const state = await inspectDirectory(fs, dir)
   if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
-  if (state === 'missing') await fs.mkdir(dir)
+  // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
+  if (state === 'missing' || state === 'empty') await fs.mkdir(dir)
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
     return await openLocked(fs, dir, lock, options)

@@ -125,7 +125,7 @@ export class LsmRecovery {
 
   async #makeWritable(context: TreeContext, verifyPointer: PointerCheck | undefined, lastSequence: number): Promise<void> {
     const { options, versions, views, memtables } = context
-    if (!this.exists) await options.fs.mkdir(this.#found.dir)
+    if (!this.#found.listing.exists) await options.fs.mkdir(this.#found.dir)
     // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
     await versions.startManifest()
     const { tables } = await replayWals(context, this.#found.scan, this.promise ?? undefined, verifyPointer)

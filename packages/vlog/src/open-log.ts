@@ -65,7 +65,7 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
     logical.written = logical.end
   }
   checkCleanSize(set, state)
-  if (!readOnly && names.length > 0) {
+  if (!readOnly && (found.length > 0 || removable.length > 0)) {
     // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11).
     await fs.syncDir(dir)
     if (removable.length > 0) await removeAll(dir, removable, options)
