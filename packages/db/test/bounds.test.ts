@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { MemoryFileSystem } from '@wk/fs'
 import { expect, test } from 'vitest'
-import { large, memoryPlace, nodePlace, temporaryDirectory } from './harness.js'
+import { DB } from '../src/index.js'
+import { keep, large, memoryPlace, nodePlace, temporaryDirectory } from './harness.js'
 
 test('law 10: every stall ends, and memtables and level 0 stay bounded under a writer that never waits', async () => {
   const db = await memoryPlace().open({ l0CompactionTrigger: 2, l0SlowdownTrigger: 3, l0StopTrigger: 4, memTableSize: 64 * 1024 })
@@ -57,4 +59,21 @@ test.skipIf(!existsSync(built))('law 10: memory does not grow with the values: 2
   const kilobytes = Number(execFileSync(process.execPath, ['--input-type=module', '-e', script, temporaryDirectory()], { encoding: 'utf8' }))
   expect(kilobytes).toBeGreaterThan(10_000)
   expect(kilobytes).toBeLessThan(200_000)
+})
+
+test('a batch larger than a memtable is written whole, is read at once, and is there after a crash', async () => {
+  const fs = new MemoryFileSystem()
+  const options = { fs, memTableSize: 64 * 1024, valueThreshold: 4096 }
+  const db = keep(await DB.open('/db', options))
+  await db.put('before', 'x')
+  const names = Array.from({ length: 300 }, (_, i) => `large:${String(i).padStart(3, '0')}`)
+  await db.batch(names.map((key) => ({ type: 'put' as const, key, value: key.repeat(100) })), { sync: true })
+  const found = async (of: DB): Promise<number> => {
+    const values = await of.getMany(names)
+    return values.filter((value, i) => value !== undefined && Buffer.from(value).toString() === names[i]!.repeat(100)).length
+  }
+  expect(await found(db)).toBe(names.length)
+  const again = keep(await DB.open('/db', { ...options, fs: fs.crashClone('P1') }))
+  expect(await found(again)).toBe(names.length)
+  expect(await again.get('before')).toEqual(new Uint8Array([0x78]))
 })
