@@ -1,9 +1,11 @@
 /**
- * `docs/durability.md` names files and laws; this checks that each file exists and that each law has a test with its number.
+ * `docs/durability.md` names files, laws and rules; this checks that each file exists, that each law and rule has tests (a law one that
+ * carries its number), and that planted bugs which break a law or rule are caught by a test of its row.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { readBug } from '../planted-bugs/read-bug.mjs'
 
 const root = join(import.meta.dirname, '..', '..')
 const page = readFileSync(join(root, 'docs/durability.md'), 'utf8')
@@ -13,16 +15,33 @@ test.each(named)('%s exists', (path) => {
   expect(existsSync(join(root, path))).toBe(true)
 })
 
-const tests = readdirSync(join(root, 'packages'))
-  .flatMap((name) => {
-    const directory = join(root, 'packages', name, 'test')
-    return existsSync(directory) ? readdirSync(directory).filter((file) => file.endsWith('.test.ts')).map((file) => join(directory, file)) : []
-  })
-  .map((file) => readFileSync(file, 'utf8'))
+/** The tests that a row of a table names, by what its first cell begins with. */
+function testsOf(rule: string): string[] {
+  const name = rule.replace(/^law /, '')
+  const row = page.split('\n').find((line) => line.startsWith(`| ${name} `)) ?? ''
+  return [...row.matchAll(/`([^`]+\.test\.ts)`/g)].map((match) => match[1] as string)
+}
 
-describe('every law has a test that carries its number', () => {
-  test.each(Array.from({ length: 11 }, (_, law) => law + 1))('law %i', (law) => {
-    const carries = new RegExp(`\\blaw ${law}\\b`, 'i')
-    expect(tests.some((source) => carries.test(source))).toBe(true)
+const laws = Array.from({ length: 11 }, (_, law) => `law ${law + 1}`)
+const rules = Array.from({ length: 14 }, (_, rule) => `CR${rule + 1}`)
+const directory = join(root, 'tooling/planted-bugs')
+const bugs = readdirSync(directory)
+  .filter((name) => name.endsWith('.patch'))
+  .map((name) => ({ name, ...readBug(readFileSync(join(directory, name), 'utf8')) }))
+
+describe.each([...laws, ...rules])('%s', (rule) => {
+  test('has tests', () => {
+    expect(testsOf(rule)).not.toEqual([])
   })
+
+  test('planted bugs that break it are caught by a test of its row', () => {
+    const row = testsOf(rule)
+    const missing = bugs.filter(({ breaks, checks }) => breaks.split(', ').includes(rule) && !checks.some(({ dir, file }) => row.includes(`${dir}/${file}`)))
+    expect(missing.map(({ name }) => name)).toEqual([])
+  })
+})
+
+test.each(laws)('a test carries the number of %s', (law) => {
+  const carries = new RegExp(`\\b${law}\\b`, 'i')
+  expect(testsOf(law).some((path) => carries.test(readFileSync(join(root, path), 'utf8')))).toBe(true)
 })

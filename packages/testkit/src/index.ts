@@ -20,3 +20,4 @@ export { appendices, blocks, FLIPS, flips, truncations, wholeFiles, type Damage,
 export { cleanSpecimen, SPECIMEN_THRESHOLD, uncleanSpecimen, type LogExtents, type Specimen, type State } from './damage-images.js'
 export { MAX_PROBE_MS, probe, type ProbeResult, type ProbeTarget } from './damage-probe.js'
 export { captureImage, imageBytes, mountImage, readFile, type DiskImage } from './disk-image.js'
+export { HOSTILE_FIELDS, hostileFields, hostileImage, mutate, partsOf, type Part } from './hostile.js'

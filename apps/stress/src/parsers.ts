@@ -1,0 +1,53 @@
+/** Shared by F1 and F2: one mutated file given to the package that reads files of its kind. */
+import { parseFileName } from '@wk/codec'
+import { LsmTree } from '@wk/lsm'
+import { TableReader } from '@wk/sstable'
+import { cleanSpecimen, mountImage, uncleanSpecimen, type DiskImage } from '@wk/testkit'
+import { ValueLog } from '@wk/vlog'
+import { DIR, open } from './damage.js'
+import { attempt } from './hostile.js'
+
+/** A file to change, in the directory that it belongs to. */
+export interface Victim {
+  readonly name: string
+  readonly bytes: Uint8Array
+  readonly image: DiskImage
+}
+
+/** Files of every kind: WAL, tables, value logs, relocated values, manifests, CURRENT. */
+export async function victims(): Promise<Victim[]> {
+  const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image]
+  return images.flatMap((image) => [...image].filter(([name, bytes]) => bytes.length > 0 && name !== 'LOCK').map(([name, bytes]) => ({ name, bytes, image })))
+}
+
+/** Has a changed file read by everything that reads files of its kind. @throws what is no typed error */
+export async function parse({ name, image }: Victim, bytes: Uint8Array): Promise<void> {
+  const parsed = parseFileName(name)
+  const fs = await mountImage(new Map(image).set(name, bytes), DIR)
+  if (parsed?.kind === 'table') {
+    const file = fs.openSync(`${DIR}/${name}`, 'read')
+    const table = await attempt(() => TableReader.openSync(file, parsed.number, bytes.length))
+    if (table !== undefined) {
+      await attempt(() => {
+        for (const _ of table.verify());
+      })
+      await attempt(() => {
+        const cursor = table.cursor()
+        for (cursor.first(); cursor.valid; cursor.next());
+      })
+      await attempt(() => table.references())
+    }
+    file.closeSync()
+  } else if (parsed?.kind === 'vlog' || parsed?.kind === 'relocated') {
+    const log = await attempt(() => ValueLog.open(DIR, { fs, readOnly: true, lock: false, durable: null }))
+    if (log !== undefined) {
+      await attempt(() => log.verify())
+      await log.close()
+    }
+  } else {
+    const recovery = await attempt(() => LsmTree.recover(DIR, { fs, readOnly: true }))
+    const tree = recovery === undefined ? undefined : await attempt(() => recovery.finish())
+    await tree?.close({ clean: false })
+  }
+}
+

@@ -1,0 +1,3 @@
+import { wkProject } from '../../vitest.shared.js'
+
+export default wkProject('@wk/wk')
