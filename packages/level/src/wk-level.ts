@@ -10,7 +10,7 @@
 import { AbstractLevel } from 'abstract-level'
 import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator, Transcoder } from 'abstract-level'
 import { DB } from '@wk/db'
-import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, WriteOptions } from '@wk/db'
+import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, RepairOptions, RepairReport, WriteOptions } from '@wk/db'
 import { clearSnapshot } from './clear-snapshot.js'
 import { levelError, notOpen, openError } from './error-codes.js'
 import { fromEngine, toEngine } from './format.js'
@@ -117,6 +117,20 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     assertLocation(location)
     try {
       await DB.destroy(engineDirectory(location, options), options)
+    } catch (error) {
+      throw levelError(error)
+    }
+  }
+
+  /**
+   * Saves everything that still verifies in a database that is not open into a new one, and tells what it could not. Unlike
+   * classic-level's it changes nothing in `location`: the new database is `options.to`, a directory that is missing or empty.
+   * `LEVEL_LOCKED` while it is open, `LEVEL_NOT_FOUND` where there is none, `LEVEL_EXISTS` where `to` has one.
+   */
+  static async repair(location: string, options: RepairOptions): Promise<RepairReport> {
+    assertLocation(location)
+    try {
+      return await DB.repair(engineDirectory(location, options), options)
     } catch (error) {
       throw levelError(error)
     }
