@@ -1,9 +1,9 @@
 /** `examples/lmdb-blobs` as an {@link Engine}: lmdb holds keys and pointers, our value log the values, our collector the space. */
 import { createRequire } from 'node:module'
 import { LmdbBlobs } from '@wk/examples/lmdb-blobs'
-import { DISCARD_RATIO, passOf } from './blob-host.js'
+import { BlobDatabase, DISCARD_RATIO } from './blob-host.js'
 import { packageVersion } from './package-version.js'
-import type { Database, Engine, PutOperation, Scan } from './engine.js'
+import type { Engine, Scan } from './engine.js'
 
 /** As the engine `lmdb` is set: without this the pages of every put go to the device on another thread. */
 const PAGES = { noSync: true, overlappingSync: false } as const
@@ -22,31 +22,7 @@ export const lmdbBlobs: Engine = {
   },
 }
 
-class LmdbBlobsDatabase implements Database {
-  private readonly store: LmdbBlobs
-  readonly collectPass: () => Promise<boolean>
-
-  constructor(store: LmdbBlobs) {
-    this.store = store
-    this.collectPass = passOf(store)
-  }
-
-  async putBatch(operations: readonly PutOperation[]): Promise<void> {
-    await Promise.all(operations.map(({ key, value }) => this.store.put(key, value)))
-  }
-
-  async deleteBatch(keys: readonly Uint8Array[]): Promise<void> {
-    await Promise.all(keys.map((key) => this.store.delete(key)))
-  }
-
-  put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    return this.store.put(key, value)
-  }
-
-  get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.store.get(key)
-  }
-
+class LmdbBlobsDatabase extends BlobDatabase<LmdbBlobs> {
   scan(): Scan<readonly [Uint8Array, Uint8Array]> {
     const entries = this.store.entries()
     return {
@@ -64,15 +40,5 @@ class LmdbBlobsDatabase implements Database {
         await entries.return(undefined)
       },
     }
-  }
-
-  async collect(): Promise<string> {
-    let passes = 0
-    while (await this.collectPass()) passes++
-    return `${passes} passes`
-  }
-
-  close(): Promise<void> {
-    return this.store.close()
   }
 }
