@@ -7,7 +7,7 @@
  */
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import { ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
+import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree } from '@wk/lsm'
@@ -66,8 +66,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
 async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
   const wiring: Wiring = { vlog: undefined, fail: undefined, warn: undefined, early: undefined }
   const key = options.inMemory ? undefined : options.encryptionKey
-  await checkEncryption(fs, dir, key)
-  const recovery = await LsmTree.recover(dir, lsmOptions(treeFileSystem(fs, key), options, wiring))
+  const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
   if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
   const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery, wiring)
@@ -81,6 +80,16 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   } catch (error) {
     vlog?.abandon(error)
     await vlog?.close()
+    throw error
+  }
+}
+
+/** What does not verify may be whole, and written with a key when none was given, or the other way round. */
+async function recover(fs: FileSystem, dir: string, key: Uint8Array | undefined, options: LsmOptions): Promise<LsmRecovery> {
+  try {
+    return await LsmTree.recover(dir, options)
+  } catch (error) {
+    if (error instanceof CorruptionError) await checkEncryption(fs, dir, key)
     throw error
   }
 }
