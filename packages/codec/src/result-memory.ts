@@ -7,6 +7,7 @@
  * copies them. A slab cannot be transferred to another thread, so that nobody takes his neighbours' results with his own.
  */
 import { markAsUntransferable } from 'node:worker_threads'
+import { copyBytes } from './copy-bytes.js'
 
 /** Bytes of a slab: what a short result may keep in memory at most. */
 export const SLAB_LENGTH = 16 * 1024
@@ -54,11 +55,7 @@ export class ResultMemory {
   /** A copy of `bytes[start..end)`. */
   copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
     const length = end - start
-    if (length <= ON_HEAP_LIMIT) {
-      const copied = new Uint8Array(length)
-      for (let i = 0; i < length; i++) copied[i] = bytes[start + i]!
-      return copied
-    }
+    if (length <= ON_HEAP_LIMIT) return copyBytes(bytes, start, end)
     this.reserve(length)
     const copied = this.keep(this.start, this.start + length)
     copied.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))

@@ -38,7 +38,7 @@ export class EntryWindow<T> {
     const batch = this.#batch
     const isKeys = this.#mode === 'keys'
     for (let sum = 0; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
-      const key = copyKey(cursor)
+      const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
       sum += key.length
       if (!isKeys) sum += reader.collect(cursor, key, batch, keys.length)
       keys.push(key)
@@ -58,12 +58,4 @@ export class EntryWindow<T> {
     const value = this.#batch.values[at]
     return (this.#mode === 'values' ? value : [key, value]) as T
   }
-}
-
-function copyKey({ keyBytes, keyStart, keyEnd }: WalkedCursor): Uint8Array {
-  const length = keyEnd - keyStart
-  if (length > 40) return copyBytes(keyBytes, keyStart, keyEnd)
-  const key = new Uint8Array(length)
-  for (let i = 0; i < length; i++) key[i] = keyBytes[keyStart + i]!
-  return key
 }

@@ -107,7 +107,7 @@ export class EncryptedFileSystem implements FileSystem {
   }
 
   #isCovered(path: string): boolean {
-    return this.#covers.test(path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1))
+    return this.#covers.test(nameOf(path))
   }
 
   #opened(file: File, header: Uint8Array, size: number): File {
@@ -119,7 +119,12 @@ export class EncryptedFileSystem implements FileSystem {
   }
 }
 
+/** The last part of a path. */
+function nameOf(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1)
+}
+
 function notEncrypted(path: string): CorruptionError {
-  const name = path.slice(Math.max(path.lastIndexOf('/'), path.lastIndexOf('\\')) + 1)
+  const name = nameOf(path)
   return new CorruptionError(`${name} does not begin as an encrypted file`, { file: name, offset: 0 })
 }

@@ -3,10 +3,9 @@
  */
 import { randomBytes as secretBytes } from 'node:crypto'
 import { InvalidArgumentError } from '@wk/codec'
-import { NodeFileSystem, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
+import { NodeFileSystem, copyEncryptionKey, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
 import { BASE_IV_LENGTH } from './format.js'
 import { requireLz4 } from './lz4.js'
-import { aesBits } from './record-cipher.js'
 import type { LogPosition } from './sync-tracker.js'
 
 /** Options of `ValueLog.open`. */
@@ -162,10 +161,7 @@ function checkCompression(compression: unknown = 'none'): boolean {
 
 /** A private copy of a storage key. @throws InvalidArgumentError */
 export function copyKey(key: unknown): Uint8Array | undefined {
-  if (key === undefined) return undefined
-  if (!(key instanceof Uint8Array)) throw new InvalidArgumentError('encryptionKey must be a Uint8Array')
-  aesBits(key.length)
-  return Uint8Array.from(key)
+  return key === undefined ? undefined : copyEncryptionKey(key)
 }
 
 /** A plaintext log only stores its base IV; an encrypted one must not take it from here. */
