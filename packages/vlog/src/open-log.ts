@@ -2,7 +2,7 @@
  * Opening: from the names in a directory to the set of live files.
  *
  * Reads first, decides, and only then changes anything (nothing at all when read-only). Which records of the newest
- * file count is decided by `tail.ts`. What it removes is only what bears our names and can hold nothing: temporary
+ * files count is decided by `tail.ts`. What it removes is only what bears our names and can hold nothing: temporary
  * files, files that a relocated one replaces, empty files that are not the highest number, files that the host had
  * given up. Removal comes after a directory sync, so that what replaces a file is durable before it goes (law 5).
  * Opening twice gives the same as opening once.
@@ -17,7 +17,7 @@ import type { ResolvedOptions } from './options.js'
 import { PhysicalFile } from './physical-file.js'
 import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
 import { STATE_NAME, readState, type LogState } from './state-file.js'
-import { recoverTail, type RecoveredTail } from './tail.js'
+import { recoverTails, type RecoveredTail, type TailFile } from './tail.js'
 import { VlogSet } from './vlog-set.js'
 
 /** What opening found. */
@@ -55,15 +55,12 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   removable.push(...names.filter(isOurTemp))
   expectFiles(set, found, options)
 
-  const newest = newestPlainOf(found, cleanFid)?.physical
-  const isReplaced = newest !== undefined && set.map.get(newest.number)?.physical !== newest
   const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
-  const tail = await recoverTail(options, newest, isReplaced, marks, newest === undefined ? undefined : set.map.get(newest.number)?.cipher)
-  if (newest !== undefined && !isReplaced && tail.end !== undefined) {
-    const logical = set.map.require(newest.number)
-    logical.end = Math.max(FILE_HEADER_LENGTH, tail.end)
+  const tail = await recoverTails(options, tailFilesOf(set, found, newestPlainOf(found, cleanFid), options), marks, (physical, end) => {
+    const logical = set.map.require(physical.number)
+    logical.end = Math.max(FILE_HEADER_LENGTH, end)
     logical.written = logical.end
-  }
+  })
   checkCleanSize(set, state)
   if (!readOnly && (found.length > 0 || removable.length > 0)) {
     // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11).
@@ -182,11 +179,28 @@ function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFi
 }
 
 /**
- * The file that may have a torn tail. One of zero bytes above a clean end is a stray: header and name of a file are
- * durable before its first record, so it never had one.
+ * The newest file that may have records. One without any above a clean end is a stray: made ahead and not used, or its name
+ * outlived a crash.
  */
 function newestPlainOf(found: readonly FoundFile[], cleanFid: number | undefined): FoundFile | undefined {
-  return found.findLast(({ physical: { relocated, number, size } }) => !relocated && (size > 0 || number <= (cleanFid ?? MAX_FID)))
+  return found.findLast(({ physical: { relocated, number, size } }) => !relocated && (size > FILE_HEADER_LENGTH || number <= (cleanFid ?? MAX_FID)))
+}
+
+/**
+ * The newest file, if it is the place of its records; for a host with marks also those before it that neither a mark nor a
+ * relocation vouches for (only what was durable is relocated). Ascending.
+ */
+function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: FoundFile | undefined, { standalone, durable }: ResolvedOptions): TailFile[] {
+  if (newest === undefined) return []
+  let first = standalone ? newest.physical.number : (durable?.fid ?? 0)
+  for (const { fid, runs } of map.list()) if (runs !== undefined && fid >= first) first = fid + 1
+  const files: TailFile[] = []
+  for (const file of found) {
+    const { physical } = file
+    const logical = physical.relocated ? undefined : map.get(physical.number)
+    if (logical?.physical === physical && (physical.number >= first || file === newest)) files.push({ physical, cipher: logical.cipher })
+  }
+  return files
 }
 
 /** A plain file without records. @throws CorruptionError for one that is cut inside its header: only the newest may be */

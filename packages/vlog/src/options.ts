@@ -62,6 +62,11 @@ export interface ValueLogOptions {
   cleanEnd?: { fid: number; size: number } | undefined
   /** Logical files that the host refers to: one that is not there is `CorruptionError`, before anything is changed. */
   expectedFids?: ReadonlySet<number> | undefined
+  /**
+   * For such hosts: the next file is made when the active one has less than this many bytes of room left, in files of at least
+   * twice as many. A close may leave it behind, empty; it goes when there is a newer one. Default 4 MiB.
+   */
+  prepareAhead?: number | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
   /**
@@ -96,12 +101,14 @@ export interface ResolvedOptions {
   encryptionKeyRotationDuration: number
   compress: boolean
   salvage: boolean
+  prepareAhead: number
   /** The log keeps its own marks in VLOGSTATE, because no host does. */
   standalone: boolean
   randomBytes: (length: number) => Uint8Array
 }
 
 export const DEFAULT_FILE_SIZE = 2 ** 30 - 1
+const DEFAULT_PREPARE_AHEAD = 1 << 22
 export const MIN_FILE_SIZE = 4096
 export const MAX_FILE_SIZE = 2 ** 31
 
@@ -133,6 +140,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),
     compress,
     salvage,
+    prepareAhead: integer('prepareAhead', options.prepareAhead ?? DEFAULT_PREPARE_AHEAD, 1, MAX_FILE_SIZE),
     standalone: durable === undefined && cleanEnd === undefined,
     randomBytes: options.randomBytes ?? ((length) => (encryptionKey === undefined ? randomBytes(runtime, length) : new Uint8Array(secretBytes(length)))),
   }

@@ -1,10 +1,12 @@
 /**
- * How much of the newest file counts: torn tail or damage (law 6).
+ * How much of the newest files counts: torn tail or damage (law 6).
  *
- * Every file but the newest was synced before its successor was created, so only the newest may end in bytes that
- * never became durable. What a host or a clean close promised decides; where nobody promised anything, bytes that do
- * not verify are a torn tail only if no valid record follows them. A torn tail is cut, the cut is synced (and so is
- * everything before it: after a killed process it may exist in the page cache only). Never when read-only.
+ * In a log that stands alone every file but the newest was synced before its successor was created, so only the newest may
+ * end in bytes that never became durable. For a host with durable marks that holds up to the last mark: any file from there
+ * on may end so (docs/adr/0013); what follows in later files is whole or torn likewise, and the host's own log says what of
+ * it counts. What a host or a clean close promised decides; where nobody promised anything, bytes that do not verify are
+ * a torn tail only if no valid record follows them. A torn tail is cut, the cut is synced (and so is everything before it: after
+ * a killed process it may exist in the page cache only). Never when read-only.
  */
 import { CorruptionError, formatFileName } from '@wk/codec'
 import type { File } from '@wk/fs'
@@ -30,9 +32,7 @@ export interface TailMarks {
 }
 
 export interface RecoveredTail {
-  /** End of the newest file's valid part; undefined if there is no such file. */
-  end: number | undefined
-  /** Bytes behind it: cut, or left alone when read-only. */
+  /** Bytes behind the valid parts: cut, or left alone when read-only. */
   cutBytes: number
   /** Highest version among the records scanned; 0 without a scan. */
   maxVersion: number
@@ -40,38 +40,62 @@ export interface RecoveredTail {
   records: number
 }
 
-/** `newest` is the highest-numbered `.vlog`; `isReplaced` tells that a relocated file took its place. */
-export async function recoverTail(
+/** A plain file that may have a torn tail. */
+export interface TailFile {
+  physical: PhysicalFile
+  cipher: RecordCipher | undefined
+}
+
+/** `files`: those that may have one, ascending. `onEnd` is told the end of the valid part of each. @throws CorruptionError */
+export async function recoverTails(
   options: ResolvedOptions,
-  newest: PhysicalFile | undefined,
-  isReplaced: boolean,
+  files: readonly TailFile[],
   marks: TailMarks,
-  cipher: RecordCipher | undefined,
+  onEnd: (physical: PhysicalFile, end: number) => void,
 ): Promise<RecoveredTail> {
   const promisedFid = Math.max(marks.durable?.fid ?? 0, marks.cleanEnd?.fid ?? 0, marks.clean?.fid ?? 0)
   if (promisedFid > marks.highest && !options.salvage) {
     // The highest number is never removed, so this file was there.
     throw new CorruptionError(`value-log file ${promisedFid} is gone`, { file: formatFileName('vlog', promisedFid) })
   }
-  const nothing = { end: undefined, cutBytes: 0, maxVersion: 0, records: 0 }
-  if (newest === undefined || isReplaced) return nothing
-  const { name, number, size } = newest
-  const exact = options.salvage ? undefined : (marks.cleanEnd ?? (marks.clean?.fid === number ? marks.clean : undefined))
-  if (exact !== undefined) {
-    if (number > exact.fid) throw new CorruptionError(`${name} is newer than the last clean close`, { file: name, offset: 0 })
-    if (number === exact.fid && size !== exact.size) {
-      throw new CorruptionError(`${name} has ${size} bytes, ${exact.size} at the last clean close`, { file: name, offset: Math.min(size, exact.size) })
-    }
-    return { ...nothing, end: size }
+  const recovered = { cutBytes: 0, maxVersion: 0, records: 0 }
+  const newest = files.at(-1)
+  if (newest === undefined) return recovered
+  if (isExact(options, newest.physical, marks)) {
+    onEnd(newest.physical, newest.physical.size)
+    return recovered
   }
+  for (const file of files) {
+    const tail = await recoverTail(options, file, marks)
+    onEnd(file.physical, tail.end)
+    recovered.cutBytes += tail.cutBytes
+    recovered.records += tail.records
+    recovered.maxVersion = Math.max(recovered.maxVersion, tail.maxVersion)
+  }
+  return recovered
+}
+
+/** Whether a clean close told the size of the newest file. @throws CorruptionError if it is another one */
+function isExact({ salvage }: ResolvedOptions, { name, number, size }: PhysicalFile, { cleanEnd, clean }: TailMarks): boolean {
+  const exact = salvage ? undefined : (cleanEnd ?? (clean?.fid === number ? clean : undefined))
+  if (exact === undefined) return false
+  if (number > exact.fid) throw new CorruptionError(`${name} is newer than the last clean close`, { file: name, offset: 0 })
+  if (number === exact.fid && size !== exact.size) {
+    throw new CorruptionError(`${name} has ${size} bytes, ${exact.size} at the last clean close`, { file: name, offset: Math.min(size, exact.size) })
+  }
+  return true
+}
+
+async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailFile, marks: TailMarks): Promise<RecoveredTail & { end: number }> {
+  const { size } = physical
   const { fs, readOnly } = options
-  const file = await fs.open(newest.path, readOnly ? 'read' : 'update')
+  const file = await fs.open(physical.path, readOnly ? 'read' : 'update')
   try {
     const scanned = await scanRecords(file, size, options, cipher)
     const { end } = scanned
-    if (end < size || isShort(newest, end, marks)) {
+    if (end < size || isShort(physical, end, marks)) {
       try {
-        await judge(file, newest, end, marks, options, cipher)
+        await judge(file, physical, end, marks, options, cipher)
       } catch (error) {
         // Whoever salvages wants to walk over the damage: it stays part of the file.
         if (options.salvage && error instanceof CorruptionError) return { ...scanned, end: size }
@@ -82,7 +106,7 @@ export async function recoverTail(
     if (!readOnly) {
       if (cutBytes > 0) await file.truncate(end)
       await file.sync()
-      newest.size = end
+      physical.size = end
     }
     return { ...scanned, cutBytes }
   } finally {
@@ -124,13 +148,13 @@ function isShort({ number }: PhysicalFile, end: number, { durable }: TailMarks):
 /** Returns if the bytes from `end` on are a torn tail. @throws CorruptionError if they are damage */
 async function judge(
   file: File,
-  newest: PhysicalFile,
+  physical: PhysicalFile,
   end: number,
   { durable }: TailMarks,
   { runtime }: ResolvedOptions,
   cipher: RecordCipher | undefined,
 ): Promise<void> {
-  const { name, number, size } = newest
+  const { name, number, size } = physical
   const damaged = (why: string): CorruptionError => new CorruptionError(`${name} is damaged at offset ${end}: ${why}`, { file: name, offset: end })
   if (durable === null) return
   if (durable !== undefined) {

@@ -1,28 +1,25 @@
 /**
- * The write side: records are staged in memory, handed to the operating system in groups, synced on demand, and files
- * are rotated.
+ * The write side: records are staged in memory, handed to the operating system in groups, synced on demand.
  *
- * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does.
- *   Order on disk: sync the old file, create the new one exclusively, write its header, sync it, sync the directory,
- *   only then records (CR2, CR5). So whatever is not in the newest file is durable.
+ * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does; how
+ *   one file follows another is in `write-files.ts`.
  * - Asynchronous work runs one job at a time; `stage` may go on meanwhile.
  * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn. Staged bytes are
  *   forgotten, nothing is ever written again, later calls fail with `ReadOnlyError`.
  *
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
-import { NotSupportedError, ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
-import { writeFully, writeFullySync, type File } from '@wk/fs'
+import { ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
+import { writeFully, writeFullySync } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
-import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH, encodeFileHeader } from './format.js'
-import { PhysicalFile } from './physical-file.js'
-import type { KeyRegistry } from './key-registry.js'
+import { MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
 import { compressValue } from './lz4.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
 import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
-import { SyncTracker, type LogPosition } from './sync-tracker.js'
+import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
+import { WriteFiles, handleOf, type WriteFilesOptions } from './write-files.js'
 
 /**
  * Most bytes that {@link VlogWriter.writeStagedSync} writes, a group of 1 MiB of values with their headers: about half a
@@ -45,23 +42,12 @@ const SYNC_AHEAD = 32 << 20
 /** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
 const SYNC_AHEAD_NEAR_END = 4 << 20
 
-export interface WriterOptions {
+export interface WriterOptions extends WriteFilesOptions {
   fileSize: number
   maxEntries: number
   readOnly: boolean
-  randomBytes: (length: number) => Uint8Array
   /** Values are stored compressed where it pays. */
   compress: boolean
-  /** Data keys for new files. */
-  registry: KeyRegistry
-  /** Seconds after which a new file gets a new data key. */
-  encryptionKeyRotationDuration: number
-  /** Unix time, in milliseconds. */
-  now: () => number
-  /** The first file number to give out. */
-  nextNumber: number
-  /** End of what is there, all of it durable. */
-  end: LogPosition
   /** See {@link ValueLogOptions.onFailure}. */
   onFailure: ((error: unknown) => void) | undefined
 }
@@ -71,19 +57,12 @@ export class VlogWriter implements StagedSource {
   readonly #options: WriterOptions
   readonly #staging = new Staging()
   readonly #compress: boolean
-  #nextNumber: number
   #failure: unknown
   /** Whether the owner was told of the failure, or told us. */
   #told = false
-  /** Takes the next record; undefined = a new file has to be begun. */
-  #active: LogicalFile | undefined
+  readonly #files: WriteFiles
   #activeEntries = 0
   #fileLimit = Infinity
-  /** The newest file that exists, while it is not sealed. */
-  #current: LogicalFile | undefined
-  /** End of the newest file that is no longer active. */
-  #last: LogPosition
-  readonly #synced: SyncTracker
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
   #jobCount = 0
@@ -92,9 +71,7 @@ export class VlogWriter implements StagedSource {
     this.#set = set
     this.#options = options
     this.#compress = options.compress
-    this.#nextNumber = options.nextNumber
-    this.#last = options.end
-    this.#synced = new SyncTracker(options.end)
+    this.#files = new WriteFiles(set, options, { checkWritable: () => this.checkWritable(), fail: (error) => this.#failAlone(error) })
   }
 
   /** What poisoned the writer. */
@@ -107,23 +84,22 @@ export class VlogWriter implements StagedSource {
   }
 
   get nextNumber(): number {
-    return this.#nextNumber
+    return this.#files.nextNumber
   }
 
   /** The logical file that may still grow. */
   get activeFid(): number | undefined {
-    return this.#active?.fid
+    return this.#files.active?.fid
   }
 
   /** End of everything staged. */
   position(): LogPosition {
-    const active = this.#active
-    return active === undefined ? { ...this.#last } : { fid: active.fid, offset: active.end }
+    return this.#files.position()
   }
 
   /** Everything before this is durable, all lower files included. */
   syncedPosition(): LogPosition {
-    return this.#synced.position
+    return this.#files.syncedPosition()
   }
 
   find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
@@ -140,8 +116,7 @@ export class VlogWriter implements StagedSource {
 
   /** Takes a file number. Numbers never come back (law 11). */
   takeNumber(): number {
-    if (this.#nextNumber > MAX_FID) throw new NotSupportedError('the value log has used up its file numbers')
-    return this.#nextNumber++
+    return this.#files.takeNumber()
   }
 
   /**
@@ -174,7 +149,7 @@ export class VlogWriter implements StagedSource {
     out: ValuePointer,
   ): void {
     const length = recordLength(key.length, value.length, expiresAt)
-    let file = this.#active
+    let file = this.#files.active
     if (file === undefined || file.end + length > MAX_FILE_END) file = this.#beginFile()
     const chunk = this.#staging.reserve(file.fid, file.end, length)
     writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value, file.cipher, file.end)
@@ -192,8 +167,8 @@ export class VlogWriter implements StagedSource {
    */
   beginGroup(short: number, long: number): boolean {
     this.#staging.expect(short)
-    const current = this.#current
-    if (current === undefined || current !== this.#active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
+    const current = this.#files.current
+    if (current === undefined || current !== this.#files.active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
     return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && current.end + short + long <= MAX_FILE_END
   }
 
@@ -203,7 +178,7 @@ export class VlogWriter implements StagedSource {
    * {@link beginGroup}, and no other call in between. @throws IoError
    */
   putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
-    const file = this.#active
+    const file = this.#files.active
     if (file === undefined || value.length < DIRECT_FROM || file.cipher !== undefined || value.buffer instanceof SharedArrayBuffer) {
       this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
       return
@@ -233,7 +208,7 @@ export class VlogWriter implements StagedSource {
 
   /** Writes what {@link putSync} staged. @throws IoError */
   flushSync(): void {
-    const current = this.#current
+    const current = this.#files.current
     if (current === undefined) return
     const file = handleOf(current)
     const staging = this.#staging
@@ -246,8 +221,8 @@ export class VlogWriter implements StagedSource {
     } catch (error) {
       throw this.#fail(error)
     }
-    if (current !== this.#active) this.#sealLater()
-    else this.#syncAhead(current)
+    if (this.#files.active === undefined) this.#files.advance()
+    else this.#wrote(current)
   }
 
   /** From now on files end at `bytes` as well, if that is less than their size. */
@@ -257,10 +232,13 @@ export class VlogWriter implements StagedSource {
 
   /** Ends a group: here a file that has passed its limits is left for a new one. */
   endGroup(): void {
-    const file = this.#active
+    const file = this.#files.active
     if (file === undefined) return
-    const { fileSize, maxEntries } = this.#options
-    if (file.end > Math.min(fileSize, this.#fileLimit) || this.#activeEntries > maxEntries) this.#leaveActive()
+    if (file.end > this.#limit || this.#activeEntries > this.#options.maxEntries) this.#leaveActive()
+  }
+
+  get #limit(): number {
+    return Math.min(this.#options.fileSize, this.#fileLimit)
   }
 
   /**
@@ -272,7 +250,7 @@ export class VlogWriter implements StagedSource {
     const staging = this.#staging
     const first = staging.first
     if (first === undefined) return true
-    const current = this.#current
+    const current = this.#files.current
     if (this.#jobCount > 0 || current?.physical.file === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
     this.flushSync()
@@ -287,9 +265,7 @@ export class VlogWriter implements StagedSource {
   /** Makes everything written so far durable. Bytes that are only staged are not covered. */
   async sync(): Promise<void> {
     this.checkWritable()
-    const current = this.#current
-    const target = current === undefined ? this.#synced.position : { fid: current.fid, offset: current.written }
-    await this.#synced.reach(target, () => this.#syncCurrent(), () => this.checkWritable())
+    await this.#files.sync()
   }
 
   /** Ends the active file: writes what is staged, syncs, seals. The next record goes to a new file. */
@@ -298,63 +274,37 @@ export class VlogWriter implements StagedSource {
     this.#leaveActive()
     await this.#run(async () => {
       await this.#writeAll()
-      await this.#sealCurrent()
+      await this.#files.sealAll()
     })
   }
 
   /** Makes the file that takes the next record exist, so that the one with the highest number so far may go (law 11). */
   async createSuccessor(): Promise<void> {
     await this.#run(async () => {
-      if (this.#active === undefined) this.#beginFile()
+      if (this.#files.active === undefined) this.#beginFile()
       await this.#writeAll()
-      if (this.#active !== undefined && this.#current === undefined) await this.#createFile(this.#active)
+      if (this.#files.active !== undefined && this.#files.current !== this.#files.active) await this.#files.goOnTo(this.#files.active)
     })
   }
 
-  /** Writes, syncs and lets go of the file, unless poisoned. Always ends with the handle closed. */
+  /** Writes, syncs and lets go of the files, unless poisoned. Always ends with every handle closed. */
   async close(): Promise<void> {
     try {
       if (this.#failure === undefined && !this.#options.readOnly) await this.seal()
       else await this.#jobs
     } finally {
-      const file = this.#current?.physical.file
-      if (this.#current !== undefined) this.#current.physical.file = undefined
-      await file?.close()
+      await this.#files.close()
     }
   }
 
   #beginFile(): LogicalFile {
-    this.#leaveActive()
-    const { registry, randomBytes, now, encryptionKeyRotationDuration } = this.#options
-    const fid = this.takeNumber()
-    const physical = new PhysicalFile(this.#set.dir, fid, false, 0)
-    const keyId = registry.encrypts ? registry.current(now() / 1000, encryptionKeyRotationDuration) : 0
-    const baseIv = randomBytes(BASE_IV_LENGTH)
-    const file: LogicalFile = {
-      fid,
-      physical,
-      runs: undefined,
-      end: FILE_HEADER_LENGTH,
-      written: FILE_HEADER_LENGTH,
-      sealed: false,
-      keyId,
-      baseIv,
-      cipher: registry.cipherOf(keyId, baseIv, physical.name),
-      hostPins: 0,
-      retired: false,
-    }
-    this.#set.addPhysical(physical)
-    this.#set.map.add(file)
-    this.#active = file
+    this.#staging.detach()
     this.#activeEntries = 0
-    return file
+    return this.#files.begin()
   }
 
   #leaveActive(): void {
-    const file = this.#active
-    if (file === undefined) return
-    this.#last = { fid: file.fid, offset: file.end }
-    this.#active = undefined
+    this.#files.leaveActive()
     this.#staging.detach()
   }
 
@@ -365,78 +315,33 @@ export class VlogWriter implements StagedSource {
       const chunk = staging.first
       invariant(chunk !== undefined, 'chunks leave one by one')
       const logical = this.#set.map.require(chunk.fid)
-      if (this.#current !== logical) {
-        await this.#sealCurrent()
-        invariant(this.#current === undefined, 'the old file is sealed before a new one is created')
-        await this.#createFile(logical)
-      }
+      if (this.#files.current !== logical) await this.#files.goOnTo(logical)
       await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
       // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
       this.checkWritable()
       this.#noteWritten(logical, chunk.offset + chunk.length)
       staging.release()
     }
-    const current = this.#current
-    if (current === undefined) return
-    if (current !== this.#active) this.#sealLater()
-    else this.#syncAhead(current)
+    if (this.#files.current !== undefined) this.#wrote(this.#files.current)
   }
 
-  async #createFile(logical: LogicalFile): Promise<void> {
-    const { fs, dir } = this.#set
-    const { physical } = logical
-    // Before the file: a header that names a data key which a crash took away would be damage.
-    await this.#options.registry.save()
-    const file = await fs.open(physical.path, 'create')
-    physical.file = file
-    this.#current = logical
-    const header = encodeFileHeader(logical)
-    await writeFully(file, header, 0, header.length, 0)
-    // CR2: header and name are durable before any record, so that a record that survives is found.
-    await file.sync()
-    await fs.syncDir(dir)
-    this.#noteWritten(logical, FILE_HEADER_LENGTH)
-    this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
-    this.#set.noteDurable(logical.fid)
-  }
-
-  /** Ends the file that exists, if its successor is active and all its bytes are written. */
-  async #sealCurrent(): Promise<void> {
-    const current = this.#current
-    if (current === undefined || current === this.#active) return
-    if (current.written !== current.end) return
-    const file = handleOf(current)
-    await file.sync()
-    this.#synced.note(current.fid, current.end)
-    current.sealed = true
-    this.#current = undefined
-    this.#set.handles.adopt(current.physical, file)
-  }
-
-  /** Seals as a job of its own: the group that filled the file need not wait for it, the next one will. */
-  #sealLater(): void {
-    // A failure is kept by the writer and met by the next call.
-    void this.#run(() => this.#sealCurrent()).catch(() => undefined)
+  /** After a write through the thread pool: more may be staged. */
+  #wrote(current: LogicalFile): void {
+    if (current !== this.#files.active) {
+      this.#files.sealCurrent()
+      return
+    }
+    this.#syncAhead(current)
+    this.#files.prepareNext(current, this.#limit)
   }
 
   #syncAhead({ fid, written }: LogicalFile): void {
-    const allowed = written > this.#options.fileSize - SYNC_AHEAD ? SYNC_AHEAD_NEAR_END : SYNC_AHEAD
-    if (this.#isSyncingAhead || !this.#synced.isBehind(fid, written - allowed)) return
+    if (this.#files.isSealing) return
+    const allowed = this.#options.standalone && written > this.#limit - SYNC_AHEAD ? SYNC_AHEAD_NEAR_END : SYNC_AHEAD
+    if (this.#isSyncingAhead || !this.#files.isBehind(fid, written - allowed)) return
     this.#isSyncingAhead = true
     // A failure is kept by the writer and met by the next call.
     void this.sync().catch(() => undefined).finally(() => (this.#isSyncingAhead = false))
-  }
-
-  async #syncCurrent(): Promise<void> {
-    const current = this.#current
-    if (current === undefined) return
-    const { written } = current
-    try {
-      await handleOf(current).sync()
-    } catch (error) {
-      throw this.#failAlone(error)
-    }
-    this.#synced.note(current.fid, written)
   }
 
   /** Runs jobs one after another. */
@@ -490,10 +395,4 @@ export class VlogWriter implements StagedSource {
     logical.written = end
     logical.physical.size = end
   }
-}
-
-function handleOf(logical: LogicalFile): File {
-  const { file } = logical.physical
-  invariant(file !== undefined, 'the file that is written is open')
-  return file
 }

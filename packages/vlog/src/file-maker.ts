@@ -1,0 +1,63 @@
+/**
+ * Makes the files that take records: planned in memory with their number, then created with a durable name and header.
+ *
+ * The order is CR2 and CR5: data key, exclusive creation, header, sync, directory sync; only then may records follow. So a
+ * record that survives is found. When files are made, and what becomes of a failure, is up to the writer.
+ */
+import { writeFully } from '@wk/fs'
+import type { LogicalFile } from './file-map.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, encodeFileHeader } from './format.js'
+import type { KeyRegistry } from './key-registry.js'
+import { PhysicalFile } from './physical-file.js'
+import type { VlogSet } from './vlog-set.js'
+
+export interface FileMakerOptions {
+  randomBytes: (length: number) => Uint8Array
+  /** Data keys for new files. */
+  registry: KeyRegistry
+  /** Seconds after which a new file gets a new data key. */
+  encryptionKeyRotationDuration: number
+  /** Unix time, in milliseconds. */
+  now: () => number
+}
+
+export class FileMaker {
+  readonly #set: VlogSet
+  readonly #options: FileMakerOptions
+
+  constructor(set: VlogSet, options: FileMakerOptions) {
+    this.#set = set
+    this.#options = options
+  }
+
+  /** An empty file of this number. Nothing of it is on disk or in the set yet. */
+  plan(number: number): LogicalFile {
+    const { registry, randomBytes, now, encryptionKeyRotationDuration } = this.#options
+    const physical = new PhysicalFile(this.#set.dir, number, false, 0)
+    const keyId = registry.encrypts ? registry.current(now() / 1000, encryptionKeyRotationDuration) : 0
+    const baseIv = randomBytes(BASE_IV_LENGTH)
+    const cipher = registry.cipherOf(keyId, baseIv, physical.name)
+    const start = FILE_HEADER_LENGTH
+    return { fid: number, physical, runs: undefined, end: start, written: start, sealed: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
+  }
+
+  /** Creates the file and leaves its handle in `physical.file`. Durable when this resolves. @throws IoError */
+  async create(logical: LogicalFile): Promise<void> {
+    const { fs, dir } = this.#set
+    const { physical } = logical
+    // Before the file: a header that names a data key which a crash took away would be damage.
+    await this.#options.registry.save()
+    const file = await fs.open(physical.path, 'create')
+    try {
+      const header = encodeFileHeader(logical)
+      await writeFully(file, header, 0, header.length, 0)
+      await file.sync()
+      await fs.syncDir(dir)
+    } catch (error) {
+      await file.close().catch(() => undefined)
+      throw error
+    }
+    physical.size = FILE_HEADER_LENGTH
+    physical.file = file
+  }
+}

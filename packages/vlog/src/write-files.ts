@@ -1,0 +1,248 @@
+/**
+ * The files that records go to, in order: one that is full and being synced, the one that takes writes, the next one.
+ *
+ * - Order on disk: create a file exclusively, write its header, sync it, sync the directory, only then records (CR2, CR5).
+ * - In a log that stands alone the old file is synced before the new one takes records: then whatever is not in the newest
+ *   file is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
+ *   the old one is synced: at most two files hold bytes that are not durable (docs/adr/0013).
+ * - The durable position never passes a file that is not durable as a whole.
+ *
+ * What goes into the files, and what a failure means, is up to the writer.
+ */
+import { NotSupportedError, invariant } from '@wk/codec'
+import type { File } from '@wk/fs'
+import { FileMaker, type FileMakerOptions } from './file-maker.js'
+import type { LogicalFile } from './file-map.js'
+import { FILE_HEADER_LENGTH, MAX_FID } from './format.js'
+import { SyncTracker, type LogPosition } from './sync-tracker.js'
+import type { VlogSet } from './vlog-set.js'
+
+/** Files shorter than so many times the room at which their successor is made do without: it would lie about empty too often. */
+const LEAST_PREPARED = 2
+
+export interface WriteFilesOptions extends FileMakerOptions {
+  /** Nobody but the log says what of it is durable: a file begins after the one before is durable. */
+  standalone: boolean
+  /** Bytes before the end of a file at which the next one is made. */
+  prepareAhead: number
+  /** The first file number to give out. */
+  nextNumber: number
+  /** End of what is there, all of it durable. */
+  end: LogPosition
+}
+
+/** The writer, for its files. */
+export interface WriteHost {
+  /** @throws ReadOnlyError once nothing may be written */
+  checkWritable(): void
+  /** Takes note of a failure in its turn, and returns it. */
+  fail(error: unknown): unknown
+}
+
+export class WriteFiles {
+  readonly #set: VlogSet
+  readonly #options: WriteFilesOptions
+  readonly #host: WriteHost
+  readonly #maker: FileMaker
+  readonly #synced: SyncTracker
+  #nextNumber: number
+  #active: LogicalFile | undefined
+  #current: LogicalFile | undefined
+  /** A file that is written to its end and being synced, on nobody's way. */
+  #sealing: { readonly file: LogicalFile; readonly done: Promise<void> } | undefined
+  /** Made ahead; no record has a place in it yet. */
+  #next: LogicalFile | undefined
+  /** Ends, always well, when `#next`, or the file that it became, exists or has failed. */
+  #preparing: Promise<void> = Promise.resolve()
+  /** End of the newest file that is no longer active. */
+  #last: LogPosition
+
+  constructor(set: VlogSet, options: WriteFilesOptions, host: WriteHost) {
+    this.#set = set
+    this.#options = options
+    this.#host = host
+    this.#maker = new FileMaker(set, options)
+    this.#synced = new SyncTracker(options.end)
+    this.#nextNumber = options.nextNumber
+    this.#last = options.end
+  }
+
+  /** Takes the next record; undefined = a new file has to be begun. */
+  get active(): LogicalFile | undefined {
+    return this.#active
+  }
+
+  /** Takes writes: the active file, or one that is no longer active and not written to its end, or waits to be sealed. */
+  get current(): LogicalFile | undefined {
+    return this.#current
+  }
+
+  get nextNumber(): number {
+    return this.#nextNumber
+  }
+
+  get isSealing(): boolean {
+    return this.#sealing !== undefined
+  }
+
+  /** Takes a file number. Numbers never come back (law 11). */
+  takeNumber(): number {
+    if (this.#nextNumber > MAX_FID) throw new NotSupportedError('the value log has used up its file numbers')
+    return this.#nextNumber++
+  }
+
+  /** End of all records. */
+  position(): LogPosition {
+    const active = this.#active
+    return active === undefined ? { ...this.#last } : { fid: active.fid, offset: active.end }
+  }
+
+  /** Everything before this is durable, all lower files included. */
+  syncedPosition(): LogPosition {
+    return this.#synced.position
+  }
+
+  /** Whether something before this place is not durable yet. */
+  isBehind(fid: number, offset: number): boolean {
+    return this.#synced.isBehind(fid, offset)
+  }
+
+  /** Makes another file the active one. It need not exist yet. */
+  begin(): LogicalFile {
+    this.leaveActive()
+    const file = this.#next ?? this.#maker.plan(this.takeNumber())
+    this.#next = undefined
+    this.#set.addPhysical(file.physical)
+    this.#set.map.add(file)
+    this.#active = file
+    return file
+  }
+
+  /** The active file takes no more records. */
+  leaveActive(): void {
+    const file = this.#active
+    if (file === undefined) return
+    this.#last = { fid: file.fid, offset: file.end }
+    this.#active = undefined
+  }
+
+  /** Makes `logical` the file that takes writes; the old one must be written to its end. @throws IoError, ReadOnlyError */
+  async goOnTo(logical: LogicalFile): Promise<void> {
+    const { standalone } = this.#options
+    // One that is being sealed and a second one are enough.
+    if (this.#current !== undefined) await this.#sealing?.done
+    this.sealCurrent()
+    invariant(this.#current === undefined, 'the old file is written before a new one takes records')
+    if (standalone) await this.#sealing?.done
+    await this.#preparing
+    this.#host.checkWritable()
+    if (logical.physical.file === undefined) await this.#create(logical)
+    this.#current = logical
+    if (this.#sealing === undefined) this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
+  }
+
+  /** Seals the file that took writes and goes on to the next one, if that is there: nobody has to wait. Requires that nothing is active. */
+  advance(): void {
+    this.sealCurrent()
+    if (this.#current === undefined && this.#next?.physical.file !== undefined) this.#current = this.begin()
+  }
+
+  /** Makes the next file if the active one is near the end that it is to have at `limit` bytes. */
+  prepareNext({ end }: LogicalFile, limit: number): void {
+    const { standalone, prepareAhead } = this.#options
+    if (standalone || end < limit - prepareAhead || limit < prepareAhead * LEAST_PREPARED) return
+    if (this.#next !== undefined || this.#nextNumber > MAX_FID) return
+    const next = this.#maker.plan(this.takeNumber())
+    this.#next = next
+    // The host keeps a failure, and the next call meets it.
+    this.#preparing = this.#create(next).catch((error: unknown) => void this.#host.fail(error))
+  }
+
+  /** Begins to seal the file that took writes, if it is no longer active, all its bytes are written, and no other is being sealed. */
+  sealCurrent(): void {
+    const file = this.#current
+    if (file === undefined || file === this.#active || file.written !== file.end || this.#sealing !== undefined) return
+    this.#current = undefined
+    const done = this.#seal(file)
+    this.#sealing = { file, done }
+    // The host keeps a failure, and the next call meets it.
+    done.catch(() => undefined)
+  }
+
+  /** Seals every file that is no longer active. Requires that they are written. @throws IoError, ReadOnlyError */
+  async sealAll(): Promise<void> {
+    await this.#sealing?.done
+    this.sealCurrent()
+    await this.#sealing?.done
+  }
+
+  /** Makes everything written so far durable. @throws IoError, ReadOnlyError */
+  async sync(): Promise<void> {
+    const file = this.#current ?? this.#sealing?.file
+    const target = file === undefined ? this.#synced.position : { fid: file.fid, offset: file.written }
+    await this.#synced.reach(target, () => this.#syncWritten(), () => this.#host.checkWritable())
+  }
+
+  /** Waits for what is under way and closes every handle; a file made ahead stays, empty. @throws the first error of a close */
+  async close(): Promise<void> {
+    await this.#preparing
+    const left = [this.#sealing?.file, this.#current, this.#active, this.#next]
+    await this.#sealing?.done.catch(() => undefined)
+    const files = new Set<File>()
+    for (const logical of left) {
+      if (logical?.physical.file === undefined || logical.sealed) continue
+      files.add(logical.physical.file)
+      logical.physical.file = undefined
+    }
+    const outcomes = await Promise.allSettled([...files].map((file) => file.close()))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
+  }
+
+  async #create(logical: LogicalFile): Promise<void> {
+    await this.#maker.create(logical)
+    this.#set.noteDurable(logical.fid)
+  }
+
+  async #seal(logical: LogicalFile): Promise<void> {
+    const file = handleOf(logical)
+    try {
+      await file.sync()
+      this.#host.checkWritable()
+    } catch (error) {
+      throw this.#host.fail(error)
+    }
+    this.#synced.note(logical.fid, logical.end)
+    // The header of its successor was durable before the first record.
+    if (this.#current !== undefined) this.#synced.note(this.#current.fid, FILE_HEADER_LENGTH)
+    logical.sealed = true
+    this.#sealing = undefined
+    this.#set.handles.adopt(logical.physical, file)
+    this.sealCurrent()
+  }
+
+  async #syncWritten(): Promise<void> {
+    const sealing = this.#sealing
+    const current = this.#current
+    if (current === undefined) return sealing?.done
+    const { physical, written } = current
+    const sync = handleOf(current).sync()
+    // It may be sealed meanwhile, and its handle closed for another one.
+    physical.busy++
+    try {
+      // In parallel; what is durable here counts only with everything before it.
+      await Promise.all([sync, sealing?.done])
+    } catch (error) {
+      throw this.#host.fail(error)
+    } finally {
+      physical.busy--
+    }
+    this.#synced.note(current.fid, written)
+  }
+}
+
+/** The open handle of a file that takes writes. */
+export function handleOf(logical: LogicalFile): File {
+  const { file } = logical.physical
+  invariant(file !== undefined, 'the file that is written is open')
+  return file
+}
