@@ -1,14 +1,16 @@
 /**
- * Plants every bug of `tooling/planted-bugs/` into a copy of the repository, one at a time, and demands that a test turns red.
+ * Plants every bug of `tooling/planted-bugs/` into a copy of the repository, one at a time, and demands that tests turn red.
  *
- * `pnpm planted-bugs [name ...]`. The tests that the patch names run; one of them must fail. Before anything is planted the named tests run once without a bug: a check that is red anyway catches
- * nothing. Prints which check caught which bug; exits with 1 if a bug survives, if a patch does not apply, or if a check was red
- * before. `--no-baseline` skips the first run.
+ * `pnpm planted-bugs [name ...]`; without names all of them, with `--part 2/5` the second fifth. Every test that the patch names must
+ * turn red. Before a bug is planted its tests run without it: a check that is red anyway catches nothing. Prints each check with
+ * the test that failed; exits with 1 if one stayed green, if a patch does not apply, or if a check was red before. `--no-baseline`
+ * skips the runs without a bug.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { readBug } from './planted-bugs/read-bug.mjs'
 
 const root = join(import.meta.dirname, '..')
@@ -47,18 +49,22 @@ function run(copy, { dir, file, pattern }) {
 
 const asText = ({ dir, file, pattern }) => `${dir} ${file}${pattern === undefined ? '' : ` -t ${pattern}`}`
 
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
-const bugs = readdirSync(join(root, 'tooling/planted-bugs'))
+const { values, positionals: wanted } = parseArgs({ allowPositionals: true, options: { part: { type: 'string', default: '1/1' }, 'no-baseline': { type: 'boolean', default: false } } })
+const [part, parts] = values.part.split('/').map(Number)
+if (!(part >= 1 && part <= parts)) throw new Error('--part needs a part and a number of parts: 2/5')
+const all = readdirSync(join(root, 'tooling/planted-bugs'))
   .filter((name) => name.endsWith('.patch'))
   .map((name) => ({ ...readBug(readFileSync(join(root, 'tooling/planted-bugs', name), 'utf8')), name: name.slice(0, -'.patch'.length), path: join(root, 'tooling/planted-bugs', name) }))
-  .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const unknown = wanted.filter((name) => !all.some((bug) => bug.name === name))
+if (unknown.length > 0) throw new Error(`no such bug: ${unknown.join(', ')}`)
+const bugs = all.filter(({ name }) => wanted.length === 0 || wanted.includes(name)).filter((_, i) => i % parts === part - 1)
 const copy = copyRepository()
 const baseline = new Map()
 const problems = []
 try {
   for (const { name, bug, breaks, checks, path } of bugs) {
     const red = []
-    if (!process.argv.includes('--no-baseline')) {
+    if (!values['no-baseline']) {
       for (const check of checks) {
         const key = asText(check)
         if (!baseline.has(key)) baseline.set(key, run(copy, check))
@@ -76,20 +82,17 @@ try {
       console.log(`STALE ${name}: ${applied.stderr.trim().split('\n')[0]}`)
       continue
     }
-    let caught
+    const lines = []
     for (const check of checks) {
       const failed = run(copy, check)
-      if (failed.length > 0) {
-        caught = `${asText(check)}: ${failed[0].split('\n')[0]}`
-        break
-      }
+      lines.push(failed.length > 0 ? `      red   ${asText(check)}: ${failed[0].split('\n')[0]}` : `      GREEN ${asText(check)}`)
+      if (failed.length === 0 && !problems.includes(name)) problems.push(name)
     }
-    if (caught === undefined) problems.push(name)
-    console.log(caught === undefined ? `ALIVE ${name} (${breaks}): ${bug}` : `red   ${name} (${breaks}): ${bug}\n      ${caught}`)
+    console.log([`${problems.includes(name) ? 'ALIVE' : 'red  '} ${name} (${breaks}): ${bug}`, ...lines].join('\n'))
     execFileSync('git', ['apply', '-R', path], { cwd: copy })
   }
 } finally {
   rmSync(copy, { recursive: true, force: true })
 }
-console.log(problems.length === 0 ? `${bugs.length} bugs planted, every one caught` : `${bugs.length} bugs planted; not caught or not to be judged: ${problems.join(', ')}`)
+console.log(problems.length === 0 ? `${bugs.length} bugs planted, every one caught by every test that it names` : `${bugs.length} bugs planted; not caught or not to be judged: ${problems.join(', ')}`)
 process.exitCode = problems.length === 0 ? 0 : 1

@@ -70,7 +70,7 @@ export class WriteQueue {
 
   /**
    * Joins what was just staged to the group that is collecting and returns its promise. `stage` runs at once; when it
-   * throws after it staged something, writing ends.
+   * throws after it staged something, or what no read or check of it would (memory that ran out), writing ends.
    */
   write(sync: boolean, stage: () => void): Promise<void> {
     this.#health.assertWritable()
@@ -79,10 +79,10 @@ export class WriteQueue {
     try {
       stage()
     } catch (error) {
-      // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
-      if (this.#tree.nextSequence() !== before) this.#fail(error, this.firstUnacknowledged)
       this.#schedule()
-      throw error
+      if (error instanceof WkError && this.#tree.nextSequence() === before) throw error
+      // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
+      throw this.#fail(error, this.firstUnacknowledged)
     }
     if (sync) group.sync = true
     this.#schedule()

@@ -3,8 +3,9 @@
  * who waits is rejected, reads go on, what was rejected is not readable, and `close()` resolves.
  */
 import { FaultFileSystem, MemoryFileSystem, type FaultRule } from '@wk/fs'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { DB } from '../src/index.js'
+import { Stager } from '../src/stager.js'
 import { all, expectCode, failureOf, keep, large, SMALL, text } from './harness.js'
 
 interface Fixture {
@@ -177,6 +178,34 @@ describe('law 9: a failing device', () => {
     expect(at.health).toMatchObject([{ cause: { code: 'WK_IO' } }])
     await expectReadOnly(at, ['r0', 'r1', 'r2'])
     await expectSoundAfterReopening(at, new Map([['r0', new Uint8Array(Buffer.from('small'))], ['r1', large(300, 1)], ['r2', large(3_000_000, 2)]]))
+  })
+
+  describe.each([0, 1, 2])('a batch of which %i operations are staged when memory runs out', (staged) => {
+    afterEach(() => vi.restoreAllMocks())
+
+    it('law 9: takes with it what was not acknowledged; nothing of it is visible, now or later', async () => {
+      const at = await fixture()
+      const put = Stager.prototype.put
+      let calls = 0
+      const waiting = at.db.put('r0', large(300, 0))
+      vi.spyOn(Stager.prototype, 'put').mockImplementation(function (this: Stager, ...args) {
+        if (calls++ === staged) throw new RangeError('Array buffer allocation failed')
+        put.apply(this, args)
+      })
+      const failing = at.db.batch(['r1', 'r2', 'r3'].map((key, i) => ({ type: 'put', key, value: i === 1 ? 'small' : large(300, i + 1) })))
+      vi.restoreAllMocks()
+      expect(await failureOf(() => failing)).toMatchObject({ code: 'WK_IO', cause: { name: 'RangeError' } })
+      expect((await Promise.allSettled([waiting]))[0]).toMatchObject({ status: 'rejected' })
+      expect(at.health).toHaveLength(1)
+      await expectCode(() => at.db.put('late', 'x'), 'WK_READ_ONLY')
+      await expectCode(() => at.db.sync(), 'WK_READ_ONLY')
+      for (const key of ['r0', 'r1', 'r2', 'r3', 'late']) expect(at.db.getSync(key), key).toBeUndefined()
+      expect((await all(at.db.keys())).length).toBe(30)
+      await at.db.close()
+      const again = keep(await DB.open('/db', { ...SMALL, fs: at.disk }))
+      expect((await all(again.keys())).map(text).filter((key) => key.startsWith('r'))).toEqual([])
+      expect(await again.get('new9')).toEqual(large(270, 109))
+    })
   })
 
   it('law 9: after a value log that could not be made, verify() looks at what there is', async () => {

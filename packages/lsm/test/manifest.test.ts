@@ -239,7 +239,7 @@ describe('a version set', () => {
     }
   })
 
-  test('numbers are reserved durably before they are given out (law 11)', async () => {
+  test('law 11: numbers are reserved durably before they are given out', async () => {
     const fs = new MemoryFileSystem()
     const versions = await versionSet(fs)
     let last = versions.manifestNumber

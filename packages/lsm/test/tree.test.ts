@@ -235,18 +235,18 @@ async function rangesOf(tree: LsmTree, fid: number): Promise<{ offset: number; l
 }
 
 describe('references', () => {
-  test('follow entries through memtables, tables and compactions (law 8)', async () => {
+  test('law 8: references follow entries through memtables, tables and compactions', async () => {
     const { tree } = await opened()
     const references = (): unknown => Object.fromEntries(tree.liveReferences())
-    point(tree, 'a', 1, 16)
+    point(tree, 'a', 1, 16, 101)
     point(tree, 'b', 1, 200, 50)
-    point(tree, 'c', 2, 16, 30)
+    point(tree, 'c', 2, 16, 33)
     await write(tree)
-    expect(references()).toEqual({ 1: { count: 2, bytes: 150 }, 2: { count: 1, bytes: 30 } })
+    expect(references()).toEqual({ 1: { count: 2, bytes: 151 }, 2: { count: 1, bytes: 33 } })
     expect(await rangesOf(tree, 1)).toBeUndefined()
     await flush(tree)
-    expect(references()).toEqual({ 1: { count: 2, bytes: 150 }, 2: { count: 1, bytes: 30 } })
-    expect(await rangesOf(tree, 1)).toEqual([{ offset: 16, len: 100 }, { offset: 200, len: 50 }])
+    expect(references()).toEqual({ 1: { count: 2, bytes: 151 }, 2: { count: 1, bytes: 33 } })
+    expect(await rangesOf(tree, 1)).toEqual([{ offset: 16, len: 101 }, { offset: 200, len: 50 }])
     const view = tree.acquireView()
     point(tree, 'a', 3, 16, 10)
     tree.stage(KIND_TOMBSTONE, text('c'), EMPTY)
@@ -255,7 +255,7 @@ describe('references', () => {
     expect(references()).toEqual({ 1: { count: 1, bytes: 50 }, 3: { count: 1, bytes: 10 } })
     // The old view still needs what it shows.
     expect(tree.pinnedFids()).toEqual(new Set([1, 2, 3]))
-    expect(await rangesOf(tree, 1)).toEqual([{ offset: 16, len: 100 }, { offset: 200, len: 50 }])
+    expect(await rangesOf(tree, 1)).toEqual([{ offset: 16, len: 101 }, { offset: 200, len: 50 }])
     view.release()
     expect(tree.pinnedFids()).toEqual(new Set([1, 3]))
     expect(await rangesOf(tree, 1)).toEqual([{ offset: 200, len: 50 }])

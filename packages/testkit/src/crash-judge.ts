@@ -153,8 +153,18 @@ export class CrashJudge {
       survivor = fs.crashClone('P0', 1)
     }
     await db.close()
+    if (survivor === fs) await this.#lookForOrphans(fs, fail)
     const difference = await this.#differenceOn(survivor, expected)
     if (difference !== undefined) fail(1, `something new did not survive (${survivor === fs ? 'closed' : 'lost power'}): ${difference}`)
+  }
+
+  /** After a clean end the directory holds the tables that the database knows of, and no other. */
+  async #lookForOrphans(fs: MemoryFileSystem, fail: Fail): Promise<void> {
+    const names = (await fs.list(this.#options.dir)).filter((name) => OWNED.test(name))
+    const db = await this.#options.open(fs)
+    const known = db.stats?.().tables
+    await db.close()
+    if (known !== undefined && names.length !== known) fail(5, `orphans after a clean end: ${names.join(', ')} for ${known} tables`)
   }
 
   /** Compaction and collection after a recovery, opened again in between: nothing changes, nothing comes back. */

@@ -68,6 +68,8 @@ export interface Database {
   sync(): Promise<void>
   runValueLogGC(discardRatio: number): Promise<unknown>
   verify(): Promise<VerifyReport>
+  /** Tables that it knows of. Absent where a database has none. */
+  stats?(): { readonly tables: number }
   close(): Promise<void>
 }
 

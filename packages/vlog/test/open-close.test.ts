@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ValueLog, type ValueLogOptions } from '../src/index.js'
-import { collect, DIR, failureOf, newMemory, openLog } from './support/memory-log.js'
+import { collect, DIR, failureOf, newMemory, openLog, readFile } from './support/memory-log.js'
 
 let root: string
 
@@ -131,12 +131,18 @@ describe('open and close', () => {
   })
 
   test('verify names the damage, tells progress, and can be aborted', async () => {
-    const log = await openLog(await newMemory(), { maxEntries: 1 })
+    const fs = await newMemory()
+    const log = await openLog(fs, { maxEntries: 1 })
     for (let i = 0; i < 8; i++) await log.append([{ key: 'k', value: `${i}` }])
     const seen: number[] = []
     expect(await log.verify({ onProgress: ({ done }) => seen.push(done) })).toMatchObject({ ok: true, records: 8, bytes: 8 * 19 })
     expect(seen).toEqual([1, 2, 3, 4])
     expect(await failureOf(log.verify({ signal: AbortSignal.abort() }))).toMatchObject({ code: 'WK_ABORTED', name: 'AbortError' })
+    const bytes = readFile(fs, '000003.vlog')
+    const file = fs.openSync(`${DIR}/000003.vlog`, 'update')
+    file.writeSync(Uint8Array.of((bytes[30] ?? 0) ^ 1), 0, 1, 30)
+    file.closeSync()
+    expect(await log.verify()).toMatchObject({ ok: false, records: 6, problems: [{ file: '000003.vlog', offset: 20, code: 'WK_CORRUPTION' }] })
     await log.close()
   })
 })
