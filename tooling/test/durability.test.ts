@@ -1,6 +1,7 @@
 /**
- * `docs/durability.md` names files, laws and rules; this checks that each file exists, that each law and rule has tests (a law one that
- * carries its number), and that planted bugs which break a law or rule are caught by a test of its row.
+ * `docs/durability.md` names files, laws and rules; this checks that each file exists, that each law and rule has tests, that planted bugs which break a
+ * law or rule are caught by a test of its row, and that each law has a bug which turns the test that carries its number red. That it
+ * does, `pnpm planted-bugs` shows.
  */
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -41,7 +42,24 @@ describe.each([...laws, ...rules])('%s', (rule) => {
   })
 })
 
-test.each(laws)('a test carries the number of %s', (law) => {
-  const carries = new RegExp(`\\b${law}\\b`, 'i')
-  expect(testsOf(law).some((path) => carries.test(readFileSync(join(root, path), 'utf8')))).toBe(true)
+/** The planted bugs that the row of a law says turn the test with its number red. */
+function provedBy(law: string): string[] {
+  const row = page.split('\n').find((line) => line.startsWith(`| ${law.slice('law '.length)} `)) ?? ''
+  return [...(row.split('|')[3] ?? '').matchAll(/`([^`]+)`/g)].map((match) => match[1] as string)
+}
+
+describe.each(laws)('%s', (law) => {
+  const named = provedBy(law)
+
+  test('has a planted bug for the test that carries its number', () => {
+    expect(named).not.toEqual([])
+  })
+
+  test.each(named)('%s breaks it, and names a test with its number that turns red', (name) => {
+    const bug = bugs.find((one) => one.name === `${name}.patch`)
+    expect(bug?.breaks.split(', ')).toContain(law)
+    const numbered = bug?.checks.find(({ pattern }) => pattern?.startsWith(`${law}:`)) ?? { dir: '', file: '', pattern: '' }
+    expect(testsOf(law)).toContain(`${numbered.dir}/${numbered.file}`)
+    expect(readFileSync(join(root, numbered.dir, numbered.file), 'utf8')).toContain(numbered.pattern)
+  })
 })
