@@ -6,7 +6,7 @@
  */
 import { openSync, writeSync } from 'node:fs'
 import { DB, WkError, type DbOptions } from '@wk/db'
-import { InterceptedFileSystem, NodeFileSystem, type Operation } from '@wk/fs'
+import { InterceptedFileSystem, MemoryFileSystem, NodeFileSystem, type Operation } from '@wk/fs'
 import { endlessStep } from '@wk/testkit'
 
 /** The only argument, as JSON. */
@@ -19,6 +19,10 @@ export interface KillRequest {
   /** Ends by itself after so many steps; absent: never. */
   readonly steps?: number
   readonly options: DbOptions
+  /** Every so many steps one is synced: those whose number, counted from 1, it divides. Default 50. */
+  readonly syncEvery?: number
+  /** Keep the database in a file system in memory. */
+  readonly memory?: boolean
   /** Kill at this sync, rename, unlink or truncation, counted from 0; -1 counts only. */
   readonly killAt?: number
 }
@@ -52,13 +56,14 @@ class DeadlyFileSystem extends InterceptedFileSystem {
 }
 
 async function main(request: KillRequest): Promise<void> {
-  const { dir, seed, first, steps = Infinity } = request
+  const { dir, seed, first, steps = Infinity, syncEvery = 50 } = request
   const journal = openSync(request.journal, 'a')
   const say = (word: string): boolean => process.stdout.write(`${word}\n`)
   const note = (kind: string, step: number): number => writeSync(journal, `${kind} ${step}\n`)
   const deadly = request.killAt === undefined ? undefined : new DeadlyFileSystem(request.killAt)
+  const fs = request.memory === true ? new MemoryFileSystem({ crashable: false }) : deadly
   say('opening')
-  const db = await DB.open(dir, { ...request.options, ...(deadly === undefined ? {} : { fs: deadly }) })
+  const db = await DB.open(dir, { ...request.options, ...(fs === undefined ? {} : { fs }) })
   say('open')
   const collect = (ratio: number): Promise<unknown> =>
     db.runValueLogGC(ratio).catch((err: unknown) => {
@@ -70,7 +75,7 @@ async function main(request: KillRequest): Promise<void> {
   for (let step = first; step < first + steps; step++) {
     const changes = endlessStep(seed, step)
     note('c', step)
-    const call = db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })), { sync: step % 50 === 49 })
+    const call = db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })), { sync: step % syncEvery === syncEvery - 1 })
     inFlight.push(call.then(() => note('a', step)))
     if (step % 70 === 69) {
       const [name, work] = maintenance[Math.floor(step / 70) % maintenance.length] ?? ['', () => Promise.resolve()]

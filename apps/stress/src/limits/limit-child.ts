@@ -13,10 +13,7 @@ export interface LimitRequest {
   readonly seed: number
   readonly steps: number
   readonly options: DbOptions
-  /**
-   * Most open files, from the moment on when everything is loaded: with a worker after the first flush, as Node opens some seventy
-   * module files at once for it. Needs `prlimit`.
-   */
+  /** Most open files, from the moment on when everything is loaded but a worker. Needs `prlimit`. */
   readonly descriptors?: number
 }
 
@@ -31,18 +28,11 @@ export interface LimitReport {
   closeMs: number
 }
 
-/** Steps from a flush to the next; every fourth is a collection. */
-const FLUSH_EVERY = 60
-
-function limitDescriptors(most: number | undefined): void {
-  if (most === undefined) return
-  const { status } = spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${most}:${most}`])
-  if (status !== 0) throw new Error('prlimit does not work here')
-}
-
 async function main({ dir, seed, steps, options, descriptors }: LimitRequest): Promise<LimitReport> {
-  const hasWorker = (options.workers ?? 1) > 0
-  if (!hasWorker) limitDescriptors(descriptors)
+  if (descriptors !== undefined) {
+    const { status } = spawnSync('prlimit', ['--pid', String(process.pid), `--nofile=${descriptors}:${descriptors}`])
+    if (status !== 0) throw new Error('prlimit does not work here')
+  }
   const report: LimitReport = { called: 0, acknowledged: 0, refused: undefined, wrong: [], closeMs: 0 }
   const refuse = (error: unknown): void => {
     if (!(error instanceof WkError)) report.wrong.push(`not a WkError: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`)
@@ -63,8 +53,7 @@ async function main({ dir, seed, steps, options, descriptors }: LimitRequest): P
       report.acknowledged++
       for (const change of changes) model.apply(change)
     }, refuse)
-    if (report.refused === undefined && step % FLUSH_EVERY === FLUSH_EVERY - 1) await (step % (4 * FLUSH_EVERY) === 4 * FLUSH_EVERY - 1 ? db.runValueLogGC(0.3) : db.flush()).catch(refuse)
-    if (hasWorker && step === FLUSH_EVERY - 1) limitDescriptors(descriptors)
+    if (report.refused === undefined && step % 60 === 59) await (step % 240 === 239 ? db.runValueLogGC(0.3) : db.flush()).catch(refuse)
   }
   await look(db, model, report)
   const start = performance.now()
