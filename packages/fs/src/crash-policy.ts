@@ -181,7 +181,7 @@ class Crash {
           return
         }
         lost.add(sector)
-        if (this.#policy === 'P4') this.#applyGarbage(content, Math.max(start, content.size), end)
+        if (this.#policy === 'P4') this.#applyGarbage(content, source.content, Math.max(start, content.size), end)
       })
     }
     if (wholeSize) content.truncate(Math.max(keptEnd, source.content.size))
@@ -189,7 +189,7 @@ class Crash {
   }
 
   /** Fills new bytes of a dropped sector: what is below the end of the file is kept as it was. */
-  #applyGarbage(content: ChunkedBytes, start: number, end: number): void {
+  #applyGarbage(content: ChunkedBytes, lost: ChunkedBytes, start: number, end: number): void {
     if (start >= end) return
     const garbage = new Uint8Array(end - start)
     const pool = this.#random() < 0.5 ? this.#pool() : []
@@ -199,7 +199,9 @@ class Crash {
     } else {
       // A block that belonged to another file, or to another place of this one, in its old alignment.
       const sectors = Math.max(1, Math.floor(recycled.size / SECTOR))
-      const from = Math.floor(this.#random() * sectors) * SECTOR + (start % SECTOR)
+      const drawn = Math.floor(this.#random() * sectors) * SECTOR + (start % SECTOR)
+      // The sector itself is what was lost: it would be there in part.
+      const from = recycled === lost && drawn === start ? drawn + SECTOR : drawn
       recycled.read(garbage, 0, garbage.length, from)
     }
     content.write(garbage, 0, garbage.length, start)

@@ -149,6 +149,31 @@ describe('a manifest', () => {
     }
   })
 
+  test('an edit that outlives the seal before it, in a crash, is no damage: wherever in a sector the seal ends', async () => {
+    const fs = new MemoryFileSystem()
+    await fs.mkdir(DIR)
+    const writer = await ManifestWriter.create(fs, DIR, 3, { nextFileNumber: 70, logNumber: 4, lastSequence: 0 })
+    const crashed: { clone: MemoryFileSystem; where: string }[] = []
+    let overhead = 0
+    let crossing = 0
+    for (let i = 0; i < 60; i++) {
+      // Seals that begin up to 14 bytes before a sector, or right with it: each is 12 or 13 long.
+      const wanted = 512 - (i % 15)
+      const keyLength = 130 + (((wanted - writer.size - overhead - 130) % 512) + 512) % 512
+      fs.onMutatingOperation = (index, { kind, position = 0, length = 0 }) => {
+        if (kind === 'write' && length > 100) overhead = length - keyLength
+        else if (kind === 'write' && position % 512 > (position + length) % 512) crossing++
+        if (kind === 'sync') for (let seed = 0; seed < 16; seed++) crashed.push({ clone: fs.crashClone(seed % 2 === 0 ? 'P3' : 'P4', index * 100 + seed), where: `${index} ${seed}` })
+      }
+      const added = [{ level: 0, table: { ...table(5 + i, 'a'.repeat(keyLength), 'z'), smallestSequence: i + 1, largestSequence: i + 1 } }]
+      await writer.append({ lastSequence: i + 1, added })
+    }
+    fs.onMutatingOperation = undefined
+    await writer.close()
+    expect(crossing).toBeGreaterThan(30)
+    for (const { clone, where } of crashed) await expect(read(clone), where).resolves.toMatchObject({ number: 3 })
+  })
+
   test('after a clean close nothing may follow', async () => {
     const { fs, bytes } = await manifest([...EDITS, { cleanClose: { vlogFid: 7, vlogSize: 4096 } }])
     expect((await read(fs)).cleanClose).toEqual({ vlogFid: 7, vlogSize: 4096 })

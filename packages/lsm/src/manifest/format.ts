@@ -3,9 +3,9 @@
  * frames, each one version edit or one seal.
  *
  * A version edit is a list of fields, each a tag byte and its contents. A **seal** is a frame written after the edit
- * before it was synced: it says up to which offset the file is durable, and is not synced itself. So a flipped bit in an
- * edit can't be taken for a torn tail: a valid frame follows it. No seal follows the edit that marks a clean close: it
- * is the end of the file.
+ * before it was synced: it says up to which offset the file is durable, and is not synced itself unless the next frame
+ * begins in another sector. So a flipped bit in an edit can't be taken for a torn tail: a valid frame follows it. No
+ * seal follows the edit that marks a clean close: it is the end of the file.
  *
  * Byte-range tables are in docs/format.md.
  */

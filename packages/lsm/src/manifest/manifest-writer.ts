@@ -4,7 +4,7 @@
  * One call at a time. After a failure nothing more is written (CR13).
  */
 import { ByteWriter, FRAME_HEADER_LENGTH, ReadOnlyError, formatFileName, writeFrameHeader } from '@wk/codec'
-import { writeFully } from '@wk/fs'
+import { SECTOR, writeFully } from '@wk/fs'
 import type { File, FileSystem } from '@wk/fs'
 import { LOG_HEADER_LENGTH, encodeLogHeader } from '../log/format.js'
 import { MANIFEST_FORMAT } from './format.js'
@@ -49,11 +49,21 @@ export class ManifestWriter {
     try {
       await this.#write((writer) => encodeEdit(edit, writer))
       await this.#file.sync()
-      if (edit.cleanClose === undefined) await this.#write((writer) => encodeSeal(this.#end, writer))
+      if (edit.cleanClose === undefined) await this.#seal()
     } catch (error) {
       this.#failure = error
       throw error
     }
+  }
+
+  /**
+   * Not synced: in a crash it goes with what follows it in its sector. A seal that ends its sector is, or the next edit could
+   * outlive it, and a valid frame behind an invalid one is damage.
+   */
+  async #seal(): Promise<void> {
+    const start = this.#end
+    await this.#write((writer) => encodeSeal(start, writer))
+    if (Math.floor(start / SECTOR) !== Math.floor(this.#end / SECTOR)) await this.#file.sync()
   }
 
   /** Idempotent. */
