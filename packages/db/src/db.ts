@@ -131,7 +131,7 @@ export class DB extends EventEmitter {
       const expiresAt = expiryOf(ttl, ttl === undefined ? 0 : this.#parts.options.runtime.now())
       return this.#parts.queue.write(this.#sync(options), () => {
         this.#stager.prepare(1, k.length + this.#stager.payloadLength(v.length, meta, expiresAt))
-        this.#stager.put(k, v, meta, expiresAt)
+        this.#stager.put(k, v, meta, expiresAt, true)
       })
     } catch (error) {
       return Promise.reject(error as Error)
@@ -414,9 +414,12 @@ export class DB extends EventEmitter {
   async #close(): Promise<void> {
     const { health, queue, gc, keeper, lock } = this.#parts
     const writable = health.state === 'open'
+    // What fails here fails again in the end, or is what made the database read-only.
+    const written = writable ? queue.writeAll().catch(() => undefined) : undefined
     health.startClosing()
     this.#closeController.abort()
     const stopped = keeper?.stop()
+    await written
     await queue.drained()
     await stopped
     await gc?.settled()

@@ -10,10 +10,11 @@ import { pathToFileURL } from 'node:url'
 import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
-import { LsmTree } from '@wk/lsm'
+import { LsmTree, NO_DEPENDENCY } from '@wk/lsm'
 import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
 import { ValueLog } from '@wk/vlog'
 import { inspectDirectory } from './directory.js'
+import { deferredOperations } from './deferred-operations.js'
 import { checkEncryption, treeFileSystem } from './encryption.js'
 import { Health } from './health.js'
 import { LoopGuard } from './loop-guard.js'
@@ -64,7 +65,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
 }
 
 async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
-  const wiring: Wiring = { vlog: undefined, fail: undefined, warn: undefined, early: undefined }
+  const wiring: Wiring = { vlog: undefined, writeAll: undefined, fail: undefined, warn: undefined, early: undefined }
   const key = options.inMemory ? undefined : options.encryptionKey
   const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
@@ -73,6 +74,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   wiring.vlog = vlog
   try {
     const tree = await recovery.finish({
+      tail: vlog === undefined ? undefined : (from) => deferredOperations(vlog, from),
       verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
       minSequence: vlog?.maxVersion ?? 0,
     })
@@ -97,6 +99,7 @@ async function recover(fs: FileSystem, dir: string, key: Uint8Array | undefined,
 /** Callbacks that are needed before what they call exists. */
 interface Wiring {
   vlog: ValueLog | undefined
+  writeAll: (() => void) | undefined
   fail: ((error: WkError) => void) | undefined
   warn: ((warning: LsmWarning) => void) | undefined
   early: WkError | undefined
@@ -113,6 +116,10 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   const keeper = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
   queue.gc = keeper
   const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }
+  // A failure is met by whoever waits for the memtable.
+  wiring.writeAll = () => {
+    if (health.state === 'open') queue.writeAll().catch(() => undefined)
+  }
   wiring.warn = (warning) => parts.warningListener?.(warning)
   wiring.fail = (error) => {
     tree.fail(error, queue.firstUnacknowledged)
@@ -168,6 +175,8 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
       await wiring.vlog?.sync()
       return wiring.vlog?.syncedPosition()
     },
+    dependencyEnd: () => wiring.vlog?.writtenPosition() ?? NO_DEPENDENCY,
+    onUnwritten: () => wiring.writeAll?.(),
     onFailure: (error) => noteFailure(wiring, error),
   }
 }

@@ -4,11 +4,12 @@
  * A file whose header or run table is gone is searched for records once; their places are kept in memory, some tens of
  * bytes each, their values are not.
  */
-import { CorruptionError, KIND_POINTER, POINTER_LENGTH, attributesLength, compareBytes, kindWithAttributes, writeAttributes, writePointer } from '@wk/codec'
+import { CorruptionError, compareBytes } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { SalvageProblem } from '@wk/lsm'
-import { ValueLog, strayRecords } from '@wk/vlog'
+import { META_COMMIT, ValueLog, strayRecords } from '@wk/vlog'
 import type { VlogEntry } from '@wk/vlog'
+import { pointerPayload } from './deferred-operations.js'
 
 /** A record as an entry of the tree would name it. */
 export interface RecordEntry {
@@ -16,6 +17,8 @@ export interface RecordEntry {
   version: number
   kind: number
   payload: Uint8Array
+  /** It says all of a put, whether the tree's log has it or not (docs/adr/0014). */
+  commits: boolean
 }
 
 /** Where a record lies in a file that can't be read by pointers. */
@@ -94,11 +97,8 @@ export class SalvagedValues {
   }
 }
 
-function entryOf({ key, version, userMeta, expiresAt }: VlogEntry, fid: number, offset: number, len: number): RecordEntry {
-  const payload = new Uint8Array(POINTER_LENGTH + attributesLength(userMeta, expiresAt))
-  writePointer(payload, 0, fid, offset, len)
-  writeAttributes(payload, POINTER_LENGTH, userMeta, expiresAt)
-  return { key, version, kind: kindWithAttributes(KIND_POINTER, userMeta, expiresAt), payload }
+function entryOf({ key, version, meta, userMeta, expiresAt }: VlogEntry, fid: number, offset: number, len: number): RecordEntry {
+  return { key, version, ...pointerPayload({ fid, offset, len }, userMeta, expiresAt), commits: (meta & META_COMMIT) !== 0 }
 }
 
 function nameOf(key: Uint8Array, version: number): string {

@@ -99,7 +99,7 @@ async function salvageDatabase(fs: FileSystem, dir: string, { runtime, encryptio
     const values = await SalvagedValues.open(fs, runtime, dir, encryptionKey)
     try {
       const salvage = new Salvage(tree, values, runtime, options)
-      if (tree.losses.length > 0) await salvage.fillHoles()
+      await salvage.fillHoles()
       return await salvage.run(write)
     } finally {
       await values.close()
@@ -155,11 +155,13 @@ class Salvage {
     for (const loss of tree.losses) this.#lose({ ...loss, fromVersion: loss.fromSequence, toVersion: loss.toSequence })
   }
 
-  /** Adds the records of the value log that may be entries that the tree lost. */
+  /** Adds the records of the value log that may be entries that the tree lost, and puts that its logs do not say yet. */
   async fillHoles(): Promise<void> {
-    for await (const { key, version, kind, payload } of this.#values.records()) {
+    const { losses, lastSequence } = this.#tree
+    for await (const { key, version, kind, payload, commits } of this.#values.records()) {
       if (this.#slice.due()) await this.#pause('value log')
-      if (!this.#tree.losses.some((loss) => fits(loss, key, version))) continue
+      const isNew = commits && lastSequence !== undefined && version > lastSequence
+      if (!isNew && !losses.some((loss) => fits(loss, key, version))) continue
       const name = nameOf(key, version)
       if (this.#added.has(name)) continue
       this.#added.add(name)

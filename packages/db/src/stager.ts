@@ -18,6 +18,7 @@ import {
 } from '@wk/codec'
 import type { ValuePointer } from '@wk/codec'
 import type { LsmTree } from '@wk/lsm'
+import { META_COMMIT } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 
 /** Bytes staged in one group after which the value log may go on to its next file. */
@@ -57,9 +58,10 @@ export class Stager {
     this.#tree.prepareBatch(operations, bytes)
   }
 
-  put(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {
+  /** `alone`: the operation is no part of a batch, so its record in the value log, if it gets one, says all of it (docs/adr/0014). */
+  put(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number, alone = false): void {
     if (this.#watchers.size > 0) this.#tell(key)
-    if (value.length >= this.#threshold) this.#putPointer(key, value, userMeta, expiresAt)
+    if (value.length >= this.#threshold) this.#putPointer(key, value, userMeta, expiresAt, alone)
     else if (userMeta === 0 && expiresAt === 0) this.#tree.stage(KIND_VALUE, key, value, 0, value.length)
     else {
       const attributes = attributesLength(userMeta, expiresAt)
@@ -79,13 +81,13 @@ export class Stager {
     for (const watcher of this.#watchers) watcher(key)
   }
 
-  #putPointer(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number): void {
+  #putPointer(key: Uint8Array, value: Uint8Array, userMeta: number, expiresAt: number, alone: boolean): void {
     const vlog = this.#vlog as ValueLog
     const pointer = this.#pointer
-    vlog.stage(key, this.#tree.nextSequence(), 0, userMeta, expiresAt, value, pointer)
+    vlog.stage(key, this.#tree.nextSequence(), alone ? META_COMMIT : 0, userMeta, expiresAt, value, pointer)
     writePointer(this.#payload, 0, pointer.fid, pointer.offset, pointer.len)
     const end = writeAttributes(this.#payload, POINTER_LENGTH, userMeta, expiresAt)
-    this.#tree.stage(kindWithAttributes(KIND_POINTER, userMeta, expiresAt), key, this.#payload, 0, end)
+    this.#tree.stage(kindWithAttributes(KIND_POINTER, userMeta, expiresAt), key, this.#payload, 0, end, alone)
     this.#sinceRotation += pointer.len
     if (this.#sinceRotation >= ROTATION_STEP) {
       this.#sinceRotation = 0

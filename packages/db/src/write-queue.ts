@@ -24,6 +24,8 @@ class Group {
   resolve!: () => void
   #reject!: (error: unknown) => void
   sync = false
+  /** Also what the WAL may be told later is written with it. */
+  whole = false
   /** Sequence number of its first entry. */
   readonly firstSequence: number
 
@@ -99,6 +101,13 @@ export class WriteQueue {
     return this.write(false, () => {})
   }
 
+  /** {@link barrier}; afterwards the WAL says everything, also what the value log tells alone (docs/adr/0014). */
+  writeAll(): Promise<void> {
+    const written = this.barrier()
+    if (this.#collecting !== undefined) this.#collecting.whole = true
+    return written
+  }
+
   /** Runs `task` between two groups, with nothing of an earlier group left to write. */
   exclusive<T>(task: () => Promise<T>): Promise<T> {
     this.#health.assertWritable()
@@ -138,7 +147,7 @@ export class WriteQueue {
     try {
       this.#vlog?.endGroup()
       if (this.#vlog !== undefined && !this.#vlog.writeStagedSync()) return false
-      const wal = this.#tree.takeGroup()
+      const wal = this.#tree.takeGroup(group.whole)
       this.#collecting = undefined
       const written = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
       const pause = written ? this.#pause() : undefined
@@ -171,6 +180,7 @@ export class WriteQueue {
       const task = this.#exclusive.shift()
       if (task === undefined && this.#collecting === undefined) break
       const group = (this.#collecting ??= new Group(this.#tree.nextSequence()))
+      if (task !== undefined) group.whole = true
       await this.#commit(group, () => this.#writeGroup(group))
       if (task !== undefined) await task()
     }
@@ -180,7 +190,7 @@ export class WriteQueue {
   async #writeGroup(group: Group): Promise<void> {
     const vlog = this.#vlog
     vlog?.endGroup()
-    const wal = this.#tree.takeGroup()
+    const wal = this.#tree.takeGroup(group.whole || group.sync)
     // What is staged from here on belongs to the next group, also while this one waits for the disk.
     if (this.#collecting === group) this.#collecting = undefined
     if (vlog !== undefined && !vlog.writeStagedSync()) await vlog.writeStaged()

@@ -10,6 +10,8 @@ import { flushCountBound } from './compaction/job.js'
 import type { JobResult } from './compaction/job.js'
 import { asWkError } from './failure.js'
 import type { LoggedMemtable } from './log/wal.js'
+import type { MemtableList } from './memtable-list.js'
+import type { DependencyPosition } from './options.js'
 import type { VersionEdit } from './manifest/version-edit.js'
 import type { ReadView } from './read-view.js'
 import { jobOptionsOf, runWithRetries } from './run-job.js'
@@ -110,6 +112,7 @@ export class FlushScheduler {
       added: result.tables.map((table) => ({ level: 0, table })),
       lastSequence: memtable.lastSequence,
       ...(dependency === undefined ? {} : { dependency }),
+      ...unflushedAfter(target, memtables),
       ...(target.log === undefined ? {} : { logNumber: target.log.number + 1 }),
     }
     await versions.commit(edit, (version) => {
@@ -127,6 +130,12 @@ export class FlushScheduler {
     this.stats.flushes++
     this.stats.bytesWritten += result.bytesWritten
   }
+}
+
+/** Where the value log begins to hold what the memtables after `target` refer to. */
+function unflushedAfter(target: LoggedMemtable, { immutables, active }: MemtableList): { unflushed?: DependencyPosition } {
+  const { dependencyStart } = immutables[immutables.indexOf(target) + 1] ?? active
+  return dependencyStart === undefined ? {} : { unflushed: dependencyStart }
 }
 
 /** Makes the names of new tables durable (CR2): the last step before an edit may name them. */

@@ -114,6 +114,7 @@ export class LsmTree {
 
   /** Takes up work after recovery. @internal */
   start(lastSequence: number): void {
+    this.context.memtables.active.dependencyStart = this.context.options.dependencyEnd?.()
     this.#startSequence = lastSequence
     this.#sequence = lastSequence
     this.#schedule()
@@ -145,9 +146,10 @@ export class LsmTree {
 
   /**
    * Adds an operation: visible at once, written with the next group. Key and payload are copied. Returns its sequence
-   * number. Outside of a batch every operation is one of its own.
+   * number. Outside of a batch every operation is one of its own. `deferred`: the host finds it again after a crash, in the
+   * order of sequence numbers (`FinishOptions.tail`), so it is acknowledged before the WAL says it.
    */
-  stage(kind: number, key: Uint8Array, value: Uint8Array, valueStart = 0, valueEnd: number = value.length): number {
+  stage(kind: number, key: Uint8Array, value: Uint8Array, valueStart = 0, valueEnd: number = value.length, deferred = false): number {
     if (this.#prepared > 0) this.#prepared--
     else {
       this.#checkWritable()
@@ -159,15 +161,18 @@ export class LsmTree {
     const target = this.context.memtables.active
     const sequence = this.#sequence + 1
     target.memtable.add(key, sequence, kind, value, valueStart, valueEnd)
-    this.#staging.add(target, sequence, kind, key, value, valueStart, valueEnd)
+    this.#staging.add(target, sequence, kind, key, value, valueStart, valueEnd, deferred)
     this.#sequence = sequence
     return sequence
   }
 
-  /** Everything staged since the last call, to be written as one group; `undefined` if that is nothing. */
-  takeGroup(): WalGroup | undefined {
+  /**
+   * Everything staged since the last call, to be written as one group; `undefined` if that is nothing, or, unless `all` is
+   * wanted, if all of it is deferred and not much.
+   */
+  takeGroup(all = true): WalGroup | undefined {
     invariant(this.#prepared === 0, 'a batch is staged wholly')
-    return this.#staging.take()
+    return this.#staging.take(all)
   }
 
   /**
@@ -187,7 +192,7 @@ export class LsmTree {
     this.#staging.recycle(group)
   }
 
-  /** Makes everything durable that was written before the call, in all logs. */
+  /** Makes everything durable that was written before the call, in all logs; what was deferred counts on the value log's sync. */
   syncWal(): Promise<void> {
     return this.context.wal.sync()
   }
@@ -399,10 +404,12 @@ export class LsmTree {
   }
 
   #rotate(capacity: number): void {
-    const { memtables, views, versions, wal } = this.context
+    const { memtables, views, versions, wal, options } = this.context
     this.#staging.closeFrame()
     const sealed: LoggedMemtable = memtables.rotate(capacity)
+    memtables.active.dependencyStart = options.dependencyEnd?.()
     views.replace(memtables.memtables(), versions.current)
+    if (sealed.pendingFrames > 0) options.onUnwritten?.()
     wal.completeIfDone(sealed)
   }
 

@@ -87,6 +87,13 @@ export interface LsmOptions {
    */
   beforePublish?: () => Promise<DependencyPosition | undefined | void>
   /**
+   * The end of what is in the value log now: operations that are staged from now on lie behind it. For a host that stages
+   * operations as `deferred`; the manifest keeps it, so that recovery knows from where on to look for them.
+   */
+  dependencyEnd?: () => DependencyPosition
+  /** Frames of a sealed memtable wait for the next group that is written: the host writes one soon, even an empty one. */
+  onUnwritten?: () => void
+  /**
    * Told in the same turn about the first failure of a write or sync of WAL or manifest, or of background work that
    * gave up. The host answers with {@link LsmTree.fail}; if it does not, the tree fails itself. `firstSequence`: of the
    * first operation that is not written; one that was written and waits for its sync may lie before it.
@@ -97,7 +104,7 @@ export interface LsmOptions {
 /** Options with every default filled in. */
 export type ResolvedLsmOptions = Required<Omit<LsmOptions, OptionalKeys>> & Pick<LsmOptions, OptionalKeys>
 
-type OptionalKeys = 'workerUrl' | 'onWarning' | 'executor' | 'beforePublish' | 'onFailure'
+type OptionalKeys = 'workerUrl' | 'onWarning' | 'executor' | 'beforePublish' | 'dependencyEnd' | 'onUnwritten' | 'onFailure'
 
 const MIB = 1024 * 1024
 

@@ -8,6 +8,8 @@
  * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10).
  */
 import { CorruptionError, ExistsError, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
+import { DeferredTail } from './deferred-tail.js'
+import type { TailOperation } from './deferred-tail.js'
 import { expectNoData, listDirectory, numberAbove } from './directory-listing.js'
 import type { DirectoryListing } from './directory-listing.js'
 import { prepareToPublish } from './flush-scheduler.js'
@@ -23,12 +25,17 @@ import { Version } from './manifest/version.js'
 import { resolveOptions } from './options.js'
 import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './options.js'
 import { replayWals } from './replay.js'
-import type { PointerCheck } from './replay.js'
+import type { PointerCheck, ReplaySource } from './replay.js'
 import type { TreeContext } from './tree-context.js'
 
 export interface FinishOptions {
   /** Says whether the record that a pointer names is there. Default: every pointer is good. */
   verifyPointer?: PointerCheck
+  /**
+   * The records of the value log from a position on, in the order in which they were written: those that commit their write
+   * and follow on what the logs say are taken over. Default: nothing was staged as `deferred`.
+   */
+  tail?: ((from: DependencyPosition) => AsyncIterable<TailOperation>) | undefined
   /** Sequence numbers up to this one were used, wherever. Default 0. */
   minSequence?: number
 }
@@ -48,7 +55,7 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   if (manifestNumber === undefined) {
     await expectNoData(fs, dir, listing)
     if (readOnly || !createIfMissing) throw new NotFoundError('there is no database in the directory')
-    return new LsmRecovery({ dir, options: resolved, listing, state: undefined, scan: NO_LOGS, makeTree })
+    return new LsmRecovery({ dir, options: resolved, listing, state: undefined, scan: NO_LOGS, unnamed: 0, makeTree })
   }
   const state = await readManifest(fs, dir, manifestNumber, runtime)
   expectTables(state.version, listing)
@@ -56,8 +63,8 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   const logs = listing.numbers.wal.filter((number) => number >= state.logNumber)
   const scan = await scanWals({ fs, dir, runtime }, logs, state.lastSequence)
   if (state.cleanClose !== undefined && scan.files.length > 0) throw damagedManifest(state, 'a clean close beside a log')
-  if (state.cleanClose === undefined && logs.length === 0) await expectNoLostTables(dir, resolved, listing, state)
-  return new LsmRecovery({ dir, options: resolved, listing, state, scan, makeTree })
+  const unnamed = state.cleanClose === undefined && logs.length === 0 ? await largestUnnamed(dir, resolved, listing, state) : 0
+  return new LsmRecovery({ dir, options: resolved, listing, state, scan, unnamed, makeTree })
 }
 
 interface Found {
@@ -66,6 +73,8 @@ interface Found {
   listing: DirectoryListing
   state: ManifestState | undefined
   scan: WalScan
+  /** Highest sequence number in tables that neither the manifest nor any log knows; 0 if there is none. */
+  unnamed: number
   makeTree: TreeMaker
 }
 
@@ -93,9 +102,10 @@ export class LsmRecovery {
   }
 
   /** Replays the logs and opens the tree. Once. When it rejects, every file is closed and what was there is still whole. */
-  async finish({ verifyPointer, minSequence = 0 }: FinishOptions = {}): Promise<LsmTree> {
+  async finish({ verifyPointer, tail, minSequence = 0 }: FinishOptions = {}): Promise<LsmTree> {
     invariant(!this.#finished, 'a recovery is finished once')
     this.#finished = true
+    await this.#expectNoLostEdits(tail)
     const { dir, options, listing, scan, makeTree } = this.#found
     const state = this.#found.state ?? EMPTY_STATE
     const lastSequence = Math.max(state.lastSequence, scan.highestSequence, minSequence)
@@ -105,12 +115,12 @@ export class LsmRecovery {
       logNumber: state.logNumber,
       lastSequence: state.lastSequence,
       dependency: state.dependency,
+      unflushed: state.unflushed,
       droppedTombstone: state.droppedTombstone,
     })
+    const source = { scan, lastSequence: state.lastSequence, durable: this.promise ?? undefined, unflushed: state.unflushed, verifyPointer, tail: this.cleanClose === undefined ? tail : undefined }
     try {
-      if (options.readOnly) await this.#replayInMemory(tree.context, verifyPointer)
-      else await this.#makeWritable(tree.context, verifyPointer, lastSequence)
-      tree.start(lastSequence)
+      tree.start(options.readOnly ? await this.#replayInMemory(tree.context, source, lastSequence) : await this.#makeWritable(tree.context, source, lastSequence))
       return tree
     } catch (error) {
       await tree.close({ clean: false })
@@ -118,33 +128,52 @@ export class LsmRecovery {
     }
   }
 
-  async #replayInMemory(context: TreeContext, verifyPointer: PointerCheck | undefined): Promise<void> {
-    await replayWals(context, this.#found.scan, this.promise ?? undefined, verifyPointer)
-    context.views.replace(context.memtables.memtables(), context.versions.current)
+  /**
+   * A table with operations that neither the manifest nor any log knows may come from a crash only if the value log knows them:
+   * its log is removed only after the edit that names it is durable. Else edits were cut off the manifest.
+   */
+  async #expectNoLostEdits(tail: FinishOptions['tail']): Promise<void> {
+    const { unnamed, state } = this.#found
+    if (unnamed === 0 || state === undefined) return
+    const follower = new DeferredTail(state.lastSequence)
+    if (tail !== undefined) for await (const operation of tail(state.unflushed ?? { fid: 0, offset: 0 })) follower.accepts(operation)
+    if (follower.lastSequence < unnamed) throw damagedManifest(state, 'edits are missing: nothing names a table with later operations')
   }
 
-  async #makeWritable(context: TreeContext, verifyPointer: PointerCheck | undefined, lastSequence: number): Promise<void> {
+  /** Resolves to the last sequence number that was used. */
+  async #replayInMemory(context: TreeContext, source: ReplaySource, lastSequence: number): Promise<number> {
+    const { highestSequence } = await replayWals(context, source)
+    context.views.replace(context.memtables.memtables(), context.versions.current)
+    return Math.max(lastSequence, highestSequence)
+  }
+
+  /** Resolves to the last sequence number that was used. */
+  async #makeWritable(context: TreeContext, source: ReplaySource, known: number): Promise<number> {
     const { options, versions, views, memtables } = context
     if (!this.#found.listing.exists) await options.fs.mkdir(this.#found.dir)
     // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
-    await versions.startManifest()
-    const { tables } = await replayWals(context, this.#found.scan, this.promise ?? undefined, verifyPointer)
+    await versions.startManifest(this.exists && this.cleanClose === undefined ? undefined : options.dependencyEnd?.())
+    const { tables, highestSequence } = await replayWals(context, source)
+    const lastSequence = Math.max(known, highestSequence)
     const newestLog = this.#found.listing.numbers.wal.at(-1)
     if (tables.length > 0 || newestLog !== undefined || lastSequence > versions.lastSequence) {
       await prepareToPublish(context)
       const dependency = tables.length > 0 ? await options.beforePublish?.() : undefined
+      const unflushed = options.dependencyEnd?.()
       await versions.commit(
         {
           added: tables.map((table) => ({ level: 0, table })),
           lastSequence,
           ...(newestLog === undefined ? {} : { logNumber: Math.max(newestLog + 1, versions.logNumber) }),
           ...(dependency === undefined ? {} : { dependency }),
+          ...(unflushed === undefined ? {} : { unflushed }),
         },
         (version) => views.replace(memtables.memtables(), version),
       )
     }
     this.#removeOrphans(context)
     await context.obsolete.settle()
+    return lastSequence
   }
 
   /** Files of ours that were there before and that nothing names any more. */
@@ -165,6 +194,7 @@ const EMPTY_STATE: TreeState = {
   logNumber: 0,
   lastSequence: 0,
   dependency: undefined,
+  unflushed: undefined,
   droppedTombstone: 0,
 }
 
@@ -177,17 +207,14 @@ function expectTables(version: Version, listing: DirectoryListing): void {
   }
 }
 
-/**
- * A table with operations that neither the manifest nor any log knows cannot come from a crash: its log is removed only
- * after the edit that names it is durable. Then edits were cut off the manifest.
- */
-async function expectNoLostTables(dir: string, options: ResolvedLsmOptions, listing: DirectoryListing, state: ManifestState): Promise<void> {
-  if (!options.wal) return
+/** Highest sequence number in tables that nothing names, if it is above what the manifest knows; else 0. */
+async function largestUnnamed(dir: string, options: ResolvedLsmOptions, listing: DirectoryListing, state: ManifestState): Promise<number> {
+  let highest = 0
+  if (!options.wal) return highest
   for (const number of listing.numbers.table) {
-    if (state.version.has(number)) continue
-    const largest = await largestSequence(dir, options, number)
-    if (largest > state.lastSequence) throw damagedManifest(state, `edits are missing: nothing names ${formatFileName('table', number)}`)
+    if (!state.version.has(number)) highest = Math.max(highest, await largestSequence(dir, options, number))
   }
+  return highest > state.lastSequence ? highest : 0
 }
 
 /** Damage that shows only beside other files: what is wrong with the manifest is where it ends. */

@@ -3,12 +3,15 @@
  *
  * A frame goes in whole or not at all: all its pointers are checked first. The first one that does not resolve ends the
  * replay, there and for everything after it, unless the value log was promised to be durable there: then it is
- * corruption (CR9). Nothing is published here.
+ * corruption (CR9). Where the logs end in order, what the value log alone holds follows (`deferred-tail.ts`). Nothing is
+ * published here.
  */
 import { ByteReader, CorruptionError, KIND_POINTER, POINTER_LENGTH, baseKind, formatFileName, readPointerFid, readPointerLen, readPointerOffset } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
 import type { TableSummary } from '@wk/sstable'
 import { flushCountBound } from './compaction/job.js'
+import { DeferredTail } from './deferred-tail.js'
+import type { TailOperation } from './deferred-tail.js'
 import { readWalOperation } from './log/format.js'
 import { readWals } from './log/log-reader.js'
 import type { WalFrame, WalScan } from './log/log-reader.js'
@@ -22,19 +25,31 @@ export type PointerCheck = (key: Uint8Array, sequence: number, fid: number, offs
 export interface ReplayResult {
   /** New tables of level 0; none where nothing may be written. */
   tables: TableSummary[]
-  /** Sequence number of the last operation that was taken over; 0 if there was none. */
+  /** Highest sequence number that was seen, taken over or not. */
+  highestSequence: number
+}
+
+/** Where operations are to be found, and up to where they can be believed. */
+export interface ReplaySource {
+  scan: WalScan
+  /** Sequence number of the last operation that is in tables. */
   lastSequence: number
+  /** Position up to which the value log was promised to be durable. */
+  durable: DependencyPosition | undefined
+  /** Position of the value log before which nothing belongs to an operation after `lastSequence`. */
+  unflushed: DependencyPosition | undefined
+  verifyPointer: PointerCheck | undefined
+  /** Records of the value log from a position on, in order. */
+  tail: ((from: DependencyPosition) => AsyncIterable<TailOperation>) | undefined
 }
 
 /** Replays into the memtables of the context. With `readOnly` they all stay in memory. */
-export async function replayWals(
-  context: TreeContext,
-  scan: WalScan,
-  durable: DependencyPosition | undefined,
-  verifyPointer: PointerCheck | undefined,
-): Promise<ReplayResult> {
+export async function replayWals(context: TreeContext, source: ReplaySource): Promise<ReplayResult> {
   const { dir, options, memtables } = context
-  const result: ReplayResult = { tables: [], lastSequence: 0 }
+  const { scan, durable, verifyPointer, tail } = source
+  const result: ReplayResult = { tables: [], highestSequence: 0 }
+  let { lastSequence, unflushed } = source
+  let isCut = false
   const roll = async (capacity: number): Promise<void> => {
     const sealed = memtables.rotate(capacity)
     if (options.readOnly || sealed.memtable.count === 0) return
@@ -48,16 +63,30 @@ export async function replayWals(
     const dangling = verifyPointer === undefined ? undefined : findDangling(frame, verifyPointer)
     if (dangling !== undefined) {
       if (isBelow(dangling, durable)) throw danglingPointer(frame)
+      isCut = true
       break
     }
     if (!memtables.active.memtable.hasRoomFor(prefix.count, remaining)) await roll(Memtable.capacityFor(prefix.count, remaining))
     operations.offset = offset
-    addOperations(memtables.active.memtable, frame)
-    result.lastSequence = prefix.firstSequence + prefix.count - 1
+    unflushed = addOperations(memtables.active.memtable, frame) ?? unflushed
+    lastSequence = prefix.firstSequence + prefix.count - 1
+  }
+  if (tail !== undefined && !isCut) {
+    const follower = new DeferredTail(lastSequence)
+    for await (const operation of tail(unflushed ?? NOWHERE)) {
+      if (!follower.accepts(operation)) continue
+      const { key, sequence, kind, payload } = operation
+      if (!memtables.active.memtable.hasRoom(key.length, payload.length)) await roll(Memtable.capacityFor(1, key.length + payload.length))
+      memtables.active.memtable.add(key, sequence, kind, payload, 0, payload.length)
+    }
+    result.highestSequence = follower.highestSequence
   }
   if (memtables.active.memtable.count > 0) await roll(0)
   return result
 }
+
+/** Before every record. */
+const NOWHERE: DependencyPosition = { fid: 0, offset: 0 }
 
 async function flush(context: TreeContext, memtable: Memtable): Promise<TableSummary[]> {
   const description = memtable.describe()
@@ -84,13 +113,19 @@ function findDangling({ prefix, operations }: WalFrame, verifyPointer: PointerCh
   return undefined
 }
 
-function addOperations(memtable: Memtable, { prefix, operations }: WalFrame): void {
+/** Resolves to the end of the last record that a pointer of the frame names. */
+function addOperations(memtable: Memtable, { prefix, operations }: WalFrame): DependencyPosition | undefined {
+  let end: DependencyPosition | undefined
   for (let i = 0; i < prefix.count; i++) {
     const { kind, key, payload } = readWalOperation(operations)
-    if (baseKind(kind) === KIND_POINTER) expectPointer(operations, payload)
+    if (baseKind(kind) === KIND_POINTER) {
+      expectPointer(operations, payload)
+      end = { fid: readPointerFid(payload, 0), offset: readPointerOffset(payload, 0) + readPointerLen(payload, 0) }
+    }
     memtable.add(key, prefix.firstSequence + i, kind, payload, 0, payload.length)
   }
   operations.expectEnd()
+  return end
 }
 
 function expectPointer(reader: ByteReader, payload: Uint8Array): void {

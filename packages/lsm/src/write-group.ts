@@ -19,6 +19,11 @@ const POOLED_LENGTH = 4 * 1024 * 1024
 const POOLED_COUNT = 4
 const FIRST_LENGTH = 64 * 1024
 const LONG_FRAME = 1024 * 1024
+/**
+ * Bytes of deferred operations that wait for being written at most: about a thousand, whose records a recovery then looks for
+ * in the value log.
+ */
+const DEFERRED_BYTES = 64 * 1024
 
 /** Key bytes up to this count are copied by a loop: cheaper than `set`. */
 const SHORT_COPY = 40
@@ -31,6 +36,8 @@ export interface StagedFrame {
   bytes: Uint8Array
   /** The operations are `bytes[OPERATIONS_START..end)`. */
   end: number
+  /** All its operations are deferred: the value log holds them too. */
+  isDeferred: boolean
 }
 
 /** Frames that are written together, oldest first. Opaque to the host. */
@@ -60,6 +67,8 @@ export class Staging {
   readonly #pool: Uint8Array[] = []
   #closed: StagedFrame[] = []
   #open: StagedFrame | undefined
+  /** Whether what is staged must be written with the next group. */
+  #isDue = false
 
   constructor(logged: boolean) {
     invariant(OPERATIONS_START >= FRAME_HEADER_LENGTH + MAX_WAL_PREFIX_LENGTH, 'room for header and prefix')
@@ -71,16 +80,23 @@ export class Staging {
     return this.#open === undefined && this.#closed.length === 0
   }
 
-  /** Adds one operation with sequence number `sequence`, for the memtable (and WAL) `target`. Copies key and payload. */
-  add(target: LoggedMemtable, sequence: number, kind: number, key: Uint8Array, value: Uint8Array, valueStart: number, valueEnd: number): void {
+  /**
+   * Adds one operation with sequence number `sequence`, for the memtable (and WAL) `target`. Copies key and payload. A deferred one
+   * need not be written with its group.
+   */
+  add(target: LoggedMemtable, sequence: number, kind: number, key: Uint8Array, value: Uint8Array, valueStart: number, valueEnd: number, deferred: boolean): void {
     let frame = this.#open
     if (frame === undefined) {
-      frame = { target, firstSequence: sequence, count: 0, bytes: this.#logged ? this.#buffer() : EMPTY, end: OPERATIONS_START }
+      frame = { target, firstSequence: sequence, count: 0, bytes: this.#logged ? this.#buffer() : EMPTY, end: OPERATIONS_START, isDeferred: true }
       this.#open = frame
       target.pendingFrames++
     }
     invariant(frame.target === target, 'a frame goes to one WAL')
     frame.count++
+    if (!deferred || !this.#logged) {
+      frame.isDeferred = false
+      this.#isDue = true
+    }
     if (!this.#logged) return
     const length = valueEnd - valueStart
     const most = frame.end + 1 + 5 + key.length + 5 + length
@@ -90,6 +106,7 @@ export class Staging {
     bytes[at++] = kind
     at = copy(key, 0, key.length, bytes, writeUvarint(bytes, at, key.length))
     frame.end = copy(value, valueStart, valueEnd, bytes, writeUvarint(bytes, at, length))
+    if (frame.end > DEFERRED_BYTES) this.#isDue = true
   }
 
   /** Ends the open frame: what is staged next goes to another one. */
@@ -97,6 +114,7 @@ export class Staging {
     if (this.#open === undefined) return
     this.#closed.push(this.#open)
     this.#open = undefined
+    this.#isDue = true
   }
 
   /** Whether the open frame is long enough to end it at the next boundary between batches: long frames cost copies. */
@@ -104,12 +122,14 @@ export class Staging {
     return this.#open !== undefined && this.#open.end >= LONG_FRAME
   }
 
-  /** Everything staged since the last call, or `undefined` if that is nothing. */
-  take(): WalGroup | undefined {
+  /** Everything staged since the last call; `undefined` if that is nothing, or, unless `all` is wanted, if it may wait. */
+  take(all: boolean): WalGroup | undefined {
+    if (!all && !this.#isDue) return undefined
     this.closeFrame()
     if (this.#closed.length === 0) return undefined
     const group = new WalGroup(this.#closed)
     this.#closed = []
+    this.#isDue = false
     return group
   }
 

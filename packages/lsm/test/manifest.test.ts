@@ -60,6 +60,7 @@ describe('a version edit', () => {
         lastSequence: fc.nat({ max: 2 ** 48 - 1 }),
         droppedTombstone: fc.nat({ max: 2 ** 48 - 1 }),
         dependency: fc.record({ fid: fc.nat({ max: 2 ** 32 - 1 }), offset: uint }),
+        unflushed: fc.record({ fid: fc.nat({ max: 2 ** 32 - 1 }), offset: fc.nat({ max: 2 ** 32 - 1 }) }),
         removed: fc.array(fc.record({ level: fc.nat({ max: 31 }), number: uint }), { minLength: 1 }),
         added: fc.array(
           fc.record({
@@ -232,7 +233,7 @@ describe('a version set', () => {
   async function versionSet(fs: MemoryFileSystem): Promise<VersionSet> {
     await fs.mkdir(DIR)
     const options = { fs, dir: DIR, obsolete: new ObsoleteFiles(fs, DIR), onFailure: () => undefined }
-    const versions = new VersionSet(options, { version: Version.empty(7), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, droppedTombstone: 0 })
+    const versions = new VersionSet(options, { version: Version.empty(7), nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, unflushed: undefined, droppedTombstone: 0 })
     await versions.startManifest()
     return versions
   }

@@ -28,11 +28,15 @@ interface Stretch {
   readonly length: number
 }
 
-function stretchesOf({ runs, written }: LogicalFile): Stretch[] {
-  if (runs === undefined) return [{ logical: FILE_HEADER_LENGTH, physical: FILE_HEADER_LENGTH, length: written - FILE_HEADER_LENGTH }]
-  return Array.from({ length: runs.count }, (_, run) => {
-    return { logical: runs.logicalStart(run), physical: runs.physicalStart(run), length: runs.length(run) }
-  })
+function stretchesOf({ runs, written }: LogicalFile, from: number): Stretch[] {
+  const start = Math.max(FILE_HEADER_LENGTH, from)
+  if (runs === undefined) return [{ logical: start, physical: start, length: Math.max(0, written - start) }]
+  const stretches: Stretch[] = []
+  for (let run = 0; run < runs.count; run++) {
+    const skipped = Math.max(0, start - runs.logicalStart(run))
+    if (skipped < runs.length(run)) stretches.push({ logical: runs.logicalStart(run) + skipped, physical: runs.physicalStart(run) + skipped, length: runs.length(run) - skipped })
+  }
+  return stretches
 }
 
 /** Bytes that are no records, and were passed over. */
@@ -59,17 +63,19 @@ export interface IterateOptions {
    * handed to `append` like this is moved without being compressed again. Default false.
    */
   stored?: boolean | undefined
+  /** Where to begin: the offset of a record, or the end. Default: the first record. */
+  from?: number | undefined
 }
 
 /** What to do at damage; undefined = throw. */
 type Salvage = { runtime: Runtime; onDamage: (damage: SkippedDamage) => void } | undefined
 
 /** Visits every record in order. `scanner` shows the current one; `offset` is its place in the logical file. */
-async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage): AsyncGenerator<{ scanner: RecordScanner; offset: number }> {
+async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from = 0): AsyncGenerator<{ scanner: RecordScanner; offset: number }> {
   const { physical } = logical
   set.pin(physical)
   try {
-    const stretches = stretchesOf(logical)
+    const stretches = stretchesOf(logical, from)
     for (const stretch of stretches) {
       const file = set.handles.acquire(physical)
       try {
@@ -102,7 +108,7 @@ export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: Logi
   const slice = new TimeSlice(runtime)
   const { onDamage = () => undefined, salvage = false, stored = false } = options
   const memory = new ResultMemory()
-  for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined)) {
+  for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined, options.from)) {
     const { bytes, start, header, position } = scanner
     const pointer = { fid: logical.fid, offset, len: header.length }
     let entry: VlogEntry

@@ -48,7 +48,12 @@ export const META_DISCARD_EARLIER_VERSIONS = 0x04
 export const META_MERGE_ENTRY = 0x08
 /** Ours, a bit that Badger leaves free: the value is stored compressed (`lz4.ts`). */
 export const META_LZ4 = 0x10
-/** Every bit that `append` accepts. 0x20 is free, 0x40 and 0x80 are Badger's transaction marks (never in a value log). */
+/**
+ * Ours, likewise free there: the record alone commits its write. A host with a log of its own that lags behind finds in such
+ * records what the log does not say yet (docs/adr/0014).
+ */
+export const META_COMMIT = 0x20
+/** Every bit that `append` accepts. 0x40 and 0x80 are Badger's transaction marks (never in a value log). */
 export const META_MASK = META_DELETE | META_VALUE_POINTER | META_DISCARD_EARLIER_VERSIONS | META_MERGE_ENTRY
 /** Badger's transaction marks, in its memtable logs: a record of a transaction. */
 export const META_TXN = 0x40

@@ -25,6 +25,7 @@ export type { RecordRanges, RelocationResult, RelocationWriter, RunCopy } from '
 export {
   META_DELETE,
   META_DISCARD_EARLIER_VERSIONS,
+  META_COMMIT,
   META_LZ4,
   META_MERGE_ENTRY,
   META_VALUE_POINTER,

@@ -315,6 +315,24 @@ export class ValueLog {
     return this.#writer.syncedPosition()
   }
 
+  /** Every record before this is with the operating system. */
+  writtenPosition(): LogPosition {
+    return this.#writer.writtenPosition()
+  }
+
+  /**
+   * The records from a place on ({@link writtenPosition} of any time, or the end of a record), in the order in which they were
+   * written, as far as they were when it began, values as they are stored. Files that were relocated meanwhile are left out. For recovery.
+   * @throws CorruptionError at damage
+   */
+  async *recordsFrom({ fid, offset }: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
+    this.#checkOpen()
+    for (const logical of this.#set.map.list()) {
+      if (logical.fid < fid || logical.runs !== undefined) continue
+      yield* iterateFile(this.#set, this.#options.runtime, logical, { stored: true, from: logical.fid === fid ? offset : 0 })
+    }
+  }
+
   /** End of everything written and staged. */
   position(): LogPosition {
     return this.#writer.position()

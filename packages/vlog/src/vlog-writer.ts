@@ -97,6 +97,11 @@ export class VlogWriter implements StagedSource {
     return this.#files.position()
   }
 
+  /** Everything before this is with the operating system. */
+  writtenPosition(): LogPosition {
+    return this.#files.writtenPosition()
+  }
+
   /** Everything before this is durable, all lower files included. */
   syncedPosition(): LogPosition {
     return this.#files.syncedPosition()

@@ -97,6 +97,12 @@ export class WriteFiles {
     return active === undefined ? { ...this.#last } : { fid: active.fid, offset: active.end }
   }
 
+  /** Everything before this is with the operating system: the end of a record, while none is being written. */
+  writtenPosition(): LogPosition {
+    const file = this.#current ?? this.#sealing?.file
+    return file === undefined ? this.#synced.position : { fid: file.fid, offset: file.written }
+  }
+
   /** Everything before this is durable, all lower files included. */
   syncedPosition(): LogPosition {
     return this.#synced.position
@@ -178,9 +184,7 @@ export class WriteFiles {
 
   /** Makes everything written so far durable. @throws IoError, ReadOnlyError */
   async sync(): Promise<void> {
-    const file = this.#current ?? this.#sealing?.file
-    const target = file === undefined ? this.#synced.position : { fid: file.fid, offset: file.written }
-    await this.#synced.reach(target, () => this.#syncWritten(), () => this.#host.checkWritable())
+    await this.#synced.reach(this.writtenPosition(), () => this.#syncWritten(), () => this.#host.checkWritable())
   }
 
   /** Waits for what is under way and closes every handle; a file made ahead stays, empty. @throws the first error of a close */

@@ -32,6 +32,32 @@ function expectReadable(log: ValueLog, staged: readonly Staged[]): void {
 }
 
 describe('the staged half', () => {
+  test('recordsFrom goes on from any written position, over files, without what was relocated', async () => {
+    const memory = await newMemory()
+    const log = await openLog(memory, { fileSize: 4096, durable: null, lock: false })
+    const random = mulberry(SEED)
+    const staged: Staged[] = []
+    const positions: { fid: number; offset: number }[] = [{ fid: 0, offset: 0 }]
+    for (let i = 0; i < 40; i++) {
+      staged.push(stage(log, random, (i * 97) % 900))
+      log.endGroup()
+      await log.writeStaged()
+      positions.push(log.writtenPosition())
+    }
+    const found = async (from: { fid: number; offset: number }): Promise<number[]> => {
+      const versions: number[] = []
+      for await (const { entry } of log.recordsFrom(from)) versions.push(entry.version)
+      return versions
+    }
+    const versions = staged.map(({ version }) => version)
+    for (const [i, position] of positions.entries()) expect(await found(position), `from ${JSON.stringify(position)}`).toEqual(versions.slice(i))
+    const relocation = await log.createRelocation()
+    for (const { pointer: { fid, offset, len } } of staged) if (fid === 1) await relocation.copy(fid, offset, len)
+    await relocation.finish()
+    expect(await found(positions[0]!)).toEqual(staged.filter(({ pointer }) => pointer.fid > 1).map(({ version }) => version))
+    await log.close()
+  })
+
   test('staged records are readable at once, through every stage of their way', async () => {
     const memory = await newMemory()
     const log = await openLog(memory, { fileSize: 1 << 21, durable: null, lock: false })

@@ -25,6 +25,10 @@ export class LoggedMemtable {
   log: LogWriter | undefined
   /** Frames staged and not yet written. */
   pendingFrames = 0
+  /** End of the last frame of the log that holds more than deferred operations. */
+  requiredEnd = 0
+  /** Where the value log ended before the first operation was staged. */
+  dependencyStart: DependencyPosition | undefined
 
   constructor(memtable: Memtable) {
     this.memtable = memtable
@@ -48,6 +52,12 @@ export interface WriteAheadLogOptions {
   /** Called when the last frame for a sealed memtable was written. */
   onComplete: (target: LoggedMemtable) => void
 }
+
+/**
+ * Bytes of deferred operations that may be without a sync although something after them is durable: what a recovery then finds
+ * in the value log only.
+ */
+const DEFERRED_UNSYNCED = 256 * 1024
 
 /** Bytes up to which a group is written on the calling thread: beyond, the event loop would feel the copy. */
 export const SYNC_WRITE_LIMIT = 512 * 1024
@@ -109,9 +119,13 @@ export class WriteAheadLog {
     }
   }
 
-  /** Makes everything durable that was written before the call, in every live log. */
+  /**
+   * Makes everything durable that was written before the call, in every live log. Frames of nothing but deferred operations
+   * do not need it while nothing else is behind the last sync: the value log tells what they say.
+   */
   async sync(): Promise<void> {
     this.#check()
+    if (!this.#live.some(({ log, requiredEnd }) => log !== undefined && (log.syncedEnd < requiredEnd || log.end - log.syncedEnd > DEFERRED_UNSYNCED))) return
     // A log that is being made holds nothing yet.
     const logs = this.#live.map(({ log }) => log).filter((log) => log !== undefined && !log.isSynced)
     try {
@@ -170,6 +184,7 @@ export class WriteAheadLog {
   #written(frame: StagedFrame): void {
     const { target } = frame
     target.pendingFrames--
+    if (!frame.isDeferred) target.requiredEnd = target.log?.end ?? 0
     this.#writtenSequence = frame.firstSequence + frame.count - 1
     this.completeIfDone(target)
   }

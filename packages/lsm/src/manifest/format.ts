@@ -24,6 +24,7 @@ export const TAG_REMOVE_TABLE = 7
 export const TAG_CLEAN_CLOSE = 8
 export const TAG_SEAL = 9
 export const TAG_DROPPED_TOMBSTONE = 10
+export const TAG_UNFLUSHED = 11
 
 /** Bytes of CURRENT at most; more is damage. */
 export const MAX_CURRENT_LENGTH = 64

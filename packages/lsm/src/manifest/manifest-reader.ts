@@ -26,6 +26,8 @@ export interface ManifestState {
   logNumber: number
   lastSequence: number
   dependency: DependencyPosition | undefined
+  /** Position of the value log before which nothing belongs to an operation after `lastSequence`; absent: its beginning. */
+  unflushed: DependencyPosition | undefined
   /** Highest sequence number of a tombstone that was dropped for good: what changed up to it can't be told completely. */
   droppedTombstone: number
   /** Present if the last edit marks a clean close. */
@@ -113,6 +115,7 @@ function applyEdit(state: Numbers, tables: VersionBuilder, edit: VersionEdit, re
     logNumber: edit.logNumber ?? state.logNumber,
     lastSequence: edit.lastSequence ?? state.lastSequence,
     dependency: laterOf(state.dependency, edit.dependency),
+    unflushed: laterOf(state.unflushed, edit.unflushed),
     droppedTombstone: Math.max(state.droppedTombstone, edit.droppedTombstone ?? (edit.base === true ? (edit.lastSequence ?? 0) : 0)),
     cleanClose: edit.cleanClose,
   }
@@ -123,5 +126,5 @@ function applyEdit(state: Numbers, tables: VersionBuilder, edit: VersionEdit, re
 }
 
 function emptyState(number: number): Numbers {
-  return { number, nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, droppedTombstone: 0, cleanClose: undefined }
+  return { number, nextFileNumber: 1, logNumber: 0, lastSequence: 0, dependency: undefined, unflushed: undefined, droppedTombstone: 0, cleanClose: undefined }
 }

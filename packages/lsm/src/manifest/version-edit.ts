@@ -18,6 +18,7 @@ import {
   TAG_NEXT_FILE_NUMBER,
   TAG_REMOVE_TABLE,
   TAG_SEAL,
+  TAG_UNFLUSHED,
 } from './format.js'
 import { MAX_LEVELS } from './version.js'
 import type { LeveledTable, RemovedTable } from './version.js'
@@ -40,6 +41,8 @@ export interface VersionEdit {
   lastSequence?: number
   /** Position up to which the value log was durable when the edit was written. */
   dependency?: DependencyPosition
+  /** Position of the value log before which no record belongs to an operation after {@link lastSequence}. */
+  unflushed?: DependencyPosition
   /**
    * Highest sequence number of a tombstone (or expired entry) that a compaction dropped for good. A base edit without it: unknown,
    * hence {@link lastSequence}.
@@ -63,6 +66,7 @@ export function encodeEdit(edit: VersionEdit, writer: ByteWriter): void {
   if (edit.logNumber !== undefined) writer.u8(TAG_LOG_NUMBER).uvarint(edit.logNumber)
   if (edit.lastSequence !== undefined) writer.u8(TAG_LAST_SEQUENCE).uvarint(edit.lastSequence)
   if (edit.dependency !== undefined) writer.u8(TAG_DEPENDENCY).uvarint(edit.dependency.fid).uvarint(edit.dependency.offset)
+  if (edit.unflushed !== undefined) writer.u8(TAG_UNFLUSHED).uvarint(edit.unflushed.fid).uvarint(edit.unflushed.offset)
   if (edit.droppedTombstone !== undefined) writer.u8(TAG_DROPPED_TOMBSTONE).uvarint(edit.droppedTombstone)
   for (const { level, number } of edit.removed ?? []) writer.u8(TAG_REMOVE_TABLE).u8(level).uvarint(number)
   for (const { level, table } of edit.added ?? []) {
@@ -107,6 +111,9 @@ function decodeField(tag: number, edit: VersionEdit, reader: ByteReader): void {
       return
     case TAG_DEPENDENCY:
       edit.dependency = { fid: reader.uvarint(0xffff_ffff), offset: reader.uvarint() }
+      return
+    case TAG_UNFLUSHED:
+      edit.unflushed = { fid: reader.uvarint(0xffff_ffff), offset: reader.uvarint(0xffff_ffff) }
       return
     case TAG_DROPPED_TOMBSTONE:
       edit.droppedTombstone = reader.uvarint(MAX_SEQUENCE)

@@ -41,6 +41,7 @@ export class VersionSet {
   #logNumber: number
   #lastSequence: number
   #dependency: DependencyPosition | undefined
+  #unflushed: DependencyPosition | undefined
   #droppedTombstone: number
   /** The number to hand out next. */
   #next: number
@@ -61,6 +62,7 @@ export class VersionSet {
     this.#logNumber = state.logNumber
     this.#lastSequence = state.lastSequence
     this.#dependency = state.dependency
+    this.#unflushed = state.unflushed
     this.#droppedTombstone = state.droppedTombstone
     this.#next = state.nextFileNumber
     this.#reserved = state.nextFileNumber
@@ -97,10 +99,12 @@ export class VersionSet {
 
   /**
    * Writes a new manifest with the whole state and makes it the current one. With it a mark of clean close is gone and
-   * the first block of numbers is reserved. The old manifest is left to the caller.
+   * the first block of numbers is reserved. The old manifest is left to the caller. `unflushed`: the end of the value log, if
+   * every operation is in tables.
    */
-  async startManifest(): Promise<void> {
+  async startManifest(unflushed?: DependencyPosition): Promise<void> {
     invariant(this.#manifest === undefined, 'a manifest is started once')
+    this.#unflushed = laterOf(this.#unflushed, unflushed)
     try {
       this.#manifest = await this.#newManifest()
     } catch (error) {
@@ -158,6 +162,7 @@ export class VersionSet {
       this.#logNumber = Math.max(this.#logNumber, edit.logNumber ?? 0)
       this.#lastSequence = Math.max(this.#lastSequence, edit.lastSequence ?? 0)
       this.#dependency = laterOf(this.#dependency, edit.dependency)
+      this.#unflushed = laterOf(this.#unflushed, edit.unflushed)
       this.#droppedTombstone = Math.max(this.#droppedTombstone, edit.droppedTombstone ?? 0)
       install?.(version)
       if (manifest.size > this.#rollAt && edit.cleanClose === undefined) await this.#roll(manifest)
@@ -182,6 +187,7 @@ export class VersionSet {
       lastSequence: this.#lastSequence,
       ...(this.#droppedTombstone === this.#lastSequence ? {} : { droppedTombstone: this.#droppedTombstone }),
       ...(this.#dependency === undefined ? {} : { dependency: this.#dependency }),
+      ...(this.#unflushed === undefined ? {} : { unflushed: this.#unflushed }),
       added: this.#current.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
     })
     try {

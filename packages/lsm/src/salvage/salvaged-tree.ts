@@ -57,6 +57,11 @@ export interface SalvageOptions {
 export class SalvagedTree {
   readonly manifest: ManifestCondition
   readonly losses: readonly Loss[]
+  /**
+   * Sequence number of the last operation in tables and logs; undefined where neither a sound manifest nor a log tells it (a
+   * compaction may have dropped the last ones).
+   */
+  readonly lastSequence: number | undefined
   /** What is wrong with the files that only name others. */
   readonly problems: readonly SalvageProblem[]
   readonly #files: readonly File[]
@@ -64,13 +69,15 @@ export class SalvagedTree {
   readonly #logs: readonly SalvagedLog[]
   readonly #more = new GatheredEntries()
 
-  private constructor({ condition, problems }: SalvagedManifest, losses: readonly Loss[], files: readonly File[], tables: readonly SalvagedTable[], logs: readonly SalvagedLog[]) {
+  private constructor({ condition, problems, lastSequence }: SalvagedManifest, losses: readonly Loss[], files: readonly File[], tables: readonly SalvagedTable[], logs: readonly SalvagedLog[]) {
     this.manifest = condition
     this.problems = problems
     this.losses = losses
     this.#files = files
     this.#tables = tables
     this.#logs = logs
+    const last = logs.flatMap(({ frames }) => frames).reduce((highest, { firstSequence, count }) => Math.max(highest, firstSequence + count - 1), lastSequence ?? 0)
+    this.lastSequence = last === 0 && lastSequence === undefined ? undefined : last
   }
 
   /** Reads the tree in `dir`. Close it. @throws IoError, and nothing for damage */
