@@ -5,7 +5,7 @@
  */
 import { DB, WkError } from '@wk/db'
 import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
-import { bytesOf, Model, sameBytes, valueBytes, type Change, type CrashOracle, type Rng } from '@wk/testkit'
+import { bytesOf, Model, sameBytes, valueBytes, writeStep, type Change, type CrashOracle, type Rng } from '@wk/testkit'
 import { DIR } from './crash-round.js'
 import { SMALL } from './options.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
@@ -173,7 +173,7 @@ class GcPass {
   async #write(changes: Change[]): Promise<void> {
     const step = this.#oracle.record(changes)
     for (const change of changes) this.#model.apply(change)
-    await this.#db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })))
+    await writeStep(this.#db, changes)
     this.#oracle.acknowledge(step, false)
   }
 

@@ -13,6 +13,7 @@ import type { FaultCase } from './fault-case.js'
 import { bytesOf } from './model.js'
 import { valueBytes, type Operation } from './operations.js'
 import { CrashOracle, sameBytes } from './oracle.js'
+import { writeStep } from './write-step.js'
 
 /** What a run needs. */
 export interface FaultRunOptions {
@@ -112,9 +113,8 @@ class FaultRun {
   async #step(db: Database, operation: Operation): Promise<void> {
     if (operation.type === 'write') {
       const changes = operation.writes.map(({ key, value }) => ({ key, value: value === undefined ? undefined : valueBytes(value) }))
-      const entries = changes.map(({ key, value }) => (value === undefined ? { type: 'del' as const, key: bytesOf(key) } : { type: 'put' as const, key: bytesOf(key), value }))
       const step = this.#oracle.record(changes)
-      const call = db.batch(entries, { sync: operation.sync }).then(
+      const call = writeStep(db, changes, { sync: operation.sync }).then(
         () => this.#acknowledged(step, operation.sync),
         (err: unknown) => {
           this.#refused.add(step)

@@ -15,6 +15,7 @@ export { describe, valueBytes, type Operation, type ValueSpec, type WriteSpec } 
 export { CrashOracle, sameBytes, type Bounds, type KeyState, type Step, type Verdict } from './oracle.js'
 export { Rng } from './rng.js'
 export { shrinkHistory } from './shrink.js'
+export { writeStep } from './write-step.js'
 export { crashProfile, drawHistory, drawKeys, modelProfile, type Profile } from './workload.js'
 export { appendices, blocks, FLIPS, flips, truncations, wholeFiles, type Damage, type Flip } from './damage.js'
 export { cleanSpecimen, SPECIMEN_THRESHOLD, uncleanSpecimen, type LogExtents, type Specimen, type State } from './damage-images.js'

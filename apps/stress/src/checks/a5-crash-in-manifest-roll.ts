@@ -1,6 +1,6 @@
 /** A5, and A4 with it: a crash while the manifest is written anew because it has grown. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { bytesOf, CrashOracle, exploreCrashes, Rng, valueBytes, type Change } from '@wk/testkit'
+import { CrashOracle, exploreCrashes, Rng, valueBytes, writeStep, type Change } from '@wk/testkit'
 import type { DB } from '@wk/db'
 import type { Check } from '../check.js'
 import { DIR, opener, replayed, reportFindings } from '../crash-round.js'
@@ -94,7 +94,7 @@ class RollRun {
       return { key, value: rng.chance(0.2) ? undefined : valueBytes({ size: rng.pick([0, 40, 300]), seed: rng.next() }) }
     })
     const step = oracle.record(changes)
-    await db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key: bytesOf(key) } : { type: 'put', key: bytesOf(key), value })))
+    await writeStep(db, changes)
     oracle.acknowledge(step, false)
   }
 }

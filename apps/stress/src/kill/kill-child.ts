@@ -7,7 +7,7 @@
 import { openSync, writeSync } from 'node:fs'
 import { DB, WkError, type DbOptions } from '@wk/db'
 import { InterceptedFileSystem, MemoryFileSystem, NodeFileSystem, type Operation } from '@wk/fs'
-import { endlessStep } from '@wk/testkit'
+import { endlessStep, writeStep } from '@wk/testkit'
 
 /** The only argument, as JSON. */
 export interface KillRequest {
@@ -75,7 +75,7 @@ async function main(request: KillRequest): Promise<void> {
   for (let step = first; step < first + steps; step++) {
     const changes = endlessStep(seed, step)
     note('c', step)
-    const call = db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })), { sync: step % syncEvery === syncEvery - 1 })
+    const call = writeStep(db, changes, { sync: step % syncEvery === syncEvery - 1 })
     inFlight.push(call.then(() => note('a', step)))
     if (step % 70 === 69) {
       const [name, work] = maintenance[Math.floor(step / 70) % maintenance.length] ?? ['', () => Promise.resolve()]

@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { DB, WkError, type DbOptions } from '@wk/db'
-import { bytesOf, endlessStep, Model, sameBytes, type Change } from '@wk/testkit'
+import { bytesOf, endlessStep, Model, sameBytes, writeStep } from '@wk/testkit'
 
 /** The only argument, as JSON. */
 export interface LimitRequest {
@@ -49,7 +49,7 @@ async function main({ dir, seed, steps, options, descriptors }: LimitRequest): P
   for (let step = 0; step < steps && report.refused === undefined; step++) {
     const changes = endlessStep(seed, step)
     report.called++
-    await write(db, changes).then(() => {
+    await writeStep(db, changes).then(() => {
       report.acknowledged++
       for (const change of changes) model.apply(change)
     }, refuse)
@@ -60,10 +60,6 @@ async function main({ dir, seed, steps, options, descriptors }: LimitRequest): P
   await db.close().catch(refuse)
   report.closeMs = performance.now() - start
   return report
-}
-
-function write(db: DB, changes: Change[]): Promise<void> {
-  return db.batch(changes.map(({ key, value }) => (value === undefined ? { type: 'del', key } : { type: 'put', key, value })))
 }
 
 async function look(db: DB, model: Model, report: LimitReport): Promise<void> {
