@@ -13,9 +13,20 @@ const LOG_SIZE = 1024 * 1024
 /** The default sizes through 256, or the smallest there are. */
 const OPTIONS: DbOptions = { valueThreshold: 512, memTableSize: 64 * 1024, valueLogFileSize: LOG_SIZE, tableSize: 16 * 1024, levelBaseSize: 64 * 1024, blockCacheSize: 128 * 1024, gc: { auto: true, minGarbage: 256 * 1024 } }
 
-/** Figures at one moment. */
+/**
+ * Flushes after which memory is looked at. Until then it grows without a leak: pages that the allocator keeps for each thread, compiled
+ * code, the heap's own steps. Measured over 2,000 flushes, with the garbage collected: resident 161 MiB after 80 flushes, 201 after
+ * 240, 207 after 320, and between 207 and 218 from there to the end; what the program holds went from 13.7 to 16.1 MiB and stayed.
+ */
+const WARM_UP = 400
+
+/** Figures at one moment, with the garbage collected. */
 interface Sample {
+  readonly flushes: number
+  /** Of the process. */
   readonly rss: number
+  /** What the program holds: objects and buffers. */
+  readonly held: number
   readonly descriptors: number
   readonly disk: number
   readonly live: number
@@ -25,7 +36,7 @@ interface Sample {
 export const check: Check = {
   id: 'H1',
   title: 'soak: overwrites, deletions, reads, GC, a reopening every 100 flushes',
-  means: 'disk ≤ 2.5 × live + 4 files, memory of the last quarter ≤ the first + 10 %, descriptors flat, no orphan, nothing unhandled',
+  means: 'disk ≤ 2.5 × live + 4 files, memory of the last quarter ≤ the first + 10 % (after 400 flushes), descriptors flat, no orphan, nothing unhandled',
   unit: 'flushes',
   cases: { commit: 0, nightly: 2000, release: 20_000 },
   run: ({ cases }, seed, report) =>
@@ -72,8 +83,8 @@ class Soak {
     // Collection lags behind by design; it is given its time before the disk is looked at.
     await db.gc({ maxSpaceAmp: 1.3 }).catch(tolerate)
     stats = db.stats()
-    this.#sample(stats)
     this.flushes += stats.flushes
+    this.#sample(stats)
     this.#compactions += stats.compactions
     this.#passes += stats.gcPasses
     this.#reopened++
@@ -98,9 +109,10 @@ class Soak {
 
   #sample({ liveBytes }: DbStats): void {
     ;(globalThis as { gc?: () => void }).gc?.()
+    const { rss, heapUsed, external } = process.memoryUsage()
     let disk = 0
     for (const name of readdirSync(this.#dir)) disk += statSync(join(this.#dir, name), { throwIfNoEntry: false })?.size ?? 0
-    this.#samples.push({ rss: process.memoryUsage().rss, descriptors: readdirSync('/proc/self/fd').length, disk, live: liveBytes })
+    this.#samples.push({ flushes: this.flushes, rss, held: heapUsed + external, descriptors: readdirSync('/proc/self/fd').length, disk, live: liveBytes })
   }
 
   /** All values, the files, and the curves. */
@@ -118,20 +130,43 @@ class Soak {
     await db.close()
     const samples = this.#samples
     for (const { disk, live } of samples) if (disk > 2.5 * live + 4 * LOG_SIZE) wrong.push(`${disk} bytes on disk for ${live} live ones`)
-    const quarter = Math.max(1, Math.floor(samples.length / 4))
-    const [first, last] = [samples.slice(0, quarter), samples.slice(-quarter)]
-    const mean = (list: readonly Sample[], of: (sample: Sample) => number): number => list.reduce((sum, sample) => sum + of(sample), 0) / list.length
-    const [rss0, rss1] = [mean(first, ({ rss }) => rss), mean(last, ({ rss }) => rss)]
-    if (rss1 > rss0 * 1.1) wrong.push(`memory grew from ${mebibytes(rss0)} to ${mebibytes(rss1)}`)
+    const [first, last] = quarters(samples)
+    const warm = this.#warm()
+    if (warm.length >= LEAST_SAMPLES) {
+      const [early, late] = quarters(warm)
+      for (const what of ['rss', 'held'] as const) {
+        const [before, after] = [meanOf(early, what), meanOf(late, what)]
+        if (after > before * 1.1) wrong.push(`memory (${what}) grew from ${mebibytes(before)} to ${mebibytes(after)}`)
+      }
+    }
     const [fd0, fd1] = [Math.max(...first.map(({ descriptors }) => descriptors)), Math.max(...last.map(({ descriptors }) => descriptors))]
     if (fd1 > fd0 + 8) wrong.push(`descriptors grew from ${fd0} to ${fd1}`)
     return wrong.slice(0, 20)
   }
 
+  /** Samples of the time in which memory must stay flat. */
+  #warm(): Sample[] {
+    return this.#samples.filter(({ flushes }) => flushes > WARM_UP)
+  }
+
   summary(): string {
     const [first, last] = [this.#samples[0], this.#samples.at(-1)]
-    return `${this.#compactions} compactions, ${this.#passes} GC passes, ${this.#reopened} openings; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)}, descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
+    const warm = this.#warm()
+    const judged = warm.length < LEAST_SAMPLES ? 'not judged: too few flushes' : `of which ${mebibytes(meanOf(warm, 'rss'))} on average when warm, ${mebibytes(meanOf(warm, 'held'))} held`
+    return `${this.#compactions} compactions, ${this.#passes} GC passes, ${this.#reopened} openings; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)} (${judged}), descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
   }
+}
+
+/** Samples from which a tendency can be told. */
+const LEAST_SAMPLES = 8
+
+function quarters(samples: readonly Sample[]): [first: readonly Sample[], last: readonly Sample[]] {
+  const quarter = Math.max(1, Math.floor(samples.length / 4))
+  return [samples.slice(0, quarter), samples.slice(-quarter)]
+}
+
+function meanOf(samples: readonly Sample[], what: 'rss' | 'held'): number {
+  return samples.reduce((sum, sample) => sum + sample[what], 0) / samples.length
 }
 
 function tolerate(error: unknown): void {
