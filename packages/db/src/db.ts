@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { InvalidArgumentError, NotSupportedError, ReadOnlyError, copyBytes } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, NotSupportedError, ReadOnlyError, copyBytes } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
@@ -46,6 +46,9 @@ import type { Transaction, TransactionHost, TransactionOptions } from './transac
 import { listVersions } from './versions.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
+
+/** Why long work ends at `close()`. One for all: an error takes longer to make than most databases to close. */
+const CLOSED = new ClosedError('the database is closed')
 
 /**
  * A key-value database in one directory, owned by one thread of one process.
@@ -417,7 +420,7 @@ export class DB extends EventEmitter {
     // What fails here fails again in the end, or is what made the database read-only.
     const written = writable ? queue.writeAll().catch(() => undefined) : undefined
     health.startClosing()
-    this.#closeController.abort()
+    this.#closeController.abort(CLOSED)
     const stopped = keeper?.stop()
     await written
     await queue.drained()

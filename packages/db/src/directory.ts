@@ -17,6 +17,7 @@ const HARMLESS = /^(?:\.|lost\+found$)/
  * and `IoError` for what is no directory.
  */
 export async function inspectDirectory(fs: FileSystem, dir: string): Promise<DirectoryState> {
+  if (hasCurrent(fs, dir)) return 'database'
   let names: string[]
   try {
     names = await fs.list(dir)
@@ -32,6 +33,17 @@ export async function inspectDirectory(fs: FileSystem, dir: string): Promise<Dir
   const foreign = names.find((name, i) => kinds[i] === undefined && !HARMLESS.test(name))
   if (foreign !== undefined) throw new InvalidArgumentError('the directory is not a database: it holds other files, and none of ours')
   return 'empty'
+}
+
+/** Looks for CURRENT by its name: an existing database need not be listed for that. */
+function hasCurrent(fs: FileSystem, dir: string): boolean {
+  try {
+    fs.openSync(`${dir}/${formatFileName('current')}`, 'read').closeSync()
+    return true
+  } catch {
+    // Missing, or no regular file: the listing tells.
+    return false
+  }
 }
 
 /** Removes the files that bear our names, then the directory if it is empty. Resolves when there is nothing. */

@@ -21,7 +21,7 @@ export function treeFileSystem(fs: FileSystem, key: Uint8Array | undefined): Fil
  * opens it. @throws WrongKeyError
  */
 export async function checkEncryption(fs: FileSystem, dir: string, key: Uint8Array | undefined): Promise<void> {
-  const number = await readCurrent(fs, dir)
+  const number = readCurrent(fs, dir)
   if (number === undefined) return
   const start = await readStart(fs, `${dir}/${formatFileName('manifest', number)}`)
   if (key === undefined && isEncryptionHeader(start)) throw new WrongKeyError('the database is encrypted and no key was given')

@@ -16,6 +16,7 @@ import { ValueLog } from '@wk/vlog'
 import { inspectDirectory } from './directory.js'
 import { deferredOperations } from './deferred-operations.js'
 import { checkEncryption, treeFileSystem } from './encryption.js'
+import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import { LoopGuard } from './loop-guard.js'
 import type { ResolvedOptions } from './options.js'
@@ -54,18 +55,23 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   const state = await inspectDirectory(fs, dir)
   if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
   // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
-  if (state === 'missing' || state === 'empty') await fs.mkdir(dir)
+  const syncs: Promise<void>[] = []
+  if (state === 'missing' || state === 'empty') await fs.mkdir(dir, { syncs })
+  const durable = Promise.all(syncs)
+  // Met in `finish`: not before, and not at all where something else fails first.
+  durable.catch(() => {})
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
-    return await openLocked(fs, dir, lock, options)
+    return await openLocked(fs, dir, lock, options, durable)
   } catch (error) {
     await lock.release()
     throw error
   }
 }
 
-async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions): Promise<Parts> {
-  const wiring: Wiring = { vlog: undefined, writeAll: undefined, fail: undefined, warn: undefined, early: undefined }
+/** `durable`: of the directory in its parents. */
+async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, durable: Promise<unknown>): Promise<Parts> {
+  const wiring: Wiring = { tree: undefined, vlog: undefined, writeAll: undefined, fail: undefined, warn: undefined, early: undefined }
   const key = options.inMemory ? undefined : options.encryptionKey
   const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
@@ -77,7 +83,9 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
       tail: vlog === undefined ? undefined : (from) => deferredOperations(vlog, from),
       verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
       minSequence: vlog?.maxVersion ?? 0,
+      durable,
     })
+    wiring.tree = tree
     return wire(fs, dir, lock, options, tree, vlog, wiring)
   } catch (error) {
     vlog?.abandon(error)
@@ -98,6 +106,7 @@ async function recover(fs: FileSystem, dir: string, key: Uint8Array | undefined,
 
 /** Callbacks that are needed before what they call exists. */
 interface Wiring {
+  tree: LsmTree | undefined
   vlog: ValueLog | undefined
   writeAll: (() => void) | undefined
   fail: ((error: WkError) => void) | undefined
@@ -181,8 +190,15 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
   }
 }
 
-/** The worker's file of this package; `undefined` where it is not built: the tree's own then does what it knows. */
+let worker: { readonly url: URL | undefined } | undefined
+
+/** The worker's file of this package; `undefined` where it is not built: the tree's own then does what it knows. Looked for once. */
 function ownWorker(): URL | undefined {
+  worker ??= { url: findWorker() }
+  return worker.url
+}
+
+function findWorker(): URL | undefined {
   try {
     return pathToFileURL(createRequire(import.meta.url).resolve('@wk/db/worker'))
   } catch {
@@ -199,9 +215,11 @@ function noteFailure(wiring: Wiring, error: WkError): void {
 async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOptions, recovery: LsmRecovery, wiring: Wiring): Promise<ValueLog> {
   const clean = recovery.cleanClose
   return ValueLog.open(dir, {
-    fs,
+    // What opening itself removes holds nothing, and the mark of a clean close does not speak of it.
+    fs: new GatedFileSystem(fs, () => wiring.tree?.begin()),
     runtime: options.runtime,
     lock: false,
+    names: recovery.names,
     readOnly: options.readOnly,
     fileSize: options.valueLogFileSize,
     maxEntries: options.valueLogMaxEntries,

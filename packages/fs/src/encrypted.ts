@@ -10,7 +10,7 @@ import type { FileSystemDescription } from './description.js'
 import { EncryptedFile } from './encrypted-file.js'
 import { ENCRYPTION_HEADER_LENGTH, copyEncryptionKey, isEncryptionHeader, makeHeader, openHeader } from './encryption-header.js'
 import type { FileCipher } from './encryption-header.js'
-import type { File, FileSystem, Lock, LockOptions, OpenMode } from './file-system.js'
+import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 import { readFully, readFullySync, writeFully, writeFullySync } from './full-io.js'
 
 export class EncryptedFileSystem implements FileSystem {
@@ -86,8 +86,8 @@ export class EncryptedFileSystem implements FileSystem {
     return this.#inner.list(dir)
   }
 
-  mkdir(dir: string): Promise<boolean> {
-    return this.#inner.mkdir(dir)
+  mkdir(dir: string, options?: MkdirOptions): Promise<boolean> {
+    return this.#inner.mkdir(dir, options)
   }
 
   rmdir(dir: string): Promise<void> {

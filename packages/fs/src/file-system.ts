@@ -45,7 +45,7 @@ export interface FileSystem {
    * resolves; so is, as far as permissions allow, the deepest one that was there already.
    * @returns whether `dir` was created; false if it was there.
    */
-  mkdir(dir: string): Promise<boolean>
+  mkdir(dir: string, options?: MkdirOptions): Promise<boolean>
   /** Removes an empty directory. @throws IoError `ENOTEMPTY`, `ENOENT`, `ENOTDIR`. */
   rmdir(dir: string): Promise<void>
   /**
@@ -66,6 +66,14 @@ export interface FileSystem {
    * @throws LockedError if it is held, also by this very process; `pid` names the holder where it is known.
    */
   lock(path: string, options?: LockOptions): Promise<Lock>
+}
+
+export interface MkdirOptions {
+  /**
+   * Takes the syncs that make the directory durable, under way, so that the caller does other things meanwhile: it has to
+   * wait for all of them. Without it `mkdir` does.
+   */
+  syncs?: Promise<void>[] | undefined
 }
 
 export interface LockOptions {

@@ -5,7 +5,7 @@
  * Releasing a lock is not an operation. Left to the subclass: what to do around it.
  */
 import { checkLength, checkRange } from './errno.js'
-import type { File, FileSystem, Lock, LockOptions, OpenMode } from './file-system.js'
+import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 
 /** Names of the operations; `create` is opening in that mode. */
 export type OperationKind =
@@ -77,8 +77,8 @@ export abstract class InterceptedFileSystem implements FileSystem {
     return this.around({ kind: 'list', path: dir }, () => this.inner.list(dir))
   }
 
-  mkdir(dir: string): Promise<boolean> {
-    return this.around({ kind: 'mkdir', path: dir }, () => this.inner.mkdir(dir))
+  mkdir(dir: string, options?: MkdirOptions): Promise<boolean> {
+    return this.around({ kind: 'mkdir', path: dir }, () => this.inner.mkdir(dir, options))
   }
 
   rmdir(dir: string): Promise<void> {

@@ -16,8 +16,8 @@ export interface LockPort {
   identityOf(path: string): string | undefined
   /** The beginning of the file, as long as any line of ours. */
   readText(fd: number): string
-  /** Replaces the whole content. */
-  writeText(fd: number, text: string): void
+  /** Replaces the whole content; `isEmpty` tells that there is none. */
+  writeText(fd: number, text: string, isEmpty: boolean): void
   /** Creates a file with this content, atomically; false if there is one. */
   createExclusive(path: string, text: string): boolean
   rename(from: string, to: string): void

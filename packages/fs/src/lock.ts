@@ -82,11 +82,12 @@ async function lockDescriptor(
     if (held === undefined) throw lockedError(port, path, port.readText(fd))
     // Somebody may have removed LOCK between our open and our lock: then it excludes nobody.
     if (port.identityOf(path) !== port.identity(fd)) return undefined
-    const previous = parseHolder(port.readText(fd))
+    const text = port.readText(fd)
+    const previous = parseHolder(text)
     if (previous !== undefined && previous.variant !== held.variant && isRunning(previous, port.processes)) {
       throw lockedError(port, path, formatHolder(previous))
     }
-    if (!shared) nameHolder(port, fd, formatHolder(thisHolder(port.processes, held.variant)))
+    if (!shared) nameHolder(port, fd, formatHolder(thisHolder(port.processes, held.variant)), text === '')
     kept = true
     return heldLock(port, path, fd, shared, held)
   } catch (error) {
@@ -121,9 +122,9 @@ function heldLock(port: LockPort, path: string, fd: number, shared: boolean, hel
 }
 
 /** Writes the holder's line. On a full disk there is none: it is for messages, the lock is the kernel's. */
-function nameHolder(port: LockPort, fd: number, line: string): void {
+function nameHolder(port: LockPort, fd: number, line: string, isEmpty = false): void {
   try {
-    port.writeText(fd, line)
+    port.writeText(fd, line, isEmpty)
   } catch {
     // A line left from before names a process that does not run or no longer holds the lock; readers check the first.
   }

@@ -16,7 +16,7 @@ import { LockedError, NotSupportedError } from '@wk/codec'
 import { crashTree } from './crash-policy.js'
 import type { CrashPolicy } from './crash-policy.js'
 import { ioErrorOf } from './errno.js'
-import type { File, FileSystem, Lock, LockOptions, OpenMode } from './file-system.js'
+import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 import { MemoryFile } from './memory-file.js'
 import { MemoryJournal } from './memory-journal.js'
 import type { MutationHook } from './memory-journal.js'
@@ -137,8 +137,12 @@ export class MemoryFileSystem implements FileSystem {
     return [...this.#directory(dir, 'list').entries.keys()].sort()
   }
 
-  async mkdir(dir: string): Promise<boolean> {
+  async mkdir(dir: string, { syncs }: MkdirOptions = {}): Promise<boolean> {
     await undefined
+    const sync = (node: DirectoryNode, within: string, order: number): void => {
+      if (syncs === undefined) this.#syncDirectory(node, within, order)
+      else syncs.push(Promise.resolve().then(() => this.#syncDirectory(node, within, order)))
+    }
     let parent = this.#root
     let path = ''
     let created = false
@@ -149,14 +153,14 @@ export class MemoryFileSystem implements FileSystem {
       path = `${path}/${name}`
       if (present !== undefined) {
         // The deepest directory that was there is made durable as well; one that is already costs no operation.
-        if (isUnsynced(parent, name)) this.#syncDirectory(parent, within, this.#journal.order)
+        if (isUnsynced(parent, name)) sync(parent, within, this.#journal.order)
         parent = present
         continue
       }
       const node = new DirectoryNode(this.crashable)
       const order = this.#journal.beforeChange({ kind: 'mkdir', path })
       parent.change({ order, names: [[name, node]] })
-      this.#syncDirectory(parent, within, order)
+      sync(parent, within, order)
       parent = node
       created = true
     }

@@ -12,7 +12,7 @@ import { dirname, join, resolve } from 'node:path'
 import { errnoOf, NotSupportedError } from '@wk/codec'
 import type { FileSystemDescription } from './description.js'
 import { checkLength, checkRange, errnoError, ioError, ioErrorOf } from './errno.js'
-import type { File, FileSystem, Lock, LockOptions, OpenMode } from './file-system.js'
+import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 import { MAX_HOLDER_LENGTH } from './lock-holder.js'
 import type { LockVariant } from './lock-holder.js'
 import type { LockPort } from './lock-port.js'
@@ -50,7 +50,8 @@ export class NodeFileSystem implements FileSystem {
     refuseSymlinkWithoutNoFollow(path, 'open')
     const fd = await call<number>('open', path, (done) => fs.open(path, OPEN_FLAGS[mode], FILE_MODE, done))
     try {
-      requireRegular(await call<fs.Stats>('open', path, (done) => fs.fstat(fd, done)), path, 'open')
+      // Of an open file the system knows this without looking: a trip through the thread pool would cost more.
+      requireRegular(callSync('open', path, () => fs.fstatSync(fd)), path, 'open')
     } catch (error) {
       fs.closeSync(fd)
       throw error
@@ -83,29 +84,32 @@ export class NodeFileSystem implements FileSystem {
     return names.sort()
   }
 
-  async mkdir(dir: string): Promise<boolean> {
+  async mkdir(dir: string, { syncs }: MkdirOptions = {}): Promise<boolean> {
     const missing: string[] = []
     let present = resolve(dir)
     for (;;) {
-      const state = await directoryState(present, dir)
+      const state = directoryState(present, dir)
       if (state === 'present') break
       missing.push(present)
       present = dirname(present)
     }
-    await this.#syncParentOfPresent(present)
     let created = false
+    const parents: string[] = []
     for (let path = missing.pop(); path !== undefined; path = missing.pop()) {
       const target = path
       try {
-        await call('mkdir', target, (done) => fs.mkdir(target, DIRECTORY_MODE, done))
+        callSync('mkdir', target, () => fs.mkdirSync(target, DIRECTORY_MODE))
         created = true
       } catch (error) {
         // Somebody else was faster; what they made must still be a directory.
-        if (errnoOf(error) !== 'EEXIST' || (await directoryState(target, dir)) !== 'present') throw error
+        if (errnoOf(error) !== 'EEXIST' || directoryState(target, dir) !== 'present') throw error
         created = false
       }
-      await this.syncDir(dirname(target))
+      parents.push(dirname(target))
     }
+    const begun = [this.#syncParentOfPresent(present), ...parents.map((parent) => this.syncDir(parent))]
+    if (syncs === undefined) await Promise.all(begun)
+    else syncs.push(...begun)
     return created
   }
 
@@ -128,7 +132,7 @@ export class NodeFileSystem implements FileSystem {
   async syncDir(dir: string): Promise<void> {
     // Windows has no handle of a directory that can be synced; NTFS journals names itself.
     if (process.platform === 'win32') return
-    const fd = await call<number>('syncDir', dir, (done) => fs.open(dir, O_RDONLY | (O_DIRECTORY ?? 0), done))
+    const fd = callSync('syncDir', dir, () => fs.openSync(dir, O_RDONLY | (O_DIRECTORY ?? 0)))
     try {
       await call('syncDir', dir, (done) => fs.fsync(fd, done))
     } finally {
@@ -299,14 +303,10 @@ function refuseSymlinkWithoutNoFollow(path: string, operation: string): void {
   if (stats?.isSymbolicLink() === true) throw ioErrorOf('ELOOP', operation, path)
 }
 
-async function directoryState(path: string, wanted: string): Promise<'present' | 'missing'> {
-  try {
-    const stats = await call<fs.Stats>('mkdir', wanted, (done) => fs.stat(path, done))
-    if (stats.isDirectory()) return 'present'
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return 'missing'
-    throw error
-  }
+function directoryState(path: string, wanted: string): 'present' | 'missing' {
+  const stats = callSync('mkdir', wanted, () => fs.statSync(path, { throwIfNoEntry: false }))
+  if (stats === undefined) return 'missing'
+  if (stats.isDirectory()) return 'present'
   throw ioErrorOf(path === resolve(wanted) ? 'EEXIST' : 'ENOTDIR', 'mkdir', wanted)
 }
 
@@ -330,8 +330,8 @@ const lockPort: LockPort = {
     const bytes = Buffer.alloc(MAX_HOLDER_LENGTH)
     return bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, bytes.length, 0))
   },
-  writeText: (fd, text) => {
-    fs.ftruncateSync(fd, 0)
+  writeText: (fd, text, isEmpty) => {
+    if (!isEmpty) fs.ftruncateSync(fd, 0)
     if (text.length > 0) fs.writeSync(fd, text, 0, 'latin1')
   },
   createExclusive: (path, text) => {

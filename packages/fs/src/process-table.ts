@@ -8,23 +8,32 @@ import type { ProcessTable } from './lock-holder.js'
 
 const UNKNOWN = '-'
 
-/** @param readText reads a small file; throws if it cannot */
+/**
+ * What can't change while this process runs is asked for once: every opening of a database wants it.
+ * @param readText reads a small file; throws if it cannot
+ */
 export function createProcessTable(readText: (path: string) => string): ProcessTable {
+  let boot: string | undefined
+  let ownStart: string | undefined
   return {
-    bootId: () => {
-      if (process.platform !== 'linux') return UNKNOWN
-      try {
-        return readText('/proc/sys/kernel/random/boot_id').trim() || UNKNOWN
-      } catch {
-        return UNKNOWN
-      }
-    },
-    startTime: (pid) => {
-      if (!exists(pid)) return undefined
-      if (process.platform === 'linux') return linuxStartTime(pid, readText)
-      return process.platform === 'win32' ? UNKNOWN : unixStartTime(pid)
-    },
+    bootId: () => (boot ??= bootId(readText)),
+    startTime: (pid) => (pid === process.pid ? (ownStart ??= startTime(pid, readText)) : startTime(pid, readText)),
   }
+}
+
+function bootId(readText: (path: string) => string): string {
+  if (process.platform !== 'linux') return UNKNOWN
+  try {
+    return readText('/proc/sys/kernel/random/boot_id').trim() || UNKNOWN
+  } catch {
+    return UNKNOWN
+  }
+}
+
+function startTime(pid: number, readText: (path: string) => string): string | undefined {
+  if (!exists(pid)) return undefined
+  if (process.platform === 'linux') return linuxStartTime(pid, readText)
+  return process.platform === 'win32' ? UNKNOWN : unixStartTime(pid)
 }
 
 function exists(pid: number): boolean {

@@ -3,7 +3,6 @@
  * close. With it the directory becomes a tree; before, it is refused as one whose manifest is lost.
  */
 import type { FileSystem } from '@wk/fs'
-import { writeCurrent } from './manifest/current.js'
 import { ManifestWriter } from './manifest/manifest-writer.js'
 import type { CleanClose } from './manifest/version-edit.js'
 import type { Version } from './manifest/version.js'
@@ -25,18 +24,14 @@ export interface CheckpointState {
 export async function writeCheckpointManifest(fs: FileSystem, dir: string, state: CheckpointState): Promise<void> {
   const { version, manifestNumber, lastSequence, droppedTombstone, cleanClose } = state
   const { vlogFid, vlogSize } = cleanClose
-  const manifest = await ManifestWriter.create(fs, dir, manifestNumber, {
+  const manifest = await ManifestWriter.start(fs, dir, manifestNumber, {
     nextFileNumber: manifestNumber + 1,
     logNumber: 0,
     lastSequence,
     droppedTombstone,
     ...(vlogFid === 0 ? {} : { dependency: { fid: vlogFid, offset: vlogSize } }),
     added: version.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
+    cleanClose,
   })
-  try {
-    await manifest.append({ cleanClose, lastSequence })
-  } finally {
-    await manifest.close()
-  }
-  await writeCurrent(fs, dir, manifestNumber)
+  manifest.closeSync()
 }

@@ -14,7 +14,6 @@ import type { CompactionPick } from './compaction/pick.js'
 import { advanceCursors, pickCompaction } from './compaction/picker.js'
 import type { PickerOptions } from './compaction/picker.js'
 import { asWkError } from './failure.js'
-import { prepareToPublish } from './flush-scheduler.js'
 import type { Version } from './manifest/version.js'
 import type { VersionEdit } from './manifest/version-edit.js'
 import { jobOptionsOf, runWithRetries } from './run-job.js'
@@ -192,7 +191,6 @@ export class CompactionScheduler {
     const context = this.#context
     const count = fileNumbersFor(pick, jobOptionsOf(context.options))
     const result = await runWithRetries(context, count, (setting) => jobOf(pick, setting), signal)
-    await prepareToPublish(context)
     await this.#publish({
       added: result.tables.map((table) => ({ level: pick.outputLevel, table })),
       removed: removedBy(pick),

@@ -10,6 +10,8 @@ import type { FileSystem } from '@wk/fs'
 export interface DirectoryListing {
   /** Whether the directory is there. */
   exists: boolean
+  /** All of them, ours or not. */
+  names: readonly string[]
   /** Numbers by kind, ascending. */
   numbers: Record<NumberedFileKind, number[]>
   /** Whether CURRENT.tmp lies there: the tree has no other temporary files. */
@@ -20,6 +22,7 @@ export interface DirectoryListing {
 export async function listDirectory(fs: FileSystem, dir: string): Promise<DirectoryListing> {
   const listing: DirectoryListing = {
     exists: true,
+    names: [],
     numbers: { wal: [], table: [], vlog: [], relocated: [], manifest: [] },
     hasTemporary: false,
   }
@@ -30,6 +33,7 @@ export async function listDirectory(fs: FileSystem, dir: string): Promise<Direct
     if (!isNotFound(error)) throw error
     return { ...listing, exists: false }
   }
+  listing.names = names
   for (const name of names) {
     if (name === tempName(formatFileName('current'))) listing.hasTemporary = true
     const parsed = parseFileName(name)

@@ -73,6 +73,23 @@ export class FlushScheduler {
     return view
   }
 
+  /**
+   * The last step of a clean close, when background work has ended: flushes what is left, if anything, and commits `last`
+   * with it in one edit.
+   */
+  async finish(last: VersionEdit): Promise<void> {
+    const { memtables, versions } = this.#context
+    const [target, ...others] = memtables.immutables
+    invariant(others.length === 0, 'only what was active is left')
+    if (target === undefined) return versions.commit(last)
+    try {
+      await this.#flush(target, last)
+    } catch (error) {
+      this.#onFailure(asWkError(error))
+      throw error
+    }
+  }
+
   /** Waits for the end of a flush under way. */
   async settle(): Promise<void> {
     await this.#running
@@ -94,7 +111,8 @@ export class FlushScheduler {
     }
   }
 
-  async #flush(target: LoggedMemtable): Promise<void> {
+  /** `last`: what the edit says beside its tables at the end of the tree, when background work has ended already. */
+  async #flush(target: LoggedMemtable, last?: VersionEdit): Promise<void> {
     const { options, lifecycle, memtables, versions, views, wal, obsolete } = this.#context
     const { memtable } = target
     const count = flushCountBound(memtable.usedBytes, jobOptionsOf(options))
@@ -103,17 +121,17 @@ export class FlushScheduler {
       this.#context,
       count,
       (setting) => ({ type: 'flush', memtable: description, ...setting }),
-      lifecycle.signal,
+      last === undefined ? lifecycle.signal : new AbortController().signal,
     )
-    await prepareToPublish(this.#context)
     const dependency = await options.beforePublish?.()
-    if (lifecycle.isStopped) return
+    if (last === undefined && lifecycle.isStopped) return
     const edit: VersionEdit = {
       added: result.tables.map((table) => ({ level: 0, table })),
       lastSequence: memtable.lastSequence,
       ...(dependency === undefined ? {} : { dependency }),
       ...unflushedAfter(target, memtables),
       ...(target.log === undefined ? {} : { logNumber: target.log.number + 1 }),
+      ...last,
     }
     await versions.commit(edit, (version) => {
       memtables.drop(target)
@@ -136,10 +154,4 @@ export class FlushScheduler {
 function unflushedAfter(target: LoggedMemtable, { immutables, active }: MemtableList): { unflushed?: DependencyPosition } {
   const { dependencyStart } = immutables[immutables.indexOf(target) + 1] ?? active
   return dependencyStart === undefined ? {} : { unflushed: dependencyStart }
-}
-
-/** Makes the names of new tables durable (CR2): the last step before an edit may name them. */
-export async function prepareToPublish(context: TreeContext): Promise<void> {
-  invariant(!context.options.readOnly, 'a read-only tree publishes nothing')
-  await context.options.fs.syncDir(context.dir)
 }

@@ -3,9 +3,12 @@
  *
  * Turning is synchronous: in the turn of a failure background work is told to end and everybody who waits is rejected.
  */
-import { ClosedError, ReadOnlyError } from '@wk/codec'
+import { AbortedError, ClosedError, ReadOnlyError } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { ChangeNotifier } from './change-notifier.js'
+
+/** Why background work ends where nothing failed. One for all: an error takes longer to make than most trees to close. */
+const ENDED = new AbortedError('the tree is closed')
 
 export class Lifecycle {
   readonly changes = new ChangeNotifier()
@@ -55,12 +58,12 @@ export class Lifecycle {
 
   /** Ends background work; the tree may still be written by its own closing. */
   stop(): void {
-    this.#abort.abort()
+    this.#abort.abort(ENDED)
   }
 
   close(): void {
     this.#closed = true
     this.changes.end(new ClosedError('the tree is closed'))
-    this.#abort.abort()
+    this.#abort.abort(ENDED)
   }
 }

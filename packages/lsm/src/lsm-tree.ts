@@ -20,7 +20,7 @@ import type { RecordRanges } from './compaction/references-task.js'
 import { collectLiveRanges } from './live-ranges.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { TreeState } from './manifest/manifest-reader.js'
-import type { CleanClose } from './manifest/version-edit.js'
+import type { CleanClose, VersionEdit } from './manifest/version-edit.js'
 import type { ReferenceSum } from './manifest/version.js'
 import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './options.js'
 import type { ReadView } from './read-view.js'
@@ -118,6 +118,15 @@ export class LsmTree {
     this.#startSequence = lastSequence
     this.#sequence = lastSequence
     this.#schedule()
+  }
+
+  /**
+   * To be awaited before a file is changed that the mark of a clean close speaks of, as the value log is: from then on the
+   * manifest does not say any more that the end was clean. The tree's own writes see to it themselves. `undefined` if it
+   * does not say so now.
+   */
+  begin(): Promise<void> | undefined {
+    return this.context.versions.isStarted ? undefined : this.context.versions.startManifest()
   }
 
   // Writing. Synchronous but for what says otherwise; to be called by one writer.
@@ -382,19 +391,14 @@ export class LsmTree {
   }
 
   async #close({ clean, vlog }: CloseOptions): Promise<void> {
-    const { options, lifecycle, versions, wal, executor, obsolete, tables } = this.context
+    const { options, lifecycle, memtables, versions, wal, executor, obsolete, tables } = this.context
     const writes = clean && !options.readOnly && lifecycle.failure === undefined
     try {
-      if (writes) {
-        invariant(this.#staging.isEmpty, 'all groups were written')
-        await this.flush()
-      }
+      const sealed = memtables.immutables.at(-1)
+      if (writes && sealed !== undefined) await this.#flushes.until(sealed)
       lifecycle.stop()
       await Promise.all([this.#flushes.settle(), this.#compactions.settle()])
-      if (writes) {
-        const cleanClose: CleanClose = { vlogFid: vlog?.fid ?? 0, vlogSize: vlog?.size ?? 0 }
-        await versions.commit({ cleanClose, lastSequence: this.#sequence })
-      }
+      if (writes) await this.#markClean({ vlogFid: vlog?.fid ?? 0, vlogSize: vlog?.size ?? 0 })
     } finally {
       lifecycle.close()
       await Promise.allSettled([this.#flushes.settle(), this.#compactions.settle()])
@@ -403,14 +407,32 @@ export class LsmTree {
     }
   }
 
+  /** Brings the active memtable into tables and marks the end, in one edit. Where nothing was written since a clean end, nothing is. */
+  async #markClean(cleanClose: CleanClose): Promise<void> {
+    invariant(this.#staging.isEmpty, 'all groups were written')
+    const { memtables, versions } = this.context
+    const isEmpty = memtables.active.memtable.count === 0
+    if (isEmpty && !versions.isStarted) return
+    const last: VersionEdit = { cleanClose, lastSequence: this.#sequence }
+    if (this.#sequence === 0 && cleanClose.vlogFid === 0) return versions.markEmpty(last)
+    // Its log goes with this flush: nobody needs it synced.
+    if (!isEmpty) this.#replaceMemtable(0)
+    await this.#flushes.finish(last)
+  }
+
   #rotate(capacity: number): void {
-    const { memtables, views, versions, wal, options } = this.context
     this.#staging.closeFrame()
-    const sealed: LoggedMemtable = memtables.rotate(capacity)
+    const sealed = this.#replaceMemtable(capacity)
+    if (sealed.pendingFrames > 0) this.context.options.onUnwritten?.()
+    this.context.wal.completeIfDone(sealed)
+  }
+
+  #replaceMemtable(capacity: number): LoggedMemtable {
+    const { memtables, views, versions, options } = this.context
+    const sealed = memtables.rotate(capacity)
     memtables.active.dependencyStart = options.dependencyEnd?.()
     views.replace(memtables.memtables(), versions.current)
-    if (sealed.pendingFrames > 0) options.onUnwritten?.()
-    wal.completeIfDone(sealed)
+    return sealed
   }
 
   #checkWritable(): void {

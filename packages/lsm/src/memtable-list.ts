@@ -1,8 +1,9 @@
 /**
  * The active memtable and the sealed ones that wait for their flush.
  *
- * Rotation is synchronous and in memory. Arenas of usual size are used again once no view holds them: fresh pages cost
- * more than what is copied into them.
+ * Rotation is synchronous and in memory. The first write makes an arena, not the opening: until then, and after a flush,
+ * the active memtable is a placeholder without room. Arenas of usual size are used again once no view holds them: fresh
+ * pages cost more than what is copied into them.
  */
 import { invariant } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
@@ -24,7 +25,7 @@ export class MemtableList {
   constructor(capacity: number) {
     // As the memtable itself rounds it.
     this.#capacity = Math.ceil(capacity / 64) * 64
-    this.#active = this.#create(this.#capacity)
+    this.#active = new LoggedMemtable(Memtable.placeholder())
   }
 
   get active(): LoggedMemtable {
@@ -58,12 +59,15 @@ export class MemtableList {
     return memtables
   }
 
-  /** Seals the active memtable and begins another of at least `capacity` bytes. The new view is the caller's business. */
+  /**
+   * Seals the active memtable and begins another of at least `capacity` bytes, or with 0 a placeholder. The new view is the
+   * caller's business.
+   */
   rotate(capacity: number): LoggedMemtable {
     const sealed = this.#active
     sealed.memtable.seal()
     if (sealed.memtable.count > 0) this.#immutables.push(sealed)
-    this.#active = this.#create(Math.max(capacity, this.#capacity))
+    this.#active = capacity === 0 ? new LoggedMemtable(Memtable.placeholder()) : this.#create(Math.max(capacity, this.#capacity))
     return sealed
   }
 

@@ -5,14 +5,15 @@
  * to be durable, the second needs it for checking pointers. Recovery is idempotent: until its one edit is durable, a
  * crash leaves the old manifest or an equal one, the same logs, and orphans, which the next open removes.
  *
- * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10).
+ * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10). After a clean one
+ * nothing is written at all before the first change (ADR 0015).
  */
 import { CorruptionError, ExistsError, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
+import { allDone } from './all-done.js'
 import { DeferredTail } from './deferred-tail.js'
 import type { TailOperation } from './deferred-tail.js'
 import { expectNoData, listDirectory, numberAbove } from './directory-listing.js'
 import type { DirectoryListing } from './directory-listing.js'
-import { prepareToPublish } from './flush-scheduler.js'
 import { largestSequence } from './largest-sequence.js'
 import { laterOf, scanWals } from './log/log-reader.js'
 import type { WalScan } from './log/log-reader.js'
@@ -38,6 +39,8 @@ export interface FinishOptions {
   tail?: ((from: DependencyPosition) => AsyncIterable<TailOperation>) | undefined
   /** Sequence numbers up to this one were used, wherever. Default 0. */
   minSequence?: number
+  /** The directory is durable in its parents once this resolves. Waited for beside the rest. */
+  durable?: Promise<unknown>
 }
 
 /** Makes a tree in a given state: the constructor of `LsmTree`, which this file must not import. */
@@ -51,7 +54,7 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   const resolved = resolveOptions(options)
   const { fs, runtime, readOnly, createIfMissing, errorIfExists } = resolved
   const listing = await listDirectory(fs, dir)
-  const manifestNumber = listing.exists ? await readCurrent(fs, dir) : undefined
+  const manifestNumber = listing.exists ? readCurrent(fs, dir) : undefined
   if (manifestNumber === undefined) {
     await expectNoData(fs, dir, listing)
     if (readOnly || !createIfMissing) throw new NotFoundError('there is no database in the directory')
@@ -63,7 +66,7 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   const logs = listing.numbers.wal.filter((number) => number >= state.logNumber)
   const scan = await scanWals({ fs, dir, runtime }, logs, state.lastSequence)
   if (state.cleanClose !== undefined && scan.files.length > 0) throw damagedManifest(state, 'a clean close beside a log')
-  const unnamed = state.cleanClose === undefined && logs.length === 0 ? await largestUnnamed(dir, resolved, listing, state) : 0
+  const unnamed = state.cleanClose === undefined ? await largestUnnamed(dir, resolved, listing, state) : 0
   return new LsmRecovery({ dir, options: resolved, listing, state, scan, unnamed, makeTree })
 }
 
@@ -73,7 +76,7 @@ interface Found {
   listing: DirectoryListing
   state: ManifestState | undefined
   scan: WalScan
-  /** Highest sequence number in tables that neither the manifest nor any log knows; 0 if there is none. */
+  /** Highest sequence number in tables that nothing names; 0 if none is above the tree's. */
   unnamed: number
   makeTree: TreeMaker
 }
@@ -88,6 +91,8 @@ export class LsmRecovery {
   readonly cleanClose: CleanClose | undefined
   /** Value-log files that tables reference; logs may reference more. */
   readonly referencedFids: ReadonlySet<number>
+  /** What lies in the directory. */
+  readonly names: readonly string[]
   readonly #found: Found
   #finished = false
 
@@ -98,29 +103,37 @@ export class LsmRecovery {
     this.promise = laterOf(state?.dependency, scan.dependency) ?? null
     this.cleanClose = state?.cleanClose
     this.referencedFids = new Set(state?.version.references().keys())
+    this.names = found.listing.names
     this.#found = found
   }
 
   /** Replays the logs and opens the tree. Once. When it rejects, every file is closed and what was there is still whole. */
-  async finish({ verifyPointer, tail, minSequence = 0 }: FinishOptions = {}): Promise<LsmTree> {
+  async finish({ verifyPointer, tail, minSequence = 0, durable = Promise.resolve() }: FinishOptions = {}): Promise<LsmTree> {
     invariant(!this.#finished, 'a recovery is finished once')
     this.#finished = true
     await this.#expectNoLostEdits(tail)
-    const { dir, options, listing, scan, makeTree } = this.#found
+    const { dir, options, listing, scan, unnamed, makeTree } = this.#found
     const state = this.#found.state ?? EMPTY_STATE
-    const lastSequence = Math.max(state.lastSequence, scan.highestSequence, minSequence)
+    // CR12. A table that nothing names may be all that is left of operations whose log lost them: it must not look, once that
+    // log is gone, like one whose edit is missing.
+    const lastSequence = Math.max(state.lastSequence, scan.highestSequence, unnamed, minSequence)
+    const cleanManifest = this.#isFinal(lastSequence) ? this.#found.state?.number : undefined
     const tree = makeTree(dir, options, {
       version: state.version.widenedTo(options.maxLevels),
       nextFileNumber: Math.max(state.nextFileNumber, numberAbove(listing)),
       logNumber: state.logNumber,
       lastSequence: state.lastSequence,
       dependency: state.dependency,
-      unflushed: state.unflushed,
+      // After a clean end everything is in tables.
+      unflushed: cleanManifest === undefined ? state.unflushed : laterOf(state.unflushed, options.dependencyEnd?.()),
       droppedTombstone: state.droppedTombstone,
+      cleanManifest,
     })
     const source = { scan, lastSequence: state.lastSequence, durable: this.promise ?? undefined, unflushed: state.unflushed, verifyPointer, tail: this.cleanClose === undefined ? tail : undefined }
     try {
-      tree.start(options.readOnly ? await this.#replayInMemory(tree.context, source, lastSequence) : await this.#makeWritable(tree.context, source, lastSequence))
+      const recovered = options.readOnly ? this.#replayInMemory(tree.context, source, lastSequence) : this.#makeWritable(tree.context, source, lastSequence)
+      await allDone([recovered, durable])
+      tree.start(await recovered)
       return tree
     } catch (error) {
       await tree.close({ clean: false })
@@ -133,8 +146,8 @@ export class LsmRecovery {
    * its log is removed only after the edit that names it is durable. Else edits were cut off the manifest.
    */
   async #expectNoLostEdits(tail: FinishOptions['tail']): Promise<void> {
-    const { unnamed, state } = this.#found
-    if (unnamed === 0 || state === undefined) return
+    const { unnamed, state, listing } = this.#found
+    if (unnamed === 0 || state === undefined || listing.numbers.wal.some((number) => number >= state.logNumber)) return
     const follower = new DeferredTail(state.lastSequence)
     if (tail !== undefined) for await (const operation of tail(state.unflushed ?? { fid: 0, offset: 0 })) follower.accepts(operation)
     if (follower.lastSequence < unnamed) throw damagedManifest(state, 'edits are missing: nothing names a table with later operations')
@@ -149,15 +162,15 @@ export class LsmRecovery {
 
   /** Resolves to the last sequence number that was used. */
   async #makeWritable(context: TreeContext, source: ReplaySource, known: number): Promise<number> {
-    const { options, versions, views, memtables } = context
-    if (!this.#found.listing.exists) await options.fs.mkdir(this.#found.dir)
+    const { dir, options, versions, views, memtables } = context
+    if (versions.manifestNumber > 0) return known
+    if (!this.#found.listing.exists) await options.fs.mkdir(dir)
     // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
     await versions.startManifest(this.exists && this.cleanClose === undefined ? undefined : options.dependencyEnd?.())
     const { tables, highestSequence } = await replayWals(context, source)
     const lastSequence = Math.max(known, highestSequence)
     const newestLog = this.#found.listing.numbers.wal.at(-1)
     if (tables.length > 0 || newestLog !== undefined || lastSequence > versions.lastSequence) {
-      await prepareToPublish(context)
       const dependency = tables.length > 0 ? await options.beforePublish?.() : undefined
       const unflushed = options.dependencyEnd?.()
       await versions.commit(
@@ -174,6 +187,18 @@ export class LsmRecovery {
     this.#removeOrphans(context)
     await context.obsolete.settle()
     return lastSequence
+  }
+
+  /**
+   * Whether the tree was closed cleanly, and everything that lies there is what its manifest names. Then all that the manifest
+   * says is durable, but perhaps that the end was clean (who wrote the mark may have been killed before its sync): a log is
+   * removed after the edit that replaces it is.
+   */
+  #isFinal(lastSequence: number): boolean {
+    const { state, listing, options } = this.#found
+    if (options.readOnly || state?.cleanClose === undefined || lastSequence > state.lastSequence) return false
+    const { wal, table, manifest } = listing.numbers
+    return wal.length === 0 && manifest.length === 1 && !listing.hasTemporary && table.every((number) => state.version.has(number))
   }
 
   /** Files of ours that were there before and that nothing names any more. */

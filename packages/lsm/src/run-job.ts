@@ -1,6 +1,7 @@
 /**
  * How the tree has jobs run: with numbers for the files they create, and again in other files when they fail.
  */
+import { IoError } from '@wk/codec'
 import type { Job, JobOptions, JobResult } from './compaction/job.js'
 import { WorkerLostError } from './compaction/worker-thread.js'
 import type { ResolvedLsmOptions } from './options.js'
@@ -60,6 +61,7 @@ export async function runWithRetries(
   }
 }
 
+/** Not after a failed sync of the directory: a new file has its name in the same one, beside those of WAL and manifest. */
 function isRetryable(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'WK_IO'
+  return error instanceof IoError && error.operation !== 'syncDir'
 }

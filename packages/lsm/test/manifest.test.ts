@@ -29,13 +29,13 @@ async function manifest(edits: readonly VersionEdit[]): Promise<{ fs: MemoryFile
   const fs = new MemoryFileSystem()
   await fs.mkdir(DIR)
   const [base, ...more] = edits
-  const writer = await ManifestWriter.create(fs, DIR, 3, base ?? {})
+  const writer = await ManifestWriter.start(fs, DIR, 3, base ?? {})
   const ends = [writer.size]
   for (const edit of more) {
     await writer.append(edit)
     ends.push(writer.size)
   }
-  await writer.close()
+  writer.closeSync()
   return { fs, bytes: await readFile(fs, PATH), ends }
 }
 
@@ -258,7 +258,7 @@ describe('a version set', () => {
     expect(versions.manifestNumber).toBeGreaterThan(1)
     expect((await fs.list(DIR)).filter((name) => name.startsWith('MANIFEST'))).toHaveLength(1)
     for (const { clone, number: least } of clones) {
-      const current = await readCurrent(clone, DIR)
+      const current = readCurrent(clone, DIR)
       expect(current).toBeDefined()
       const state = await readManifest(clone, DIR, current ?? 0, defaultRuntime)
       expect(Math.max(0, ...[...state.version.tables()].map((each) => each.number))).toBeGreaterThanOrEqual(least)
@@ -287,13 +287,13 @@ describe('CURRENT', () => {
   test('names the manifest, atomically replaced', async () => {
     const fs = new MemoryFileSystem()
     await fs.mkdir(DIR)
-    expect(await readCurrent(fs, DIR)).toBeUndefined()
+    expect(readCurrent(fs, DIR)).toBeUndefined()
     await writeCurrent(fs, DIR, 3)
     const clones: MemoryFileSystem[] = []
     fs.onMutatingOperation = () => void clones.push(...(['P0', 'P1', 'P3', 'P5'] as const).map((policy) => fs.crashClone(policy, clones.length)))
     await writeCurrent(fs, DIR, 12)
-    expect(await readCurrent(fs, DIR)).toBe(12)
-    for (const clone of clones) expect([3, 12]).toContain(await readCurrent(clone, DIR))
+    expect(readCurrent(fs, DIR)).toBe(12)
+    for (const clone of clones) expect([3, 12]).toContain(readCurrent(clone, DIR))
   })
 
   test('with any other content is corruption', async () => {
@@ -301,7 +301,7 @@ describe('CURRENT', () => {
     await fs.mkdir(DIR)
     for (const content of ['', 'MANIFEST-000003', 'MANIFEST-3\n', '../MANIFEST-000003\n', 'MANIFEST-000003\n\n', 'CURRENT\n', 'MANIFEST-000003\n'.padEnd(200, ' '), 'MANIFEST-0000000000000003\n', 'MANIFEST-00000\u0000\n']) {
       await replaceFile(fs, `${DIR}/CURRENT`, Buffer.from(content, 'latin1'))
-      await expect(readCurrent(fs, DIR), content).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'CURRENT', offset: 0 })
+      await expect((async () => readCurrent(fs, DIR))(), content).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: 'CURRENT', offset: 0 })
     }
   })
 })

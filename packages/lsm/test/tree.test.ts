@@ -432,6 +432,8 @@ describe('recovery beside a value log', () => {
     expect([...recovery.referencedFids]).toEqual([7])
     expect((await fs.list(DIR)).filter((name) => name.endsWith('.wal'))).toEqual([])
     const again = await recovery.finish()
+    expect((await LsmTree.recover(DIR, smallOptions(fs.crashClone('P1')))).cleanClose).toEqual({ vlogFid: 7, vlogSize: 4096 })
+    await again.begin()
     expect((await LsmTree.recover(DIR, smallOptions(fs.crashClone('P0')))).cleanClose).toBeUndefined()
     await again.close({ clean: false })
   })

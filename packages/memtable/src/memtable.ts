@@ -67,6 +67,9 @@ export interface MemtableDescription {
 /** Smallest capacity: a root, room to split it, and some records. */
 export const MIN_CAPACITY = 4 * NODE_BYTES
 
+/** Too small for any entry: see {@link Memtable.placeholder}. */
+const PLACEHOLDER_CAPACITY = 2 * NODE_BYTES
+
 /** Key bytes up to this count are copied by a loop: cheaper than `set` and a view. */
 const SHORT_COPY = 40
 
@@ -88,7 +91,7 @@ export class Memtable {
 
   constructor(options: MemtableOptions, description?: MemtableDescription) {
     const capacity = Math.ceil(options.capacity / 64) * 64
-    invariant(capacity >= MIN_CAPACITY && capacity <= MAX_CAPACITY, 'a memtable capacity within its limits')
+    invariant((capacity >= MIN_CAPACITY || options.capacity === PLACEHOLDER_CAPACITY) && capacity <= MAX_CAPACITY, 'a memtable capacity within its limits')
     this.buffer = options.buffer ?? new SharedArrayBuffer(capacity)
     invariant(this.buffer.byteLength >= capacity, 'a reused buffer of at least the capacity')
     this.#tree = new ArenaTree(this.buffer, description?.tree)
@@ -102,6 +105,11 @@ export class Memtable {
     this.#firstSequence = description.firstSequence
     this.#lastSequence = description.lastSequence
     for (const { fid, count, bytes } of description.references) this.#references.set(fid, { count, bytes })
+  }
+
+  /** An empty memtable without room for anything: stands where nobody has written yet, for no arena at all. */
+  static placeholder(): Memtable {
+    return new Memtable({ capacity: PLACEHOLDER_CAPACITY })
   }
 
   /** A memtable over another thread's sealed arena, itself sealed. */

@@ -85,7 +85,7 @@ export class TableWriter {
   readonly #filter: FilterBuilder
   readonly #references = new ReferenceCollector()
   readonly #expiries = new ExpiryList()
-  readonly #pending = new ByteWriter(WRITE_BUFFER + 64 * 1024)
+  readonly #pending = new ByteWriter(16 * 1024)
   readonly #lengthBytes = new Uint8Array(8)
   #written = 0
   #state: 'open' | 'finished' | 'abandoned' = 'open'

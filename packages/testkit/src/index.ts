@@ -16,7 +16,7 @@ export { CrashOracle, sameBytes, type Bounds, type KeyState, type Step, type Ver
 export { Rng } from './rng.js'
 export { shrinkHistory } from './shrink.js'
 export { writeStep } from './write-step.js'
-export { crashProfile, drawHistory, drawKeys, modelProfile, type Profile } from './workload.js'
+export { crashProfile, drawHistory, drawKeys, modelProfile, openCloseProfile, type Profile } from './workload.js'
 export { appendices, blocks, FLIPS, flips, truncations, wholeFiles, type Damage, type Flip } from './damage.js'
 export { cleanSpecimen, SPECIMEN_THRESHOLD, uncleanSpecimen, type LogExtents, type Specimen, type State } from './damage-images.js'
 export { MAX_PROBE_MS, probe, type ProbeResult, type ProbeTarget } from './damage-probe.js'

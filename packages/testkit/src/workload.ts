@@ -20,8 +20,8 @@ export interface Profile {
   readonly overlapOdds: number
   /** Draw reads, snapshots and iterators too. */
   readonly reads: boolean
-  /** Draw reopening. */
-  readonly reopens: boolean
+  /** Weight of reopening, where a put has 34; 0 never. */
+  readonly reopens: number
   /** Places in the history (0 to 1) where a burst of overwrites, then the named maintenance steps stand. */
   readonly maintenance: readonly number[]
 }
@@ -35,7 +35,7 @@ export function modelProfile(operations: number, threshold: number): Profile {
     syncOdds: 0.1,
     overlapOdds: 0.3,
     reads: true,
-    reopens: true,
+    reopens: 0.8,
     maintenance: [0.3, 0.6, 0.9],
   }
 }
@@ -49,9 +49,14 @@ export function crashProfile(operations: number, threshold: number): Profile {
     syncOdds: 0.25,
     overlapOdds: 0.4,
     reads: false,
-    reopens: false,
+    reopens: 0,
     maintenance: [0.35, 0.7],
   }
+}
+
+/** The same with an opening and closing at every fourth operation or so, often with nothing in between. */
+export function openCloseProfile(operations: number, threshold: number): Profile {
+  return { ...crashProfile(operations, threshold), reopens: 20, maintenance: [0.5] }
 }
 
 /** A set of keys that mixes plain text, shared prefixes, raw bytes, one long key, and the empty key. */
@@ -138,7 +143,7 @@ function drawOne(
     drain: 2,
     verify: profile.reads ? 0.3 : 0,
     compareAll: 0.8 * reads,
-    reopen: profile.reopens ? 0.8 : 0,
+    reopen: profile.reopens,
   })
   switch (kind) {
     case 'put':

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { CorruptionError, WrongKeyError, tempName } from '@wk/codec'
-import { isNotFound, readFully, writeFully, type File, type FileSystem } from '@wk/fs'
+import { isNotFound, readFullySync, writeFully, type File, type FileSystem } from '@wk/fs'
 import {
   MAX_REGISTRY_LENGTH,
   REGISTRY_NAME,
@@ -35,7 +35,8 @@ export class KeyRegistry {
     this.#dir = dir
     this.#storageKey = storageKey
     this.exists = contents !== undefined
-    this.#contents = contents ?? { iv: randomBytes(AES_BLOCK_LENGTH), keys: [] }
+    // Without a key there is nothing to write, and no need of an IV.
+    this.#contents = contents ?? { iv: storageKey === undefined ? new Uint8Array(AES_BLOCK_LENGTH) : randomBytes(AES_BLOCK_LENGTH), keys: [] }
     for (const key of this.#contents.keys) this.#add(key)
   }
 
@@ -43,8 +44,8 @@ export class KeyRegistry {
    * Reads the registry of a directory, an empty one if there is none.
    * @throws WrongKeyError, CorruptionError, IoError
    */
-  static async read(fs: FileSystem, dir: string, storageKey: Uint8Array | undefined): Promise<KeyRegistry> {
-    const bytes = await readRegistry(fs, `${dir}/${REGISTRY_NAME}`)
+  static read(fs: FileSystem, dir: string, storageKey: Uint8Array | undefined): KeyRegistry {
+    const bytes = readRegistry(fs, `${dir}/${REGISTRY_NAME}`)
     return new KeyRegistry(fs, dir, storageKey, bytes === undefined ? undefined : decodeRegistry(bytes, storageKey))
   }
 
@@ -117,20 +118,20 @@ export class KeyRegistry {
   }
 }
 
-async function readRegistry(fs: FileSystem, path: string): Promise<Uint8Array | undefined> {
+function readRegistry(fs: FileSystem, path: string): Uint8Array | undefined {
   let file: File
   try {
-    file = await fs.open(path, 'read')
+    file = fs.openSync(path, 'read')
   } catch (error) {
     if (isNotFound(error)) return undefined
     throw error
   }
   try {
-    const size = await file.size()
+    const size = file.sizeSync()
     if (size > MAX_REGISTRY_LENGTH) throw new CorruptionError(`${REGISTRY_NAME} is too long`, { file: REGISTRY_NAME, offset: MAX_REGISTRY_LENGTH })
     const bytes = new Uint8Array(size)
-    return bytes.subarray(0, await readFully(file, bytes, 0, size, 0))
+    return bytes.subarray(0, readFullySync(file, bytes, 0, size, 0))
   } finally {
-    await file.close()
+    file.closeSync()
   }
 }

@@ -58,7 +58,7 @@ export interface MemtableLogOptions {
 export async function* readMemtableLog(dir: string, name: string, options: MemtableLogOptions = {}): AsyncGenerator<MemtableLogEntry, MemtableLogEnd, undefined> {
   const number = parseName(name)
   const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
-  const registry = await KeyRegistry.read(fs, dir, copyKey(options.encryptionKey))
+  const registry = KeyRegistry.read(fs, dir, copyKey(options.encryptionKey))
   const file = await fs.open(`${dir}/${name}`, 'read')
   try {
     const size = await file.size()

@@ -41,11 +41,12 @@ interface FoundFile {
   readonly logical: RelocatedLogical[]
 }
 
-export async function openLog(dir: string, options: ResolvedOptions): Promise<OpenedLog> {
+/** `listed`: what lies in the directory, where that is known. */
+export async function openLog(dir: string, options: ResolvedOptions, listed?: readonly string[]): Promise<OpenedLog> {
   const { fs, readOnly } = options
-  const names = (await fs.list(dir)).filter((name) => name !== STATE_NAME)
+  const names = (listed ?? (await fs.list(dir))).filter((name) => name !== STATE_NAME)
   const state = options.standalone && !options.salvage ? await readState(fs, dir) : undefined
-  const registry = await KeyRegistry.read(fs, dir, options.encryptionKey)
+  const registry = KeyRegistry.read(fs, dir, options.encryptionKey)
   const unreadable: string[] = []
   const found = await readFiles(dir, names, options, registry, unreadable)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
@@ -63,8 +64,9 @@ export async function openLog(dir: string, options: ResolvedOptions): Promise<Op
   })
   checkCleanSize(set, state)
   if (!readOnly && (found.length > 0 || removable.length > 0)) {
-    // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11).
-    await fs.syncDir(dir)
+    // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11). A host that closed
+    // cleanly, and says so only as long as nothing was written since, left none.
+    if (removable.length > 0 || options.cleanEnd === undefined) await fs.syncDir(dir)
     if (removable.length > 0) await removeAll(dir, removable, options)
     if (highest > 0) set.noteDurable(highest)
   }

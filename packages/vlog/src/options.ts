@@ -69,6 +69,8 @@ export interface ValueLogOptions {
   prepareAhead?: number | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
+  /** What lies in the directory, from a host that holds its lock and has looked. Default: it is listed. */
+  names?: readonly string[] | undefined
   /**
    * Told of the failure that ends all writing, in its turn, where it happens beside the calls: sealing a full file, for
    * one, waits for nobody. Must not throw. Default: the next call meets it.
@@ -95,6 +97,7 @@ export interface ResolvedOptions {
   cleanEnd: { fid: number; size: number } | undefined
   expectedFids: ReadonlySet<number>
   lock: boolean
+  names: readonly string[] | undefined
   onFailure: ((error: unknown) => void) | undefined
   encryptionKey: Uint8Array | undefined
   /** Seconds. */
@@ -135,6 +138,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     cleanEnd,
     expectedFids: options.expectedFids ?? new Set(),
     lock: options.lock ?? true,
+    names: options.names,
     onFailure: options.onFailure,
     encryptionKey,
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),

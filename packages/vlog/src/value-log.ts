@@ -84,9 +84,9 @@ export class ValueLog {
    */
   static async open(dir: string, options: ValueLogOptions = {}): Promise<ValueLog> {
     const resolved = resolveOptions(options)
-    const lock = await openDirectory(dir, resolved)
+    const { lock, names } = await openDirectory(dir, resolved)
     try {
-      return new ValueLog(resolved, await openLog(dir, resolved), lock)
+      return new ValueLog(resolved, await openLog(dir, resolved, names), lock)
     } catch (error) {
       await lock?.release()
       throw error

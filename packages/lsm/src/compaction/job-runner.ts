@@ -1,9 +1,9 @@
 /**
- * Runs a job: merges its inputs, applies the drop rules, writes the output tables, makes their bytes durable.
+ * Runs a job: merges its inputs, applies the drop rules, writes the output tables, makes them durable.
  *
  * The same function runs on the main thread, in slices, and in a worker. It owns the files it creates until it returns:
  * on failure or abort they are closed and removed (what cannot be removed is an orphan that open removes). It never
- * touches the inputs, syncs no directory and knows no manifest: publishing is the tree's.
+ * touches the inputs and knows no manifest: publishing is the tree's.
  */
 import {
   CorruptionError,
@@ -39,7 +39,7 @@ export interface JobContext {
 const ENTRIES_PER_LOOK = 128
 
 /**
- * Runs `job` to its end. Resolves when all outputs are synced and closed.
+ * Runs `job` to its end. Resolves when all outputs are durable, names included, and closed.
  * Throws `AbortedError`, `IoError`, `CorruptionError` (a damaged input), with no output left behind.
  */
 export async function runJob(job: Job, context: JobContext): Promise<JobResult> {

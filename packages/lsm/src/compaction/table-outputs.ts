@@ -1,14 +1,15 @@
 /**
  * The tables a job creates, one after the other: where one ends and the next begins, and their way to the disk.
  *
- * Every finished table is synced (its bytes, not its name) and closed before the next is begun. Until `finish` resolves
- * all of them belong to this object, and `discard` removes them.
+ * Every finished table is synced and closed before the next is begun; beside the last one their directory is. Until
+ * `finish` resolves all of them belong to this object, and `discard` removes them.
  */
 import { KIND_TOMBSTONE, compareRanges, errnoOf, invariant, throwIfAborted } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { File, FileSystem, TimeSlice } from '@wk/fs'
 import { TableWriter } from '@wk/sstable'
 import type { TableSummary } from '@wk/sstable'
+import { allDone } from '../all-done.js'
 import { tablePath } from '../table-cache.js'
 import { FLUSH_TABLES } from './job.js'
 import type { Job, KeyInterval } from './job.js'
@@ -54,7 +55,7 @@ export class TableOutputs {
 
   /** Ends the current table and begins the next. */
   async startTable(): Promise<void> {
-    await this.#endTable()
+    await this.#endTable(false)
     const { dir, fileNumbers, options } = this.#job
     const number = fileNumbers[this.#created.length]
     invariant(number !== undefined, 'a job has a file number for its first table')
@@ -96,9 +97,9 @@ export class TableOutputs {
     this.#writer!.add(keyBytes, keyStart, keyEnd, sequence, KIND_TOMBSTONE, NOTHING, 0, 0)
   }
 
-  /** Ends the last table. The tables are the caller's from now on. */
+  /** Ends the last table. The tables are durable, names included, and the caller's from now on (CR2). */
   async finish(): Promise<TableSummary[]> {
-    await this.#endTable()
+    await this.#endTable(true)
     return this.#summaries
   }
 
@@ -115,7 +116,7 @@ export class TableOutputs {
     for (const path of this.#created) await this.#fs.remove(path).catch(() => undefined)
   }
 
-  async #endTable(): Promise<void> {
+  async #endTable(isLast: boolean): Promise<void> {
     const writer = this.#writer
     const file = this.#file
     if (writer === undefined || file === undefined) return
@@ -127,9 +128,9 @@ export class TableOutputs {
     }
     const summary = step.value
     this.#writer = undefined
-    // CR2: the bytes before the manifest names them; the name is synced with the directory by who publishes it.
-    await file.sync()
-    await file.close()
+    // CR2: bytes and names before the manifest names them.
+    await allDone(isLast ? [file.sync(), this.#fs.syncDir(this.#job.dir)] : [file.sync()])
+    file.closeSync()
     this.#file = undefined
     this.#summaries.push(summary)
   }

@@ -6,7 +6,7 @@
  * corruption is for the caller to tell: here a frame is valid or it is not.
  */
 import { FRAME_HEADER_LENGTH, readFrame, readU32 } from '@wk/codec'
-import { TimeSlice, readFully } from '@wk/fs'
+import { TimeSlice, readFully, readFullySync } from '@wk/fs'
 import type { File, Runtime } from '@wk/fs'
 import { LOG_HEADER_LENGTH, MAX_FRAME_LENGTH } from './format.js'
 
@@ -22,6 +22,8 @@ export interface Frame {
 }
 
 const WINDOW_LENGTH = 256 * 1024
+/** Bytes read on the calling thread. */
+const SYNC_READ_LIMIT = 16 * 1024
 
 /** Bytes that a search may run checksums over for each byte of the file, before it gives up. */
 const SEARCH_EFFORT = 4
@@ -116,6 +118,12 @@ export class FrameScanner {
     }
   }
 
+  /** Little is read on the calling thread: the manifest of a small tree takes no trip through the thread pool. */
+  #read(offset: number, length: number, position: number): number | Promise<number> {
+    if (length <= SYNC_READ_LIMIT) return readFullySync(this.#file, this.#window, offset, length, position)
+    return readFully(this.#file, this.#window, offset, length, position)
+  }
+
   /** Makes `[at, at + length)` be in the window. Requires that the file holds it. */
   async #load(at: number, length: number): Promise<void> {
     if (at >= this.#windowAt && at + length <= this.#windowEnd) return
@@ -128,7 +136,7 @@ export class FrameScanner {
     } else if (kept > 0) this.#window.copyWithin(0, from, from + kept)
     this.#windowAt = at
     const wanted = Math.min(this.#window.length, this.size - at)
-    const read = await readFully(this.#file, this.#window, kept, wanted - kept, at + kept)
+    const read = await this.#read(kept, wanted - kept, at + kept)
     // A file that became shorter in the meantime: what is missing reads as zeros, which no checksum accepts.
     this.#window.fill(0, kept + read, wanted)
     this.#windowEnd = at + wanted

@@ -7,6 +7,7 @@
 import { ClosedError, FRAME_HEADER_LENGTH, ReadOnlyError, formatFileName, invariant, writeFrameHeader } from '@wk/codec'
 import { writeFully, writeFullySync } from '@wk/fs'
 import type { File, FileSystem } from '@wk/fs'
+import { allDone } from '../all-done.js'
 import { LOG_HEADER_LENGTH, WAL_FORMAT, encodeLogHeader, walPrefixLength, writeWalPrefix } from './format.js'
 import type { WalFramePrefix } from './format.js'
 
@@ -27,11 +28,10 @@ export class LogWriter {
 
   /** Creates `NNNNNN.wal` in `dir`; it is durable, empty of frames, when the promise resolves. */
   static async create(fs: FileSystem, dir: string, number: number): Promise<LogWriter> {
-    const file = await fs.open(`${dir}/${formatFileName('wal', number)}`, 'create')
+    const file = fs.openSync(`${dir}/${formatFileName('wal', number)}`, 'create')
     try {
-      await writeFully(file, encodeLogHeader(WAL_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
-      await file.sync()
-      await fs.syncDir(dir)
+      writeFullySync(file, encodeLogHeader(WAL_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
+      await allDone([file.sync(), fs.syncDir(dir)])
     } catch (error) {
       file.closeSync()
       throw error

@@ -37,7 +37,10 @@ export interface ManifestState {
 }
 
 /** What a manifest says about the tree itself. */
-export type TreeState = Omit<ManifestState, 'number' | 'cleanClose' | 'end'>
+export interface TreeState extends Omit<ManifestState, 'number' | 'cleanClose' | 'end'> {
+  /** Number of the manifest, if it marks a clean close and has nothing to be added: it stays until the first change. */
+  cleanManifest?: number | undefined
+}
 
 /** Whether a file that begins with `bytes` is manifest `number`, in clear. */
 export function isManifestHeader(number: number, bytes: Uint8Array): boolean {
@@ -55,13 +58,13 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
   const name = formatFileName('manifest', number)
   let file
   try {
-    file = await fs.open(`${dir}/${name}`, 'read')
+    file = fs.openSync(`${dir}/${name}`, 'read')
   } catch (error) {
     if (!isNotFound(error)) throw error
     throw new CorruptionError(`${name} is missing`, { file: name, cause: error })
   }
   try {
-    const scanner = new FrameScanner(file, number, await file.size(), runtime)
+    const scanner = new FrameScanner(file, number, file.sizeSync(), runtime)
     checkLogHeader(MANIFEST_FORMAT, number, await scanner.header())
     const tables = new VersionBuilder()
     let state: Numbers | undefined
@@ -82,7 +85,7 @@ export async function readManifest(fs: FileSystem, dir: string, number: number, 
     if (typeof version === 'string') throw new CorruptionError(`${version}: ${name}`, { file: name, offset: scanner.offset })
     return { ...state, version, end }
   } finally {
-    await file.close()
+    file.closeSync()
   }
 }
 

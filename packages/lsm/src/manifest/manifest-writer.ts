@@ -1,15 +1,21 @@
 /**
- * One manifest being written. An edit counts once it is synced; then it is sealed (`format.ts`).
+ * One manifest being written. An edit counts once it is synced; then it is sealed (`format.ts`). Edits are short and go
+ * out on the calling thread, long ones (the whole state of a large tree) through the pool; syncs always do.
  *
  * One call at a time. After a failure nothing more is written (CR13).
  */
 import { ByteWriter, FRAME_HEADER_LENGTH, ReadOnlyError, formatFileName, writeFrameHeader } from '@wk/codec'
-import { SECTOR, writeFully } from '@wk/fs'
+import { SECTOR, writeFully, writeFullySync } from '@wk/fs'
 import type { File, FileSystem } from '@wk/fs'
+import { allDone } from '../all-done.js'
 import { LOG_HEADER_LENGTH, encodeLogHeader } from '../log/format.js'
+import { writeCurrent } from './current.js'
 import { MANIFEST_FORMAT } from './format.js'
 import { encodeEdit, encodeSeal } from './version-edit.js'
 import type { VersionEdit } from './version-edit.js'
+
+/** Bytes of a frame up to which it is written on the calling thread. */
+const SYNC_WRITE_LIMIT = 64 * 1024
 
 export class ManifestWriter {
   readonly number: number
@@ -23,14 +29,13 @@ export class ManifestWriter {
     this.#file = file
   }
 
-  /** Creates manifest `number` with a base edit; it is durable, name included, when the promise resolves. */
-  static async create(fs: FileSystem, dir: string, number: number, base: VersionEdit): Promise<ManifestWriter> {
-    const file = await fs.open(`${dir}/${formatFileName('manifest', number)}`, 'create')
+  /** Creates manifest `number` with a base edit and makes it the current one, durably (CR4). */
+  static async start(fs: FileSystem, dir: string, number: number, base: VersionEdit): Promise<ManifestWriter> {
+    const file = fs.openSync(`${dir}/${formatFileName('manifest', number)}`, 'create')
     try {
-      await writeFully(file, encodeLogHeader(MANIFEST_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
+      writeFullySync(file, encodeLogHeader(MANIFEST_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
       const manifest = new ManifestWriter(number, file)
-      await manifest.append({ ...base, base: true })
-      await fs.syncDir(dir)
+      await writeCurrent(fs, dir, number, () => manifest.append({ ...base, base: true }, { beside: () => fs.syncDir(dir) }))
       return manifest
     } catch (error) {
       file.closeSync()
@@ -43,12 +48,12 @@ export class ManifestWriter {
     return this.#end
   }
 
-  /** Writes an edit and makes it durable. */
-  async append(edit: VersionEdit): Promise<void> {
+  /** Writes an edit and makes it durable, `beside` another sync that it takes. Not `durably`: writes it only. */
+  async append(edit: VersionEdit, { durably = true, beside }: { durably?: boolean; beside?: () => Promise<void> } = {}): Promise<void> {
     if (this.#failure !== undefined) throw new ReadOnlyError('the manifest failed before', { cause: this.#failure })
     try {
       await this.#write((writer) => encodeEdit(edit, writer))
-      await this.#file.sync()
+      if (durably) await allDone(beside === undefined ? [this.#file.sync()] : [this.#file.sync(), beside()])
       if (edit.cleanClose === undefined) await this.#seal()
     } catch (error) {
       this.#failure = error
@@ -66,9 +71,9 @@ export class ManifestWriter {
     if (Math.floor(start / SECTOR) !== Math.floor(this.#end / SECTOR)) await this.#file.sync()
   }
 
-  /** Idempotent. */
-  async close(): Promise<void> {
-    await this.#file.close()
+  /** Requires that no call is under way. Idempotent. */
+  closeSync(): void {
+    this.#file.closeSync()
   }
 
   async #write(encode: (writer: ByteWriter) => void): Promise<void> {
@@ -78,7 +83,8 @@ export class ManifestWriter {
     writer.length = FRAME_HEADER_LENGTH
     encode(writer)
     writeFrameHeader(writer.bytes, 0, writer.length - FRAME_HEADER_LENGTH, this.number, this.#end)
-    await writeFully(this.#file, writer.bytes, 0, writer.length, this.#end)
+    if (writer.length <= SYNC_WRITE_LIMIT) writeFullySync(this.#file, writer.bytes, 0, writer.length, this.#end)
+    else await writeFully(this.#file, writer.bytes, 0, writer.length, this.#end)
     this.#end += writer.length
   }
 }

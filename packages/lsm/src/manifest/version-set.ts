@@ -5,14 +5,13 @@
  * numbers are handed out from blocks that an earlier edit reserved, so that none comes back, whatever crashes (CR5).
  * The first failure is reported in the same turn and ends all committing.
  */
-import { ReadOnlyError, formatFileName, invariant } from '@wk/codec'
+import { ClosedError, ReadOnlyError, formatFileName, invariant } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import type { FileSystem } from '@wk/fs'
 import { asWkError } from '../failure.js'
 import { laterOf } from '../log/log-reader.js'
 import type { ObsoleteFiles } from '../obsolete-files.js'
 import type { DependencyPosition } from '../options.js'
-import { writeCurrent } from './current.js'
 import type { TreeState } from './manifest-reader.js'
 import { ManifestWriter } from './manifest-writer.js'
 import type { VersionEdit } from './version-edit.js'
@@ -48,12 +47,13 @@ export class VersionSet {
   /** Numbers below it are reserved in the manifest. */
   #reserved: number
   #manifest: ManifestWriter | undefined
+  readonly #cleanManifest: number | undefined
   #rollAt = ROLL_SIZE
   #tail: Promise<void> = Promise.resolve()
   #failure: WkError | undefined
 
   /**
-   * A set in the state that a manifest (or nothing) left. It commits only after {@link VersionSet.startManifest}.
+   * A set in the state that a manifest (or nothing) left. Nothing is written before {@link VersionSet.startManifest}.
    * `nextFileNumber` is higher than every number in the directory.
    */
   constructor(options: VersionSetOptions, state: TreeState) {
@@ -66,6 +66,7 @@ export class VersionSet {
     this.#droppedTombstone = state.droppedTombstone
     this.#next = state.nextFileNumber
     this.#reserved = state.nextFileNumber
+    this.#cleanManifest = state.cleanManifest
   }
 
   get current(): Version {
@@ -87,9 +88,14 @@ export class VersionSet {
     return this.#droppedTombstone
   }
 
-  /** Number of the manifest being written, 0 if there is none. */
+  /** Number of the manifest that CURRENT names, 0 if there is none. */
   get manifestNumber(): number {
-    return this.#manifest?.number ?? 0
+    return this.#manifest?.number ?? this.#cleanManifest ?? 0
+  }
+
+  /** Whether a manifest is being written: else the one that is there still marks a clean close. */
+  get isStarted(): boolean {
+    return this.#manifest !== undefined
   }
 
   /** Numbers from here on were never used. */
@@ -98,18 +104,13 @@ export class VersionSet {
   }
 
   /**
-   * Writes a new manifest with the whole state and makes it the current one. With it a mark of clean close is gone and
-   * the first block of numbers is reserved. The old manifest is left to the caller. `unflushed`: the end of the value log, if
-   * every operation is in tables.
+   * Writes a new manifest with the whole state and makes it the current one, unless that was done. With it a mark of
+   * clean close is gone and the first block of numbers is reserved. The first edit does it at the latest; whoever changes
+   * files that the mark speaks of does it before. `unflushed`: the end of the value log, if every operation is in tables.
    */
-  async startManifest(unflushed?: DependencyPosition): Promise<void> {
-    invariant(this.#manifest === undefined, 'a manifest is started once')
+  startManifest(unflushed?: DependencyPosition): Promise<void> {
     this.#unflushed = laterOf(this.#unflushed, unflushed)
-    try {
-      this.#manifest = await this.#newManifest()
-    } catch (error) {
-      throw this.#fail(error)
-    }
+    return this.#queue(() => this.#start())
   }
 
   /** A file number that was never used, durably so. */
@@ -121,6 +122,7 @@ export class VersionSet {
 
   /** `count` ascending file numbers that were never used, durably so. */
   async allocateMany(count: number): Promise<number[]> {
+    if (!this.isStarted) await this.startManifest()
     while (this.#reserved - this.#next < count) await this.commit({ nextFileNumber: this.#next + count + NUMBER_BLOCK })
     const numbers = Array.from({ length: count }, (_, i) => this.#next + i)
     this.#next += count
@@ -132,9 +134,12 @@ export class VersionSet {
    * counts, with the new version; when the promise rejects, the edit may or may not be in the manifest.
    */
   commit(edit: VersionEdit, install?: (version: Version) => void): Promise<void> {
-    const committed = this.#tail.then(() => this.#commit(edit, install))
-    this.#tail = committed.catch(() => undefined)
-    return committed
+    return this.#queue(() => this.#commit(edit, true, install))
+  }
+
+  /** Commits the mark of a clean close of a tree that never held anything: nothing is lost with it, so it is not synced. */
+  markEmpty(edit: VersionEdit): Promise<void> {
+    return this.#queue(() => this.#commit(edit, false, undefined))
   }
 
   /** Ends all committing: what waits, and what comes, is rejected. */
@@ -142,20 +147,40 @@ export class VersionSet {
     this.#failure ??= error
   }
 
-  /** Waits for commits under way and closes the file. */
+  /** Waits for commits under way and closes the file. No manifest is begun any more. */
   async close(): Promise<void> {
     await this.#tail
-    await this.#manifest?.close()
+    this.stop(new ClosedError('the tree is closed'))
+    this.#manifest?.closeSync()
   }
 
-  async #commit(edit: VersionEdit, install: ((version: Version) => void) | undefined): Promise<void> {
+  /** Runs tasks one after another. */
+  #queue(task: () => Promise<void>): Promise<void> {
+    const run = this.#tail.then(task)
+    this.#tail = run.catch(() => undefined)
+    return run
+  }
+
+  async #start(): Promise<void> {
+    if (this.#manifest !== undefined) return
+    this.#check()
+    try {
+      this.#manifest = await this.#newManifest()
+    } catch (error) {
+      throw this.#fail(error)
+    }
+    if (this.#cleanManifest !== undefined) this.#options.obsolete.remove(formatFileName('manifest', this.#cleanManifest))
+  }
+
+  async #commit(edit: VersionEdit, durably: boolean, install: ((version: Version) => void) | undefined): Promise<void> {
+    await this.#start()
     this.#check()
     const manifest = this.#manifest
     invariant(manifest !== undefined, 'a commit needs a manifest')
     const version = this.#current.apply(edit.added ?? [], edit.removed ?? [])
     const reserved = Math.max(this.#reserved, edit.nextFileNumber ?? 0, this.#reserved - this.#next < NUMBERS_LOW ? this.#next + NUMBER_BLOCK : 0)
     try {
-      await manifest.append({ ...edit, ...(reserved > this.#reserved ? { nextFileNumber: reserved } : {}) })
+      await manifest.append({ ...edit, ...(reserved > this.#reserved ? { nextFileNumber: reserved } : {}) }, { durably })
       this.#check()
       this.#current = version
       this.#reserved = reserved
@@ -173,7 +198,7 @@ export class VersionSet {
 
   async #roll(old: ManifestWriter): Promise<void> {
     this.#manifest = await this.#newManifest()
-    await old.close()
+    old.closeSync()
     this.#options.obsolete.remove(formatFileName('manifest', old.number))
   }
 
@@ -181,7 +206,7 @@ export class VersionSet {
     const { fs, dir } = this.#options
     const number = this.#next++
     const reserved = Math.max(this.#reserved, this.#next + NUMBER_BLOCK)
-    const manifest = await ManifestWriter.create(fs, dir, number, {
+    const manifest = await ManifestWriter.start(fs, dir, number, {
       nextFileNumber: reserved,
       logNumber: this.#logNumber,
       lastSequence: this.#lastSequence,
@@ -190,12 +215,6 @@ export class VersionSet {
       ...(this.#unflushed === undefined ? {} : { unflushed: this.#unflushed }),
       added: this.#current.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
     })
-    try {
-      await writeCurrent(fs, dir, number)
-    } catch (error) {
-      await manifest.close()
-      throw error
-    }
     this.#reserved = reserved
     this.#rollAt = Math.max(ROLL_SIZE, manifest.size * ROLL_FACTOR)
     return manifest

@@ -33,7 +33,7 @@ export interface SalvagedManifest {
 export async function salvageManifest(dir: string, listing: DirectoryListing, options: SalvageOptions): Promise<SalvagedManifest> {
   const problems: SalvageProblem[] = []
   const present = listing.numbers.table
-  const current = await attempt(() => readCurrent(options.fs, dir), problems)
+  const current = await attempt(async () => readCurrent(options.fs, dir), problems)
   if (current === undefined && problems.length === 0) problems.push({ file: formatFileName('current'), offset: undefined, message: 'CURRENT is missing' })
   // Without CURRENT the newest manifest counts: CURRENT names a new one only once its first edit is durable.
   for (const number of current === undefined ? listing.numbers.manifest.toReversed() : [current]) {

@@ -1,0 +1,51 @@
+/**
+ * Laws 1 to 8, and 11, at every mutating file-system operation of a history that opens and closes the database every few
+ * operations, under all policies: after a clean end nothing is written until something changes (ADR 0015), and a crash
+ * may come at any moment of that.
+ *
+ * `WK_SEED` draws another history, `WK_RUNS` several, `WK_CRASH_INDEX` looks at one operation only.
+ */
+import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
+import { CrashOracle, drawHistory, exploreCrashes, HistoryRunner, openCloseProfile, Rng } from '@wk/testkit'
+import { expect, it } from 'vitest'
+import { DB } from '../src/index.js'
+import type { Options } from './harness.js'
+
+const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
+const RUNS = Number(process.env.WK_RUNS ?? 1)
+const ONLY = process.env.WK_CRASH_INDEX === undefined ? undefined : Number(process.env.WK_CRASH_INDEX)
+const THRESHOLD = 64
+const OPTIONS: Options = {
+  valueThreshold: THRESHOLD,
+  memTableSize: 64 * 1024,
+  valueLogFileSize: 4096,
+  tableSize: 4096,
+  blockSize: 512,
+  levelBaseSize: 8192,
+  l0CompactionTrigger: 2,
+}
+
+const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/data/db', { ...OPTIONS, fs })
+
+it.each(Array.from({ length: RUNS }, (_, run) => FIRST_SEED + run))('opening and closing all the time, seed %i', { timeout: 240_000 }, async (seed) => {
+  const history = drawHistory(new Rng(seed), openCloseProfile(28, THRESHOLD))
+  expect(history.filter(({ type }) => type === 'reopen').length).toBeGreaterThan(2)
+  const report = await exploreCrashes({
+    dir: '/data/db',
+    createFileSystem: () => new MemoryFileSystem(),
+    open,
+    createOracle: () => new CrashOracle(),
+    run: (fs, oracle) => new HistoryRunner(() => open(fs), oracle).run(history),
+    policies: CRASH_POLICIES,
+    seeds: [1],
+    recoveryEvery: 50,
+    recoveryTwice: true,
+    maintainEvery: 20,
+    ...(ONLY === undefined ? {} : { onlyIndex: ONLY }),
+  })
+  const said = report.findings.map(
+    ({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}; replay: WK_SEED=${seed} WK_RUNS=1 WK_CRASH_INDEX=${index} npx vitest run test/open-close.crash.test.ts`,
+  )
+  expect(said).toEqual([])
+  if (ONLY === undefined) expect(report.images).toBeGreaterThan(500)
+})
