@@ -153,7 +153,7 @@ describe('a manifest', () => {
   test('an edit that outlives the seal before it, in a crash, is no damage: wherever in a sector the seal ends', async () => {
     const fs = new MemoryFileSystem()
     await fs.mkdir(DIR)
-    const writer = await ManifestWriter.create(fs, DIR, 3, { nextFileNumber: 70, logNumber: 4, lastSequence: 0 })
+    const writer = await ManifestWriter.start(fs, DIR, 3, { nextFileNumber: 70, logNumber: 4, lastSequence: 0 })
     const crashed: { clone: MemoryFileSystem; where: string }[] = []
     let overhead = 0
     let crossing = 0
@@ -170,7 +170,7 @@ describe('a manifest', () => {
       await writer.append({ lastSequence: i + 1, added })
     }
     fs.onMutatingOperation = undefined
-    await writer.close()
+    writer.closeSync()
     expect(crossing).toBeGreaterThan(30)
     for (const { clone, where } of crashed) await expect(read(clone), where).resolves.toMatchObject({ number: 3 })
   })
