@@ -41,6 +41,8 @@ import { Stager } from './stager.js'
 import { collectStats } from './stats.js'
 import type { DbStats } from './stats.js'
 import type { GcPlan } from './value-log-gc.js'
+import { describeTables } from './table-info.js'
+import type { TableInfo } from './table-info.js'
 import { runTransaction } from './transaction.js'
 import type { Transaction, TransactionHost, TransactionOptions } from './transaction.js'
 import { listVersions } from './versions.js'
@@ -294,6 +296,12 @@ export class DB extends EventEmitter {
     if (typeof dryRun !== 'boolean') throw new InvalidArgumentError('dryRun must be a boolean')
     if (dryRun) return this.#collector().plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
     return this.#collector().collectTo(maxSpaceAmp, { signal: this.#signal(signal), onProgress })
+  }
+
+  /** The tables of the tree, by level; level 0 newest first, the others by key. */
+  tables(): TableInfo[] {
+    this.#parts.health.assertReadable()
+    return describeTables(this.#parts.tree)
   }
 
   /** The value-log files on disk, by number: bytes, live bytes, which logical files lie where, and what keeps each from being collected. */

@@ -9,6 +9,8 @@ export interface DbStats {
   /** Version of the newest write. */
   version: number
   memtableBytes: number
+  /** Bytes of table blocks in memory. */
+  blockCacheBytes: number
   /** Sealed memtables that wait for their flush. */
   immutableMemtables: number
   tables: number
@@ -58,6 +60,7 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
   return {
     version: tree.visibleSequence,
     memtableBytes: lsm.memtableBytes,
+    blockCacheBytes: lsm.blockCacheBytes,
     immutableMemtables: lsm.immutableMemtables,
     tables: lsm.tables,
     tableBytes: lsm.tableBytes,

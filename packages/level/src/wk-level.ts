@@ -31,6 +31,7 @@ import type {
   WkLevelRangeOptions,
   WkLevelValueIteratorOptions,
 } from './options.js'
+import { propertyOf } from './property.js'
 import { WkSnapshot } from './snapshot.js'
 
 /** Options of a read as `abstract-level` hands them over. */
@@ -49,7 +50,7 @@ const MANIFEST = {
   createIfMissing: true,
   errorIfExists: true,
   explicitSnapshots: true,
-  additionalMethods: { approximateSize: true, compactRange: true },
+  additionalMethods: { approximateSize: true, compactRange: true, getProperty: true },
   signals: { iterators: true },
   events: { health: true },
 }
@@ -110,6 +111,16 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     assertBounds(start, end)
     if (this.status === 'opening') return this.deferAsync(() => this.approximateSize(start, end, options))
     return this.#run((db) => db.approximateSize({ gte: this.#bound(start, options), lt: this.#bound(end, options) }))
+  }
+
+  /**
+   * Figures under the names that LevelDB has for them: `leveldb.num-files-at-level<N>`, `leveldb.stats`, `leveldb.sstables`,
+   * `leveldb.approximate-memory-usage` (memtable arenas and cached blocks). The empty string for any other; `engine.stats()` tells more.
+   * @throws `LEVEL_DATABASE_NOT_OPEN`
+   */
+  getProperty(property: string): string {
+    if (typeof property !== 'string') throw new TypeError("The first argument 'property' must be a string")
+    return propertyOf(this.engine, property)
   }
 
   /** Removes the files of a database that is not open, and its directory if nothing else is in it. `LEVEL_LOCKED` while it is open. */

@@ -48,6 +48,11 @@ export class TableCache {
     this.#readerOptions = { cache: options.blockCache, verifyChecksums: options.verifyChecksums ?? true }
   }
 
+  /** Bytes of blocks in memory. */
+  get cacheBytes(): number {
+    return this.#blockCache?.stats().bytes ?? 0
+  }
+
   /** Readers held. */
   get openTables(): number {
     return this.#tables.size

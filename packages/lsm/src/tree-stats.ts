@@ -26,6 +26,8 @@ export interface LsmStats {
   snapshots: number
   views: number
   openTables: number
+  /** Bytes of table blocks in memory. */
+  blockCacheBytes: number
   flushes: number
   flushBytesWritten: number
   compactions: number
@@ -62,6 +64,7 @@ export function statsOf(context: TreeContext, flushes: FlushStats, compactions: 
     snapshots: snapshots.size,
     views: views.size,
     openTables: tables.openTables,
+    blockCacheBytes: tables.cacheBytes,
     flushes: flushes.flushes,
     flushBytesWritten: flushes.bytesWritten,
     compactions: compactions.compactions,
