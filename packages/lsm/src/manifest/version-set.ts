@@ -180,7 +180,9 @@ export class VersionSet {
     const version = this.#current.apply(edit.added ?? [], edit.removed ?? [])
     const reserved = Math.max(this.#reserved, edit.nextFileNumber ?? 0, this.#reserved - this.#next < NUMBERS_LOW ? this.#next + NUMBER_BLOCK : 0)
     try {
-      await manifest.append({ ...edit, ...(reserved > this.#reserved ? { nextFileNumber: reserved } : {}) }, { durably })
+      // Never less than before: two that found the block used up in one turn asked for different numbers.
+      const nextFileNumber = edit.nextFileNumber !== undefined || reserved > this.#reserved ? reserved : undefined
+      await manifest.append({ ...edit, ...(nextFileNumber === undefined ? {} : { nextFileNumber }) }, { durably })
       this.#check()
       this.#current = version
       this.#reserved = reserved
