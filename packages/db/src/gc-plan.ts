@@ -33,11 +33,13 @@ const SEAL_SHARE = 1 / 3
 /** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
 /** Parts of the garbage that the target allows: one file, one pass, and the least that is worth a flush and a compaction. */
-const GRANULE_SHARE = 1 / 8
-const PASS_SHARE = 1 / 4
+const GRANULE_SHARE = 1 / 12
+const PASS_SHARE = 1 / 12
 const HIDDEN_SHARE = 1 / 4
-/** A file to be copied must hold this part of the garbage of an average file, hidden garbage included. */
-const VICTIM_SHARE = 0.9
+/** From this part of the way to the soft bound on hidden garbage is brought out: there are victims then when the bound is reached. */
+const BRING_OUT_SHARE = 1 / 2
+/** A file to be copied may be alive in this part of what an average file is, hidden garbage taken off, as long as there are such files. */
+const VICTIM_SHARE = 7 / 8
 /** Hidden bytes that a compaction shall bring out for each byte it writes. */
 const HIDDEN_PER_TABLE_BYTE = 3
 /** Where the hard bound lies at least, in allowances: writers are not slowed at once where the allowance is all there is. */
@@ -68,38 +70,50 @@ export function pressureOf({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskByt
   return hard <= soft ? 2 : over / (hard - soft)
 }
 
-/** Decides. @param canBringOut something was written since the tree was last compacted for this */
-export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], bounds: SpaceBounds, canBringOut: boolean): GcStep {
+/** What {@link planStep} has to know besides figures and files. */
+export interface PlanState {
+  /** Hidden garbage is being brought out. */
+  isBringingOut: boolean
+  /** Something was written since the tree was last compacted for this. */
+  canBringOut: boolean
+}
+
+/** Decides. */
+export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], bounds: SpaceBounds, state: PlanState): GcStep {
   const { diskBytes, liveBytes, hiddenBytes, tableBytes } = figures
   const amp = figures.spaceAmp.toFixed(2)
   const pressure = pressureOf(figures, bounds)
-  const active = files.find(({ state }) => state === 'active')
-  if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
+  const canBringOut = state.canBringOut && !state.isBringingOut
+  const active = files.find((file) => file.state === 'active')
   const allowed = allowedGarbage(liveBytes, bounds)
+  const isNear = diskBytes - liveBytes > BRING_OUT_SHARE * allowed.soft
+  const within: GcStep = { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
+  if (pressure <= 0 && !isNear) return within
   const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
   const seal = active !== undefined && active.deadRatio > 0.5
   const pick = (leastDead: number): ValueLogFile[] =>
     pickVictims(files, {
       leastDead,
       // As much again is on disk twice until a pass ends.
-      liveBytes: Math.max(granuleOf(figures, bounds), allowed.hard * PASS_SHARE),
+      liveBytes: Math.max(LEAST_GRANULE / 2, allowed.hard * PASS_SHARE),
       deadBytes: diskBytes - liveBytes - allowed.soft,
     })
   const least = (1 - 1 / bounds.soft) / 2
   const relocate = (victims: ValueLogFile[]): GcStep => ({ kind: 'relocate', reason: `space amplification ${amp} is above ${bounds.soft.toFixed(2)}`, victims })
   // Copying what is nearly all alive gives little back: first what is hidden and, at the same time, what is better; then that.
-  const good = pick(Math.max(least, VICTIM_SHARE * (1 - liveBytes / diskBytes)))
+  const good = pressure <= 0 ? [] : pick(Math.max(least, 1 - VICTIM_SHARE * (liveBytes / diskBytes)))
   const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: good })
   if (canBringOut && hiddenBytes >= worthwhile) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
+  if (pressure <= 0) return within
   if (good.length > 0) return relocate(good)
-  const poor = pressure < 1 ? [] : pick(least)
+  const poor = pressure < 1 || state.isBringingOut ? [] : pick(least)
   if (poor.length > 0) return relocate(poor)
   let waiting = hiddenBytes
-  for (const { state, recordBytes, liveBytes: live } of files) {
-    if (state === 'unflushed' || (state === 'active' && seal)) waiting += Math.max(0, recordBytes - live)
+  for (const { state: kind, recordBytes, liveBytes: live } of files) {
+    if (kind === 'unflushed' || (kind === 'active' && seal)) waiting += Math.max(0, recordBytes - live)
   }
   if (canBringOut && waiting >= bounds.allowance / 4) return bringOut(`about ${megabytes(waiting)} of garbage wait for a flush and a compaction`)
-  const states = [...new Set(files.map(({ state }) => state))].filter((state) => state !== 'clean' && state !== 'collectable')
+  const states = [...new Set(files.map((file) => file.state))].filter((kind) => kind !== 'clean' && kind !== 'collectable')
   return { kind: 'rest', reason: `space amplification ${amp}, and no file holds enough garbage${states.length === 0 ? '' : ` (others are ${states.join(', ')})`}` }
 }
 

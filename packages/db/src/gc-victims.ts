@@ -17,6 +17,8 @@ export type FileState =
   | 'active'
   /** A memtable refers to it: it waits for the flush. */
   | 'unflushed'
+  /** A pass is copying its live records. */
+  | 'moving'
   /** A pass met damage in it: it is kept. */
   | 'damaged'
   /** All its dead records are kept for a reader, or were when last looked at. */
@@ -55,6 +57,7 @@ export interface ValueLogFile {
 export interface FileNotes {
   /** Generation of each relocated file; those that are missing are 1. */
   readonly generations: ReadonlyMap<number, Generation>
+  readonly moving: { has(number: number): boolean }
   readonly damaged: ReadonlySet<number>
   readonly pinned: ReadonlySet<number>
   /** Most entries of run tables. */
@@ -62,7 +65,7 @@ export interface FileNotes {
 }
 
 /** Nothing is known but what the figures tell. */
-export const NO_NOTES: FileNotes = { generations: new Map(), damaged: new Set(), pinned: new Set(), maxRuns: Infinity }
+export const NO_NOTES: FileNotes = { generations: new Map(), moving: new Set(), damaged: new Set(), pinned: new Set(), maxRuns: Infinity }
 
 /** Every file as the collector sees it, by number. */
 export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): ValueLogFile[] {
@@ -77,6 +80,7 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
     if (file === undefined) continue
     if (!info.sealed) file.state = 'active'
     else if (file.deadRatio === 0) file.state = 'clean'
+    else if (notes.moving.has(file.number)) file.state = 'moving'
     else if (notes.damaged.has(file.number)) file.state = 'damaged'
     else if (file.logical.some((fid) => unflushed.has(fid))) file.state = 'unflushed'
     else if (notes.pinned.has(file.number)) file.state = 'pinned'

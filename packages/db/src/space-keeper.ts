@@ -16,6 +16,7 @@ import { publishGc } from './gc-events.js'
 import { allowedGarbage, fileLimitOf, granuleOf, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
+import { GcWork } from './gc-work.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
 import { sampleHidden } from './space-sample.js'
@@ -38,7 +39,7 @@ export interface SpaceKeeperParts {
 }
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
-const FULL_EXCESS = 0.3
+const FULL_EXCESS = 0.25
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
 const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
@@ -46,6 +47,8 @@ const LEAST_LOOK_OPERATIONS = 16
 const LOOK_REST = 20
 /** So many times the operations that are worth a look are worth one whatever it costs. */
 const SOONER = 8
+/** Passes at once: some wait for the disk while another copies. */
+const MOST_PASSES = 4
 /** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
@@ -60,6 +63,14 @@ export class SpaceKeeper {
   #unsubscribe: (() => void) | undefined
   #running: Promise<void> | undefined
   #isWanted = false
+  /** What the round at work has under way. */
+  #work: GcWork | undefined
+  /** Passes under way, and the bytes that they have still to copy. */
+  #passes = 0
+  #uncopied = 0
+  #isBringingOut = false
+  /** Until then no writer may be slowed: the work waits for them. */
+  #needsWriters = false
   #tablesChanged = true
   #isHelpless = false
   /** It rests, and there were readers that may keep garbage alive. */
@@ -120,8 +131,8 @@ export class SpaceKeeper {
     const isDue = this.#isDue()
     if (isDue) this.#wake()
     if (this.#running === undefined) return undefined
-    const excess = bytes === 0 || this.#isHelpless ? 0 : this.#excess()
-    if (excess > 0) return this.brake.wait(bytes, excess)
+    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => (this.#isHelpless ? 0 : this.#excess()))
+    if (wait !== undefined) return wait
     // Writers that never let the event loop turn would keep the background from having its look.
     return isDue ? this.#parts.runtime.yield() : undefined
   }
@@ -142,6 +153,7 @@ export class SpaceKeeper {
 
   #wake(): void {
     this.#isWanted = true
+    this.#work?.wake()
     if (this.#running !== undefined || this.#controller.signal.aborted) return
     this.#running = this.#run().finally(() => {
       this.#running = undefined
@@ -160,7 +172,7 @@ export class SpaceKeeper {
         await runtime.yield()
         // Somebody else's work does not give back what writers would wait for.
         if (gc.isLocked) this.brake.release()
-      } while ((await gc.locked(() => this.#step())) || this.#isWanted)
+      } while ((await gc.locked(() => this.#round())) || this.#isWanted)
       this.#failures = 0
     } catch (error) {
       this.#isWanted = false
@@ -170,24 +182,63 @@ export class SpaceKeeper {
     }
   }
 
-  /** Returns whether there may be more to do. */
-  async #step(): Promise<boolean> {
+  /**
+   * Step after step, side by side, until there is none, or somebody else waits for the lock. Returns whether there may be more to do.
+   * What has begun has ended when it resolves.
+   */
+  async #round(): Promise<boolean> {
+    const { gc } = this.#parts
+    const work = new GcWork()
+    this.#work = work
+    try {
+      while (!this.#controller.signal.aborted && this.#parts.isWritable()) {
+        this.#isWanted = false
+        if (!(await this.#step(work))) return false
+        if (gc.isAwaited) return true
+      }
+      return false
+    } finally {
+      this.#work = undefined
+      await work.settled()
+    }
+  }
+
+  /** Begins what the plan says; with as much under way as there may be, waits for the end of some. Returns false if nothing is to be done. */
+  async #step(work: GcWork): Promise<boolean> {
     const { gc, tree, bounds } = this.#parts
-    if (this.#controller.signal.aborted || !this.#parts.isWritable()) return false
-    this.brake.engage()
+    if (!this.#needsWriters) this.brake.engage()
     const freedBefore = gc.bytesReclaimed
     await gc.removeDead()
     this.brake.progress(gc.bytesReclaimed - freedBefore)
     await this.#look()
-    const step = planStep(this.#figures, gc.files(), bounds, this.#canBringOut())
+    // What passes under way will give back is as good as gone.
+    const figures = { ...this.#figures, diskBytes: this.#figures.diskBytes - gc.expectedGain }
+    const step = planStep(figures, gc.files(), bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut() })
+    if (step.kind === 'rest' && work.size > 0) {
+      await work.next()
+      return true
+    }
     this.#tell(step)
     this.#isHelpless = step.kind === 'rest'
     this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
     if (step.kind === 'rest') return false
-    // Each victim is gone afterwards, or is known to be pinned: the next step finds others.
-    if (step.kind === 'relocate') await this.#relocate(step.victims)
-    else await settleAll([this.#bringOut(step.seal), step.victims.length > 0 ? this.#relocate(step.victims) : Promise.resolve()])
+    if (step.kind === 'bring out') work.add(this.#bringOut(step.seal))
+    if (step.victims.length > 0) {
+      // Each victim is gone afterwards, or is known to be pinned: the next step finds others.
+      while (!this.#mayBegin(step.victims)) await work.next()
+      work.add(this.#relocate(step.victims))
+    }
     return true
+  }
+
+  /** Whether a pass may begin beside those under way. */
+  #mayBegin(victims: readonly ValueLogFile[]): boolean {
+    if (this.#passes === 0) return true
+    if (this.#passes >= MOST_PASSES || this.#parts.bytesPerSecond !== undefined || this.#excess() <= 0) return false
+    // As long as they last their copies are on the disk as well.
+    let copied = this.#uncopied
+    for (const { liveBytes } of victims) copied += liveBytes
+    return this.#excess(copied) <= 1
   }
 
   async #relocate(victims: readonly ValueLogFile[]): Promise<void> {
@@ -200,17 +251,26 @@ export class SpaceKeeper {
     }
     const freedPerByte = dead / Math.max(1, live)
     let copied = 0
-    await gc.relocate(victims, {
-      signal: this.#controller.signal,
-      onProgress: ({ bytes }) => {
-        this.brake.progress((bytes - copied) * freedPerByte)
-        copied = bytes
-      },
-      pace: (milliseconds) => this.#pause(milliseconds),
-      sweep: false,
-      bytesPerSecond,
-      leastDead: (1 - 1 / bounds.soft) / 4,
-    })
+    this.#passes++
+    this.#uncopied += live
+    try {
+      await gc.relocate(victims, {
+        signal: this.#controller.signal,
+        onProgress: ({ phase, bytes }) => {
+          if (phase !== 'relocate') return
+          this.brake.progress((bytes - copied) * freedPerByte)
+          this.#uncopied -= bytes - copied
+          copied = bytes
+        },
+        pace: (milliseconds) => this.#pause(milliseconds),
+        sweep: false,
+        bytesPerSecond,
+        leastDead: (1 - 1 / bounds.soft) / 4,
+      })
+    } finally {
+      this.#passes--
+      this.#uncopied -= live - copied
+    }
   }
 
   /** Brings hidden garbage out, and notes what stays hidden because something holds it. */
@@ -218,9 +278,15 @@ export class SpaceKeeper {
     const { gc, tree, runtime } = this.#parts
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
+    this.#isBringingOut = true
+    this.#needsWriters = true
     this.brake.release()
-    await gc.bringOut({ seal, signal: this.#controller.signal, onRotated: () => this.brake.engage() })
-    this.brake.engage()
+    try {
+      await gc.bringOut({ seal, signal: this.#controller.signal, onRotated: () => this.#writersDone() })
+    } finally {
+      this.#writersDone()
+      this.#isBringingOut = false
+    }
     const { snapshots } = tree.stats()
     this.#snapshots = snapshots
     const { share } = await sampleHidden(tree, runtime)
@@ -229,6 +295,11 @@ export class SpaceKeeper {
     const isQuiet = this.#written.operations === operations
     this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
     this.#tablesChanged = true
+  }
+
+  #writersDone(): void {
+    this.#needsWriters = false
+    if (this.#work !== undefined) this.brake.engage()
   }
 
   /** How much of what was written up to `bytes` was garbage when it was compacted. */
@@ -316,11 +387,11 @@ export class SpaceKeeper {
     return { diskBytes: diskBytes + written, liveBytes: liveBytes + (1 - this.#overwriteShare) * written }
   }
 
-  /** How far the disk is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
-  #excess(): number {
+  /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
+  #excess(more = 0): number {
     const { diskBytes, liveBytes } = this.#estimate()
     const { hard } = allowedGarbage(liveBytes, this.#parts.bounds)
-    return (diskBytes + this.#parts.vlog.passingBytes - liveBytes - hard) / (FULL_EXCESS * hard)
+    return (diskBytes + this.#parts.vlog.passingBytes + more - liveBytes - hard) / (FULL_EXCESS * hard)
   }
 
   /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */
@@ -329,8 +400,8 @@ export class SpaceKeeper {
     const before = this.#pausedAt
     this.#written.update()
     this.#pausedAt = this.#written.operations
+    if (this.#written.operations === before || this.#excess() > 0) return
     const pressure = pressureOf({ ...this.#figures, ...this.#estimate() }, bounds)
-    if (this.#written.operations === before || pressure >= 1) return
     await runtime.sleep(Math.min(LONGEST_PAUSE_MS, milliseconds / Math.max(0.01, pressure) - milliseconds), this.#controller.signal)
   }
 
@@ -357,9 +428,4 @@ publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step
 
 function numbersOf(files: readonly ValueLogFile[]): number[] {
   return files.map(({ number }) => number)
-}
-
-/** Waits for all of it, whatever fails, and then fails as the first one did. */
-async function settleAll(work: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason
 }

@@ -74,6 +74,8 @@ export class ValueLogGc {
   /** The tree was compacted whole when it stood here: doing it again would bring out nothing new. */
   #compactedAt = ''
   readonly #generations = new Map<number, Generation>()
+  /** Files that passes are copying from, with the bytes that this will give back. */
+  readonly #moving = new Map<number, number>()
   readonly #damaged = new Set<number>()
   readonly #pinned = new Set<number>()
 
@@ -99,10 +101,10 @@ export class ValueLogGc {
     if (typeof ratio !== 'number' || !(ratio > 0 && ratio < 1)) throw new InvalidArgumentError('the discard ratio must lie between 0 and 1, both excluded')
     return this.#explicit(async (report) => {
       await this.#flush()
-      report.filesCollected += await this.removeDead()
+      await this.#dropDead(report, options)
       let victim = this.#worst(ratio)
       if (victim === undefined && (await this.#compact(options))) {
-        report.filesCollected += await this.removeDead()
+        await this.#dropDead(report, options)
         victim = this.#worst(ratio)
       }
       throwIfAborted(options.signal)
@@ -115,9 +117,9 @@ export class ValueLogGc {
   async collectTo(maxSpaceAmp: number, options: MaintenanceOptions): Promise<GcReport> {
     return this.#explicit(async (report) => {
       await this.#flush()
-      report.filesCollected += await this.removeDead()
+      await this.#dropDead(report, options)
       if (this.spaceAmp() > maxSpaceAmp || (await this.#hidesMore(maxSpaceAmp))) {
-        if (await this.#compact(options)) report.filesCollected += await this.removeDead()
+        if (await this.#compact(options)) await this.#dropDead(report, options)
       }
       const left = new Set(this.#vlog.physicalFiles().map(({ number }) => number))
       while (this.spaceAmp() > maxSpaceAmp && left.size > 0) {
@@ -156,7 +158,7 @@ export class ValueLogGc {
 
   /** Every value-log file, by number. */
   files(): ValueLogFile[] {
-    const notes: FileNotes = { generations: this.#generations, damaged: this.#damaged, pinned: this.#pinned, maxRuns: MAX_RUNS }
+    const notes: FileNotes = { generations: this.#generations, moving: this.#moving, damaged: this.#damaged, pinned: this.#pinned, maxRuns: MAX_RUNS }
     return describeFiles(this.#tree, this.#vlog, notes)
   }
 
@@ -173,6 +175,11 @@ export class ValueLogGc {
   /** Somebody holds the lock, or waits for it. */
   get isLocked(): boolean {
     return this.#locks > 0
+  }
+
+  /** Somebody waits for the lock. */
+  get isAwaited(): boolean {
+    return this.#locks > 1
   }
 
   /** Runs after everything that was started before. Meanwhile no file goes. */
@@ -221,11 +228,10 @@ export class ValueLogGc {
    */
   async bringOut({ seal, signal, onRotated }: { seal: boolean; signal: AbortSignal; onRotated: () => void }): Promise<void> {
     if (seal) await this.seal()
-    await this.#queue.barrier()
     throwIfAborted(signal)
     const before = this.#state()
     const flushed = this.#tree.flush()
-    // What was staged since the barrier is in the sealed memtable, and must be written before that can be flushed.
+    // What was staged is in the sealed memtable, and must be written before that can be flushed.
     const [written] = await Promise.allSettled([this.#queue.barrier()])
     onRotated()
     await flushed
@@ -237,11 +243,21 @@ export class ValueLogGc {
     this.#compactedAt = before
   }
 
-  /** Moves what is alive in `files`, which are sealed, to one new file. Returns how many were collected. */
+  /**
+   * Moves what is alive in `files`, which are sealed, to one new file. Returns how many were collected. Several may be under way,
+   * of different files: from the call on theirs are `moving`.
+   */
   async relocate(files: readonly ValueLogFile[], options: RelocateFilesOptions): Promise<number> {
     const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
     await this.#rewrite(files, report, options)
     return report.filesCollected
+  }
+
+  /** Bytes that the passes under way will give back. */
+  get expectedGain(): number {
+    let bytes = 0
+    for (const gain of this.#moving.values()) bytes += gain
+    return bytes
   }
 
   /** Files whose garbage was kept for readers are looked at again. */
@@ -266,6 +282,14 @@ export class ValueLogGc {
     } finally {
       this.#running = false
     }
+  }
+
+  /** Removes dead files, the only step of many a call, and tells so. */
+  async #dropDead(report: Pass, { onProgress }: MaintenanceOptions): Promise<void> {
+    const before = this.bytesReclaimed
+    const removed = await this.removeDead()
+    report.filesCollected += removed
+    if (removed > 0) onProgress?.({ phase: 'remove', done: removed, total: removed, bytes: this.bytesReclaimed - before })
   }
 
   async #flush(): Promise<void> {
@@ -296,8 +320,9 @@ export class ValueLogGc {
     const referenced = this.#tree.pinnedFids()
     for (const fid of this.#tree.liveReferences().keys()) referenced.add(fid)
     const dead: number[] = []
-    for (const { sealed, logical } of this.#vlog.physicalFiles()) {
-      if (sealed) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
+    for (const { number, sealed, logical } of this.#vlog.physicalFiles()) {
+      // A pass that copies from a file deals with all of it.
+      if (sealed && !this.#moving.has(number)) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
     }
     return dead
   }
@@ -314,6 +339,15 @@ export class ValueLogGc {
 
   /** Moves what is alive in `files` to a new one. A file that a pinned memtable still refers to is left alone. */
   async #rewrite(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
+    for (const { number, recordBytes, liveBytes } of files) this.#moving.set(number, recordBytes - liveBytes)
+    try {
+      await this.#rewriteMarked(files, report, options)
+    } finally {
+      for (const { number } of files) this.#moving.delete(number)
+    }
+  }
+
+  async #rewriteMarked(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
     const wanted = new Set(files.map(({ number }) => number))
     if (this.#vlog.physicalFiles().some(({ number, sealed }) => wanted.has(number) && !sealed)) {
       await this.seal()
@@ -345,6 +379,7 @@ export class ValueLogGc {
       if (error instanceof CorruptionError) this.#noteDamage(files, error)
       throw error
     })
+    if (bytesMoved === 0) onProgress?.({ phase: 'remove', done: collected.length, total: collected.length, bytes: bytesReclaimed })
     this.#noteGenerations(ranges, nextGeneration(generation))
     report.filesCollected += collected.length
     report.bytesMoved += bytesMoved

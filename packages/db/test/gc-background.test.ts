@@ -83,6 +83,33 @@ describe('a background pass', () => {
     expect((await db.verify()).problems).toEqual([])
   })
 
+  it('runs beside others, of other files, while writers are slowed', async () => {
+    const { db } = await open({ gc: { auto: true, minGarbage: 32 * 1024, maxSpaceAmp: 1.1 } })
+    let last = new Map<string, Uint8Array>()
+    const events = await listen(async () => {
+      last = await overwrite(db, 400, 6)
+      await rest(db)
+    })
+    const moving = new Set<number>()
+    let passes = 0
+    let most = 0
+    for (const { type, files = [] } of events) {
+      if (type === 'relocate') {
+        for (const number of files) {
+          expect(moving.has(number)).toBe(false)
+          moving.add(number)
+        }
+        most = Math.max(most, ++passes)
+      }
+      // Dead files go between passes, unread.
+      if (type === 'collected' && files.some((number) => moving.delete(number))) passes--
+    }
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(4)
+    await expectAll(db, last)
+    expect((await db.verify()).problems).toEqual([])
+  })
+
   it('asks no index and writes none', async () => {
     const { db } = await open()
     await overwrite(db, 400, 2)

@@ -58,6 +58,17 @@ onBothFileSystems('runValueLogGC', (place) => {
     expect((await db.verify()).ok).toBe(true)
   })
 
+  it('tells its progress also when all it does is to remove dead files', async () => {
+    const db = await place().open({ valueLogFileSize: 16 * 1024 })
+    for (let i = 0; i < 100; i++) await db.put(`k${i}`, large(500, i))
+    await Promise.all(Array.from({ length: 100 }, (_, i) => db.del(`k${i}`)))
+    const told: { phase: string; done: number; bytes: number }[] = []
+    const { filesCollected, bytesMoved } = await db.runValueLogGC(0.5, { onProgress: (progress) => told.push({ ...progress }) })
+    expect(bytesMoved).toBe(0)
+    expect(told.filter(({ phase }) => phase === 'remove').reduce((sum, { done }) => sum + done, 0)).toBe(filesCollected)
+    expect(told.reduce((sum, { bytes }) => sum + bytes, 0)).toBeGreaterThan(20_000)
+  })
+
   it('beside another explicit call it is WK_GC_RUNNING, and the first one ends well', async () => {
     const db = await place().open()
     for (let i = 0; i < 200; i++) await db.put(`k${i % 20}`, large(500, i))

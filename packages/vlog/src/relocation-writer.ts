@@ -6,7 +6,7 @@
  * and what became empty is retired. Every record is verified before it is copied (`copy-task.ts`, which another thread may
  * run); damage ends the relocation and leaves every file as it was (law 6). Source files stay in the directory meanwhile.
  */
-import { ClosedError, InvalidArgumentError, invariant, tempName } from '@wk/codec'
+import { ClosedError, GcRunningError, InvalidArgumentError, invariant, tempName } from '@wk/codec'
 import { writeFully, type File } from '@wk/fs'
 import { copyTask, type CopyQuery } from './copy-task.js'
 import { locate, type LogicalFile } from './file-map.js'
@@ -54,6 +54,9 @@ interface Source {
   end: number
 }
 
+/** Bytes copied after which they are synced while copying goes on. Less is not worth a sync of its own. */
+const SYNC_AHEAD = 8 << 20
+
 /** One relocation. Calls must not overlap. */
 export class RelocationWriter {
   readonly #set: VlogSet
@@ -65,6 +68,7 @@ export class RelocationWriter {
   #file: File | undefined
   #bytesMoved = 0
   #isSyncing = false
+  #syncedAhead = 0
   #syncing: Promise<void> = Promise.resolve()
   #ended = false
 
@@ -100,7 +104,8 @@ export class RelocationWriter {
   /**
    * Copies records of a sealed logical file. Ranges ascend within each file, and a file's ranges come together.
    *
-   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order, AbortedError
+   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order, GcRunningError for a file
+   * that another relocation copies, AbortedError
    */
   async copyMany(fid: number, { offsets, lengths }: RecordRanges, signal?: AbortSignal): Promise<void> {
     this.#checkOpen()
@@ -130,7 +135,8 @@ export class RelocationWriter {
 
   /** While the next records are copied, so that {@link finish} has little left to sync. */
   #syncAhead(): void {
-    if (this.#isSyncing) return
+    if (this.#isSyncing || this.#end - this.#syncedAhead < SYNC_AHEAD) return
+    this.#syncedAhead = this.#end
     this.#isSyncing = true
     this.#syncing = this.#requireFile().sync().then(() => {
       this.#isSyncing = false
@@ -208,7 +214,10 @@ export class RelocationWriter {
   #close(): void {
     if (this.#ended) return
     this.#ended = true
-    for (const { physical } of this.#sources) this.#set.unpin(physical)
+    for (const { logical, physical } of this.#sources) {
+      this.#set.moving.delete(logical.fid)
+      this.#set.unpin(physical)
+    }
     this.#host.ended()
   }
 
@@ -231,6 +240,9 @@ export class RelocationWriter {
     if (last?.logical.fid === fid) return last
     if (this.#source(fid) !== undefined) throw new InvalidArgumentError(`ranges of value-log file ${fid} are not together`)
     const logical = this.#set.requireSealed(fid)
+    // Either copy would be right, and one of them for nothing.
+    if (this.#set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)
+    this.#set.moving.add(fid)
     const { physical } = logical
     this.#set.pin(physical)
     const source = { logical, physical, runs: new RunTableBuilder(), end: 0 }

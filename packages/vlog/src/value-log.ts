@@ -55,8 +55,7 @@ export class ValueLog {
   readonly #appender: Appender
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
-  #relocating = false
-  #relocation: RelocationWriter | undefined
+  readonly #relocations = new Set<RelocationWriter>()
   #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
@@ -385,7 +384,9 @@ export class ValueLog {
 
   /** Bytes on disk that are in no file of {@link physicalFiles}: copies being made, and files on their way out. */
   get passingBytes(): number {
-    return this.#set.leavingBytes + (this.#relocation?.size ?? 0)
+    let bytes = this.#set.leavingBytes
+    for (const { size } of this.#relocations) bytes += size
+    return bytes
   }
 
   physicalFiles(): PhysicalFileInfo[] {
@@ -417,14 +418,12 @@ export class ValueLog {
   }
 
   /**
-   * Starts copying live records into a new physical file. One at a time. `runCopy` runs {@link copyTask} elsewhere, in a worker;
-   * default: on this thread, in slices. @throws GcRunningError
+   * Starts copying live records into a new physical file. Several may be under way, of different logical files. `runCopy` runs
+   * {@link copyTask} elsewhere, in a worker; default: on this thread, in slices.
    */
   async createRelocation(runCopy: RunCopy = copyHere(this.#set, this.#options.runtime)): Promise<RelocationWriter> {
     this.#checkOpen()
     this.#writer.checkWritable()
-    if (this.#relocating) throw new GcRunningError('a relocation is under way')
-    this.#relocating = true
     const host = {
       checkWritable: (): void => {
         this.#checkOpen()
@@ -434,20 +433,12 @@ export class ValueLog {
       moved: (fids: readonly number[]): void => {
         for (const fid of fids) this.#marks.stats.forget(fid)
       },
-      ended: (): void => {
-        this.#relocating = false
-        this.#relocation = undefined
-      },
+      ended: (): void => void this.#relocations.delete(relocation),
       runCopy,
     }
-    const relocation = new RelocationWriter(this.#set, host, this.#writer.takeNumber())
-    try {
-      await relocation.open()
-    } catch (error) {
-      this.#relocating = false
-      throw error
-    }
-    this.#relocation = relocation
+    const relocation: RelocationWriter = new RelocationWriter(this.#set, host, this.#writer.takeNumber())
+    await relocation.open()
+    this.#relocations.add(relocation)
     return relocation
   }
 

@@ -32,6 +32,8 @@ export class VlogSet {
   readonly fs: FileSystem
   readonly map = new FileMap()
   readonly handles: ReadHandles
+  /** Logical files that a relocation is copying. */
+  readonly moving = new Set<number>()
   readonly #physical = new Map<number, PhysicalFile>()
   readonly #leaving = new Set<PhysicalFile>()
   /** Highest number that a durable file bears. */
@@ -135,33 +137,40 @@ export class VlogSet {
    * @throws IoError of the first unlink that failed; that file stays on the list
    */
   async sweep(): Promise<void> {
-    const run = this.#sweeping.then(() => this.#sweepNow())
+    await this.#sweep(true)
+  }
+
+  /**
+   * {@link sweep} that nobody waits for. A failure is not lost: the file stays on the list and the next sweep meets it again. The
+   * next sync of the directory makes the unlinks durable; a crash before it leaves orphans.
+   */
+  sweepLater(): void {
+    void this.#sweep(false).catch(() => undefined)
+  }
+
+  async #sweep(isDurable: boolean): Promise<void> {
+    const run = this.#sweeping.then(() => this.#sweepNow(isDurable))
     this.#sweeping = run.catch(() => undefined)
     await run
   }
 
-  async #sweepNow(): Promise<void> {
+  async #sweepNow(isDurable: boolean): Promise<void> {
     if (this.#closed) return
     const ready = [...this.#leaving].filter(({ pins, number }) => pins === 0 && number < this.#highest)
     if (ready.length === 0) return
-    let failure: unknown
-    for (const physical of ready) {
-      this.handles.close(physical)
-      try {
-        await this.fs.remove(physical.path)
-        this.#leaving.delete(physical)
-      } catch (error) {
-        if (isNotFound(error)) this.#leaving.delete(physical)
-        else failure ??= error
-      }
-    }
-    await this.fs.syncDir(this.dir)
-    if (failure !== undefined) throw failure as Error
+    const unlinks = await Promise.allSettled(ready.map((physical) => this.#unlink(physical)))
+    if (isDurable) await this.fs.syncDir(this.dir)
+    for (const unlink of unlinks) if (unlink.status === 'rejected') throw unlink.reason
   }
 
-  /** A failure here is not lost: the file stays on the list and the next {@link sweep} meets it again. */
-  sweepLater(): void {
-    void this.sweep().catch(() => undefined)
+  async #unlink(physical: PhysicalFile): Promise<void> {
+    this.handles.close(physical)
+    try {
+      await this.fs.remove(physical.path)
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+    this.#leaving.delete(physical)
   }
 
   /** Waits for unlinks under way and closes every handle. */

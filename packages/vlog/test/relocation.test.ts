@@ -135,7 +135,6 @@ describe('relocation', () => {
   test('wrong use is refused', async () => {
     const { log, kept } = await prepare(2)
     const relocation = await log.createRelocation()
-    expect(await failureOf(log.createRelocation())).toMatchObject({ code: 'WK_GC_RUNNING' })
     const [a, b] = [kept[0]!.pointer, kept[1]!.pointer]
     await relocation.copy(1, b.offset, b.len)
     expect(await failureOf(relocation.copy(1, a.offset, a.len))).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
@@ -151,6 +150,32 @@ describe('relocation', () => {
     expect(await failureOf(third.copy(active!.fid, active!.offset, active!.len))).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
     await third.abort()
     await log.close()
+  })
+
+  test.each([
+    ['the one begun first', 0],
+    ['the one begun last', 1],
+  ])('two at once, of different files: %s ends first', async (_name, first) => {
+    const { fs, log, kept } = await prepare()
+    const live = kept.filter((_, i) => i % 3 !== 1)
+    const both = [await log.createRelocation(), await log.createRelocation()]
+    for (const { pointer: { fid, offset, len } } of inFiles(live, 1, 2, 3)) await both[fid % 2]!.copy(fid, offset, len)
+    const [taken] = inFiles(live, 1)
+    expect(await failureOf(both[0]!.copy(1, taken!.pointer.offset, taken!.pointer.len))).toMatchObject({ code: 'WK_GC_RUNNING' })
+    expect(log.passingBytes).toBe(both[0]!.size + both[1]!.size)
+    await both[first]!.finish()
+    expectReadable(log, live)
+    await both[1 - first]!.finish()
+    expect(log.passingBytes).toBe(0)
+    expect(await vlogNames(fs)).toEqual(['000004.vlog', '000005.rlog', '000006.rlog'])
+    expectReadable(log, live, inFiles(kept, 1, 2, 3).filter((one) => !live.includes(one)))
+    // Files that have moved may move again, the records of both together.
+    expect(await move(log, inFiles(live, 1, 2, 3).filter((_, i) => i % 2 === 0))).toBe(7)
+    await log.close()
+    const again = await openLog(fs)
+    expect(await vlogNames(fs)).toEqual(['000004.vlog', '000007.rlog'])
+    expectReadable(again, inFiles(live, 1, 2, 3).filter((_, i) => i % 2 === 0))
+    await again.close()
   })
 
   test('a read under way keeps the old file until it is done', async () => {
