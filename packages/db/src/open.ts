@@ -55,22 +55,19 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   const state = await inspectDirectory(fs, dir)
   if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
   // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
-  const syncs: Promise<void>[] = []
+  const syncs: (() => Promise<void>)[] = []
   if (state === 'missing' || state === 'empty') await fs.mkdir(dir, { syncs })
-  const durable = Promise.all(syncs)
-  // Met in `finish`: not before, and not at all where something else fails first.
-  durable.catch(() => {})
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
-    return await openLocked(fs, dir, lock, options, durable)
+    return await openLocked(fs, dir, lock, options, syncs)
   } catch (error) {
     await lock.release()
     throw error
   }
 }
 
-/** `durable`: of the directory in its parents. */
-async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, durable: Promise<unknown>): Promise<Parts> {
+/** `syncs` make the directory durable in its parents. */
+async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, syncs: readonly (() => Promise<void>)[]): Promise<Parts> {
   const wiring: Wiring = { tree: undefined, vlog: undefined, writeAll: undefined, fail: undefined, warn: undefined, early: undefined }
   const key = options.inMemory ? undefined : options.encryptionKey
   const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
@@ -83,7 +80,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
       tail: vlog === undefined ? undefined : (from) => deferredOperations(vlog, from),
       verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
       minSequence: vlog?.maxVersion ?? 0,
-      durable,
+      syncs,
     })
     wiring.tree = tree
     return wire(fs, dir, lock, options, tree, vlog, wiring)

@@ -70,10 +70,10 @@ export interface FileSystem {
 
 export interface MkdirOptions {
   /**
-   * Takes the syncs that make the directory durable, under way, so that the caller does other things meanwhile: it has to
-   * wait for all of them. Without it `mkdir` does.
+   * Takes the syncs that make the directory durable, for the caller to run beside others of its own: together they cost
+   * the file system one commit. Without it `mkdir` runs them.
    */
-  syncs?: Promise<void>[] | undefined
+  syncs?: (() => Promise<void>)[] | undefined
 }
 
 export interface LockOptions {

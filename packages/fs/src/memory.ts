@@ -141,7 +141,7 @@ export class MemoryFileSystem implements FileSystem {
     await undefined
     const sync = (node: DirectoryNode, within: string, order: number): void => {
       if (syncs === undefined) this.#syncDirectory(node, within, order)
-      else syncs.push(Promise.resolve().then(() => this.#syncDirectory(node, within, order)))
+      else syncs.push(async () => this.#syncDirectory(node, within, order))
     }
     let parent = this.#root
     let path = ''

@@ -107,9 +107,9 @@ export class NodeFileSystem implements FileSystem {
       }
       parents.push(dirname(target))
     }
-    const begun = [this.#syncParentOfPresent(present), ...parents.map((parent) => this.syncDir(parent))]
-    if (syncs === undefined) await Promise.all(begun)
-    else syncs.push(...begun)
+    const all = [() => this.#syncParentOfPresent(present), ...parents.map((parent) => () => this.syncDir(parent))]
+    if (syncs === undefined) await Promise.all(all.map((sync) => sync()))
+    else syncs.push(...all)
     return created
   }
 

@@ -39,8 +39,8 @@ export interface FinishOptions {
   tail?: ((from: DependencyPosition) => AsyncIterable<TailOperation>) | undefined
   /** Sequence numbers up to this one were used, wherever. Default 0. */
   minSequence?: number
-  /** The directory is durable in its parents once this resolves. Waited for beside the rest. */
-  durable?: Promise<unknown>
+  /** Make the directory durable in its parents; run beside the first sync. */
+  syncs?: readonly (() => Promise<void>)[]
 }
 
 /** Makes a tree in a given state: the constructor of `LsmTree`, which this file must not import. */
@@ -108,7 +108,7 @@ export class LsmRecovery {
   }
 
   /** Replays the logs and opens the tree. Once. When it rejects, every file is closed and what was there is still whole. */
-  async finish({ verifyPointer, tail, minSequence = 0, durable = Promise.resolve() }: FinishOptions = {}): Promise<LsmTree> {
+  async finish({ verifyPointer, tail, minSequence = 0, syncs = [] }: FinishOptions = {}): Promise<LsmTree> {
     invariant(!this.#finished, 'a recovery is finished once')
     this.#finished = true
     await this.#expectNoLostEdits(tail)
@@ -131,8 +131,7 @@ export class LsmRecovery {
     })
     const source = { scan, lastSequence: state.lastSequence, durable: this.promise ?? undefined, unflushed: state.unflushed, verifyPointer, tail: this.cleanClose === undefined ? tail : undefined }
     try {
-      const recovered = options.readOnly ? this.#replayInMemory(tree.context, source, lastSequence) : this.#makeWritable(tree.context, source, lastSequence)
-      await allDone([recovered, durable])
+      const recovered = options.readOnly ? this.#replayInMemory(tree.context, source, lastSequence) : this.#makeWritable(tree.context, source, lastSequence, syncs)
       tree.start(await recovered)
       return tree
     } catch (error) {
@@ -161,12 +160,16 @@ export class LsmRecovery {
   }
 
   /** Resolves to the last sequence number that was used. */
-  async #makeWritable(context: TreeContext, source: ReplaySource, known: number): Promise<number> {
+  async #makeWritable(context: TreeContext, source: ReplaySource, known: number, syncs: readonly (() => Promise<void>)[]): Promise<number> {
     const { dir, options, versions, views, memtables } = context
-    if (versions.manifestNumber > 0) return known
+    if (versions.manifestNumber > 0) {
+      // None, but for a directory that was empty when the host looked, and a database when it had the lock.
+      await allDone(syncs.map((sync) => sync()))
+      return known
+    }
     if (!this.#found.listing.exists) await options.fs.mkdir(dir)
     // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
-    await versions.startManifest(this.exists && this.cleanClose === undefined ? undefined : options.dependencyEnd?.())
+    await versions.startManifest(this.exists && this.cleanClose === undefined ? undefined : options.dependencyEnd?.(), syncs)
     const { tables, highestSequence } = await replayWals(context, source)
     const lastSequence = Math.max(known, highestSequence)
     const newestLog = this.#found.listing.numbers.wal.at(-1)

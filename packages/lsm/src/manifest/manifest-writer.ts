@@ -29,13 +29,13 @@ export class ManifestWriter {
     this.#file = file
   }
 
-  /** Creates manifest `number` with a base edit and makes it the current one, durably (CR4). */
-  static async start(fs: FileSystem, dir: string, number: number, base: VersionEdit): Promise<ManifestWriter> {
+  /** Creates manifest `number` with a base edit and makes it the current one, durably (CR4); runs other `syncs` beside its own. */
+  static async start(fs: FileSystem, dir: string, number: number, base: VersionEdit, syncs: readonly (() => Promise<void>)[] = []): Promise<ManifestWriter> {
     const file = fs.openSync(`${dir}/${formatFileName('manifest', number)}`, 'create')
     try {
       writeFullySync(file, encodeLogHeader(MANIFEST_FORMAT, number), 0, LOG_HEADER_LENGTH, 0)
       const manifest = new ManifestWriter(number, file)
-      await writeCurrent(fs, dir, number, () => manifest.append({ ...base, base: true }, { beside: () => fs.syncDir(dir) }))
+      await writeCurrent(fs, dir, number, () => manifest.append({ ...base, base: true }, { beside: [() => fs.syncDir(dir), ...syncs] }))
       return manifest
     } catch (error) {
       file.closeSync()
@@ -48,12 +48,12 @@ export class ManifestWriter {
     return this.#end
   }
 
-  /** Writes an edit and makes it durable, `beside` another sync that it takes. Not `durably`: writes it only. */
-  async append(edit: VersionEdit, { durably = true, beside }: { durably?: boolean; beside?: () => Promise<void> } = {}): Promise<void> {
+  /** Writes an edit and makes it durable, `beside` other syncs that it takes. Not `durably`: writes it only. */
+  async append(edit: VersionEdit, { durably = true, beside = [] }: { durably?: boolean; beside?: readonly (() => Promise<void>)[] } = {}): Promise<void> {
     if (this.#failure !== undefined) throw new ReadOnlyError('the manifest failed before', { cause: this.#failure })
     try {
       await this.#write((writer) => encodeEdit(edit, writer))
-      if (durably) await allDone(beside === undefined ? [this.#file.sync()] : [this.#file.sync(), beside()])
+      if (durably) await allDone([this.#file.sync(), ...beside.map((sync) => sync())])
       if (edit.cleanClose === undefined) await this.#seal()
     } catch (error) {
       this.#failure = error

@@ -107,10 +107,11 @@ export class VersionSet {
    * Writes a new manifest with the whole state and makes it the current one, unless that was done. With it a mark of
    * clean close is gone and the first block of numbers is reserved. The first edit does it at the latest; whoever changes
    * files that the mark speaks of does it before. `unflushed`: the end of the value log, if every operation is in tables.
+   * `syncs` are run beside those that it takes.
    */
-  startManifest(unflushed?: DependencyPosition): Promise<void> {
+  startManifest(unflushed?: DependencyPosition, syncs: readonly (() => Promise<void>)[] = []): Promise<void> {
     this.#unflushed = laterOf(this.#unflushed, unflushed)
-    return this.#queue(() => this.#start())
+    return this.#queue(() => this.#start(syncs))
   }
 
   /** A file number that was never used, durably so. */
@@ -161,11 +162,11 @@ export class VersionSet {
     return run
   }
 
-  async #start(): Promise<void> {
+  async #start(syncs: readonly (() => Promise<void>)[] = []): Promise<void> {
     if (this.#manifest !== undefined) return
     this.#check()
     try {
-      this.#manifest = await this.#newManifest()
+      this.#manifest = await this.#newManifest(syncs)
     } catch (error) {
       throw this.#fail(error)
     }
@@ -204,7 +205,7 @@ export class VersionSet {
     this.#options.obsolete.remove(formatFileName('manifest', old.number))
   }
 
-  async #newManifest(): Promise<ManifestWriter> {
+  async #newManifest(syncs: readonly (() => Promise<void>)[] = []): Promise<ManifestWriter> {
     const { fs, dir } = this.#options
     const number = this.#next++
     const reserved = Math.max(this.#reserved, this.#next + NUMBER_BLOCK)
@@ -216,7 +217,7 @@ export class VersionSet {
       ...(this.#dependency === undefined ? {} : { dependency: this.#dependency }),
       ...(this.#unflushed === undefined ? {} : { unflushed: this.#unflushed }),
       added: this.#current.levels.flatMap((tables, level) => tables.map((table) => ({ level, table }))),
-    })
+    }, syncs)
     this.#reserved = reserved
     this.#rollAt = Math.max(ROLL_SIZE, manifest.size * ROLL_FACTOR)
     return manifest
