@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { MemoryFileSystem } from '@wk/fs'
+import { InterceptedFileSystem, MemoryFileSystem, type Operation } from '@wk/fs'
 import { expect, test } from 'vitest'
 import { DB } from '../src/index.js'
 import { keep, large, memoryPlace, nodePlace, temporaryDirectory } from './harness.js'
@@ -18,6 +18,39 @@ test('law 10: every stall ends, and memtables and level 0 stay bounded under a w
   }
   expect(db.stats().flushes).toBeGreaterThan(5)
   await db.close()
+})
+
+/** Creates no table until it is let. */
+class HeldTables extends InterceptedFileSystem {
+  release!: () => void
+  readonly #gate = new Promise<void>((resolve) => (this.release = resolve))
+
+  async around<T>({ kind, path }: Operation, run: () => Promise<T>): Promise<T> {
+    if (kind === 'create' && path.endsWith('.sst')) await this.#gate
+    return run()
+  }
+
+  aroundSync<T>(_operation: Operation, run: () => T): T {
+    return run()
+  }
+}
+
+test('law 10: a writer whose flushes stand still stalls, and goes on when they do', async () => {
+  const fs = new HeldTables(new MemoryFileSystem(), 'held tables')
+  const db = keep(await DB.open('/db', { memTableSize: 64 * 1024, workers: 0, fs }))
+  let waiting: Promise<unknown> | undefined
+  for (let round = 0; round < 60 && waiting === undefined; round++) {
+    const puts = Promise.all(Array.from({ length: 50 }, (_, i) => db.put(`key ${round} ${i}`, large(300, i))))
+    let done = false
+    void puts.then(() => (done = true))
+    for (let turn = 0; turn < 100 && !done; turn++) await new Promise((resolve) => setImmediate(resolve))
+    if (!done) waiting = puts
+  }
+  const { memtableBytes } = db.stats()
+  fs.release()
+  expect(waiting).toBeDefined()
+  expect(memtableBytes).toBeLessThan(16 * 64 * 1024)
+  await waiting
 })
 
 test('law 10: timers go on under a caller that does nothing but await writes, reads and iterators', async () => {
