@@ -56,7 +56,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
   // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
   const syncs: (() => Promise<void>)[] = []
-  if (state === 'missing' || state === 'empty') await fs.mkdir(dir, { syncs })
+  if (state !== 'database' && options.createIfMissing && !options.readOnly) await fs.mkdir(dir, { syncs })
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
     return await openLocked(fs, dir, lock, options, syncs)
