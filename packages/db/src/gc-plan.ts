@@ -32,6 +32,8 @@ const LEAST_GRANULE = 8 * 1024 * 1024
 const SEAL_SHARE = 1 / 3
 /** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
+/** Bytes of full value logs that may wait for their sync while there is little garbage. */
+const MOST_WAITING = 64 * 1024 * 1024
 /** Parts of the garbage that the target allows: one file, one pass, and the least that is worth a flush and a compaction. */
 const GRANULE_SHARE = 1 / 12
 const PASS_SHARE = 1 / 12
@@ -55,11 +57,13 @@ export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): num
   return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * GRANULE_SHARE))
 }
 
-/** Bytes at which value logs shall end. */
-export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): number {
+/** Bytes at which value logs shall end, and how many bytes of those that have ended may wait for their sync. */
+export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): { end: number; waiting: number } {
   const granule = granuleOf(figures, bounds)
   const isGrowing = figures.diskBytes - figures.liveBytes > SEAL_SHARE * allowedGarbage(figures.liveBytes, bounds).soft
-  return isGrowing ? granule : Math.max(granule, bounds.allowance / 2, figures.liveBytes * WHOLE_SHARE)
+  // Only what is sealed can be collected.
+  if (isGrowing) return { end: granule, waiting: 0 }
+  return { end: Math.max(granule, bounds.allowance / 2, figures.liveBytes * WHOLE_SHARE), waiting: MOST_WAITING }
 }
 
 /** 0 at the soft bound, 1 at the hard one, above 1 beyond it; negative below. */

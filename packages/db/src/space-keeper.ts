@@ -336,7 +336,8 @@ export class SpaceKeeper {
     this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
     this.#lookedAt = { bytes, operations }
     // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
-    vlog.limitFiles(fileLimitOf(this.#figures, this.#parts.bounds))
+    const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
+    vlog.limitFiles(fileEnd, waiting)
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }

@@ -4,7 +4,7 @@
  * The order is CR2 and CR5: data key, exclusive creation, header, sync, directory sync; only then may records follow. So a
  * record that survives is found. When files are made, and what becomes of a failure, is up to the writer.
  */
-import { writeFully } from '@wk/fs'
+import { writeFully, type File } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, encodeFileHeader } from './format.js'
 import type { KeyRegistry } from './key-registry.js'
@@ -41,23 +41,29 @@ export class FileMaker {
     return { fid: number, physical, runs: undefined, end: start, written: start, sealed: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
   }
 
-  /** Creates the file and leaves its handle in `physical.file`. Durable when this resolves. @throws IoError */
-  async create(logical: LogicalFile): Promise<void> {
+  /** Creates files, ascending, and leaves their handles in `physical.file`. Durable when this resolves. @throws IoError */
+  async create(files: readonly LogicalFile[]): Promise<void> {
     const { fs, dir } = this.#set
-    const { physical } = logical
     // Before the file: a header that names a data key which a crash took away would be damage.
     await this.#options.registry.save()
-    const file = await fs.open(physical.path, 'create')
+    const handles: File[] = []
     try {
-      const header = encodeFileHeader(logical)
-      await writeFully(file, header, 0, header.length, 0)
-      await file.sync()
+      for (const logical of files) {
+        const handle = await fs.open(logical.physical.path, 'create')
+        handles.push(handle)
+        const header = encodeFileHeader(logical)
+        await writeFully(handle, header, 0, header.length, 0)
+      }
+      // At once: they share a commit of the journal.
+      await Promise.all(handles.map((handle) => handle.sync()))
       await fs.syncDir(dir)
     } catch (error) {
-      await file.close().catch(() => undefined)
+      await Promise.allSettled(handles.map((handle) => handle.close()))
       throw error
     }
-    physical.size = FILE_HEADER_LENGTH
-    physical.file = file
+    files.forEach(({ physical }, i) => {
+      physical.size = FILE_HEADER_LENGTH
+      physical.file = handles[i]
+    })
   }
 }

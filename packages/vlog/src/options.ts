@@ -67,6 +67,8 @@ export interface ValueLogOptions {
    * twice as many. A close may leave it behind, empty; it goes when there is a newer one. Default 4 MiB.
    */
   prepareAhead?: number | undefined
+  /** For such hosts: bytes of full files that may wait for their sync while a newer file takes records. Default 128 MiB. */
+  syncBehind?: number | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
   /** What lies in the directory, from a host that holds its lock and has looked. Default: it is listed. */
@@ -105,6 +107,7 @@ export interface ResolvedOptions {
   compress: boolean
   salvage: boolean
   prepareAhead: number
+  syncBehind: number
   /** The log keeps its own marks in VLOGSTATE, because no host does. */
   standalone: boolean
   randomBytes: (length: number) => Uint8Array
@@ -112,6 +115,7 @@ export interface ResolvedOptions {
 
 export const DEFAULT_FILE_SIZE = 2 ** 30 - 1
 const DEFAULT_PREPARE_AHEAD = 1 << 22
+const DEFAULT_SYNC_BEHIND = 1 << 27
 export const MIN_FILE_SIZE = 4096
 export const MAX_FILE_SIZE = 2 ** 31
 
@@ -145,6 +149,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     compress,
     salvage,
     prepareAhead: integer('prepareAhead', options.prepareAhead ?? DEFAULT_PREPARE_AHEAD, 1, MAX_FILE_SIZE),
+    syncBehind: integer('syncBehind', options.syncBehind ?? DEFAULT_SYNC_BEHIND, 0, Number.MAX_SAFE_INTEGER),
     standalone: durable === undefined && cleanEnd === undefined,
     randomBytes: options.randomBytes ?? ((length) => (encryptionKey === undefined ? randomBytes(runtime, length) : new Uint8Array(secretBytes(length)))),
   }

@@ -230,9 +230,10 @@ export class VlogWriter implements StagedSource {
     else this.#wrote(current)
   }
 
-  /** From now on files end at `bytes` as well, if that is less than their size. */
-  limitFiles(bytes: number): void {
+  /** From now on files end at `bytes` as well, if that is less than their size; full ones wait for `waiting` bytes before they are sealed. */
+  limitFiles(bytes: number, waiting: number): void {
     this.#fileLimit = bytes
+    this.#files.sealAfter(waiting)
   }
 
   /** Ends a group: here a file that has passed its limits is left for a new one. */

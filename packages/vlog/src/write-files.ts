@@ -1,10 +1,10 @@
 /**
- * The files that records go to, in order: one that is full and being synced, the one that takes writes, the next one.
+ * The files that records go to, in order: those that are full and wait for their sync, the one that takes writes, the next one.
  *
  * - Order on disk: create a file exclusively, write its header, sync it, sync the directory, only then records (CR2, CR5).
  * - In a log that stands alone the old file is synced before the new one takes records: then whatever is not in the newest
  *   file is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
- *   the old one is synced: at most two files hold bytes that are not durable (docs/adr/0013).
+ *   old ones are synced, one after another: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
  * - The durable position never passes a file that is not durable as a whole.
  *
  * What goes into the files, and what a failure means, is up to the writer.
@@ -19,12 +19,22 @@ import type { VlogSet } from './vlog-set.js'
 
 /** Files shorter than so many times the room at which their successor is made do without: it would lie about empty too often. */
 const LEAST_PREPARED = 2
+/**
+ * Files are made for so many bytes at once, at most {@link MOST_PREPARED}: to make a name durable is a commit of the device's journal,
+ * which writers feel more than everything else here.
+ */
+const PREPARED_BYTES = 1 << 26
+const MOST_PREPARED = 4
+/** Full files that wait for their sync at most: each has its handle open. */
+const MOST_WAITING = 8
 
 export interface WriteFilesOptions extends FileMakerOptions {
   /** Nobody but the log says what of it is durable: a file begins after the one before is durable. */
   standalone: boolean
   /** Bytes before the end of a file at which the next one is made. */
   prepareAhead: number
+  /** Bytes of full files that may wait for their sync before a new file takes records; more if it is only one file. */
+  syncBehind: number
   /** The first file number to give out. */
   nextNumber: number
   /** End of what is there, all of it durable. */
@@ -48,11 +58,12 @@ export class WriteFiles {
   #nextNumber: number
   #active: LogicalFile | undefined
   #current: LogicalFile | undefined
-  /** A file that is written to its end and being synced, on nobody's way. */
-  #sealing: { readonly file: LogicalFile; readonly done: Promise<void> } | undefined
-  /** Made ahead; no record has a place in it yet. */
-  #next: LogicalFile | undefined
-  /** Ends, always well, when `#next`, or the file that it became, exists or has failed. */
+  /** Files that are written to their end, oldest first: synced one after another, on nobody's way. `done` once that has begun for one. */
+  readonly #sealing: { readonly file: LogicalFile; done: Promise<void> | undefined }[] = []
+  #sealAfter = 0
+  /** Made ahead, ascending; no record has a place in them yet. */
+  #next: LogicalFile[] = []
+  /** Ends, always well, when all of `#next`, and those that they became, exist or have failed. */
   #preparing: Promise<void> = Promise.resolve()
   /** End of the newest file that is no longer active. */
   #last: LogPosition
@@ -82,7 +93,16 @@ export class WriteFiles {
   }
 
   get isSealing(): boolean {
-    return this.#sealing !== undefined
+    return this.#sealing.length > 0
+  }
+
+  /**
+   * From now on full files wait until there are so many bytes of them, or somebody needs them durable: each sync costs the device
+   * a commit of its journal, and writers feel it. 0, as at first: they do not wait. Not in a log that stands alone.
+   */
+  sealAfter(bytes: number): void {
+    this.#sealAfter = bytes
+    this.#sealIfDue()
   }
 
   /** Takes a file number. Numbers never come back (law 11). */
@@ -99,7 +119,7 @@ export class WriteFiles {
 
   /** Everything before this is with the operating system: the end of a record, while none is being written. */
   writtenPosition(): LogPosition {
-    const file = this.#current ?? this.#sealing?.file
+    const file = this.#current ?? this.#sealing.at(-1)?.file
     return file === undefined ? this.#synced.position : { fid: file.fid, offset: file.written }
   }
 
@@ -116,8 +136,7 @@ export class WriteFiles {
   /** Makes another file the active one. It need not exist yet. */
   begin(): LogicalFile {
     this.leaveActive()
-    const file = this.#next ?? this.#maker.plan(this.takeNumber())
-    this.#next = undefined
+    const file = this.#next.shift() ?? this.#maker.plan(this.takeNumber())
     this.#set.addPhysical(file.physical)
     this.#set.map.add(file)
     this.#active = file
@@ -134,52 +153,80 @@ export class WriteFiles {
 
   /** Makes `logical` the file that takes writes; the old one must be written to its end. @throws IoError, ReadOnlyError */
   async goOnTo(logical: LogicalFile): Promise<void> {
-    const { standalone } = this.#options
-    // One that is being sealed and a second one are enough.
-    if (this.#current !== undefined) await this.#sealing?.done
     this.sealCurrent()
     invariant(this.#current === undefined, 'the old file is written before a new one takes records')
-    if (standalone) await this.#sealing?.done
+    while (this.#isFarBehind) {
+      void this.#startSealing()
+      await this.#sealing[0]?.done
+    }
     await this.#preparing
     this.#host.checkWritable()
-    if (logical.physical.file === undefined) await this.#create(logical)
+    if (logical.physical.file === undefined) await this.#create([logical])
     this.#current = logical
-    if (this.#sealing === undefined) this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
+    if (!this.isSealing) this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
+  }
+
+  /** Whether a new file has to wait for the sync of an old one. */
+  get #isFarBehind(): boolean {
+    const { standalone, syncBehind } = this.#options
+    if (standalone || this.#sealing.length < 2) return standalone && this.isSealing
+    return this.#sealingBytes > syncBehind
+  }
+
+  get #sealingBytes(): number {
+    let sum = 0
+    for (const { file } of this.#sealing) sum += file.end
+    return sum
   }
 
   /** Seals the file that took writes and goes on to the next one, if that is there: nobody has to wait. Requires that nothing is active. */
   advance(): void {
     this.sealCurrent()
-    if (this.#current === undefined && this.#next?.physical.file !== undefined) this.#current = this.begin()
+    if (this.#current === undefined && !this.#isFarBehind && this.#next[0]?.physical.file !== undefined) this.#current = this.begin()
   }
 
-  /** Makes the next file if the active one is near the end that it is to have at `limit` bytes. */
+  /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */
   prepareNext({ end }: LogicalFile, limit: number): void {
     const { standalone, prepareAhead } = this.#options
     if (standalone || end < limit - prepareAhead || limit < prepareAhead * LEAST_PREPARED) return
-    if (this.#next !== undefined || this.#nextNumber > MAX_FID) return
-    const next = this.#maker.plan(this.takeNumber())
-    this.#next = next
+    if (this.#next.length > 0 || this.#nextNumber > MAX_FID - MOST_PREPARED) return
+    const count = Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
+    this.#next = Array.from({ length: count }, () => this.#maker.plan(this.takeNumber()))
     // The host keeps a failure, and the next call meets it.
-    this.#preparing = this.#create(next).catch((error: unknown) => void this.#host.fail(error))
+    this.#preparing = this.#create([...this.#next]).catch((error: unknown) => void this.#host.fail(error))
   }
 
-  /** Begins to seal the file that took writes, if it is no longer active, all its bytes are written, and no other is being sealed. */
+  /** Begins to seal the file that took writes, if it is no longer active and all its bytes are written. */
   sealCurrent(): void {
     const file = this.#current
-    if (file === undefined || file === this.#active || file.written !== file.end || this.#sealing !== undefined) return
+    if (file === undefined || file === this.#active || file.written !== file.end) return
     this.#current = undefined
-    const done = this.#seal(file)
-    this.#sealing = { file, done }
-    // The host keeps a failure, and the next call meets it.
-    done.catch(() => undefined)
+    this.#sealing.push({ file, done: undefined })
+    this.#sealIfDue()
+  }
+
+  #sealIfDue(): void {
+    if (this.#options.standalone || this.#sealing.length >= MOST_WAITING || this.#sealingBytes >= this.#sealAfter) void this.#startSealing()
+  }
+
+  /** Begins to sync the files that wait. Resolves when all are durable. */
+  #startSealing(): Promise<void> | undefined {
+    let before: Promise<void> | undefined
+    for (const one of this.#sealing) {
+      if (one.done === undefined) {
+        one.done = this.#seal(one.file, before)
+        // The host keeps a failure, and the next call meets it.
+        one.done.catch(() => undefined)
+      }
+      before = one.done
+    }
+    return before
   }
 
   /** Seals every file that is no longer active. Requires that they are written. @throws IoError, ReadOnlyError */
   async sealAll(): Promise<void> {
-    await this.#sealing?.done
     this.sealCurrent()
-    await this.#sealing?.done
+    await this.#startSealing()
   }
 
   /** Makes everything written so far durable. @throws IoError, ReadOnlyError */
@@ -190,8 +237,8 @@ export class WriteFiles {
   /** Waits for what is under way and closes every handle; a file made ahead stays, empty. @throws the first error of a close */
   async close(): Promise<void> {
     await this.#preparing
-    const left = [this.#sealing?.file, this.#current, this.#active, this.#next]
-    await this.#sealing?.done.catch(() => undefined)
+    const left = [...this.#sealing.map(({ file }) => file), this.#current, this.#active, ...this.#next]
+    await this.#sealing.at(-1)?.done?.catch(() => undefined)
     const files = new Set<File>()
     for (const logical of left) {
       if (logical?.physical.file === undefined || logical.sealed) continue
@@ -202,13 +249,14 @@ export class WriteFiles {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
   }
 
-  async #create(logical: LogicalFile): Promise<void> {
-    await this.#maker.create(logical)
-    this.#set.noteDurable(logical.fid)
+  async #create(files: readonly LogicalFile[]): Promise<void> {
+    await this.#maker.create(files)
+    for (const { fid } of files) this.#set.noteDurable(fid)
   }
 
-  async #seal(logical: LogicalFile): Promise<void> {
+  async #seal(logical: LogicalFile, before: Promise<void> | undefined): Promise<void> {
     const file = handleOf(logical)
+    await before
     try {
       await file.sync()
       this.#host.checkWritable()
@@ -216,25 +264,25 @@ export class WriteFiles {
       throw this.#host.fail(error)
     }
     this.#synced.note(logical.fid, logical.end)
+    this.#sealing.shift()
     // The header of its successor was durable before the first record.
-    if (this.#current !== undefined) this.#synced.note(this.#current.fid, FILE_HEADER_LENGTH)
+    const next = this.#sealing[0]?.file ?? this.#current
+    if (next !== undefined) this.#synced.note(next.fid, FILE_HEADER_LENGTH)
     logical.sealed = true
-    this.#sealing = undefined
     this.#set.handles.adopt(logical.physical, file)
-    this.sealCurrent()
   }
 
   async #syncWritten(): Promise<void> {
-    const sealing = this.#sealing
+    const sealed = this.#startSealing()
     const current = this.#current
-    if (current === undefined) return sealing?.done
+    if (current === undefined) return sealed
     const { physical, written } = current
     const sync = handleOf(current).sync()
     // It may be sealed meanwhile, and its handle closed for another one.
     physical.busy++
     try {
       // In parallel; what is durable here counts only with everything before it.
-      await Promise.all([sync, sealing?.done])
+      await Promise.all([sync, sealed])
     } catch (error) {
       throw this.#host.fail(error)
     } finally {
