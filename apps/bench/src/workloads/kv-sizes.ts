@@ -27,7 +27,7 @@ export function kvSizes(quick: boolean): Readonly<Record<string, KvSize>> {
       valueSize: 1024,
       load: 100_000 / by,
       batch: 1000,
-      puts: 20_000 / by,
+      puts: 100_000 / by,
       synced: [
         [1, 3000 / by],
         [16, 20_000 / by],
