@@ -13,7 +13,7 @@ const seed = Number(process.env['WK_SEED'] ?? 1)
 const POLICIES: readonly CrashPolicy[] = ['P0', 'P1', 'P2', 'P3']
 const TOTAL = 0
 
-type GcOptions = NonNullable<Parameters<typeof DB.open>[1]>['gc']
+type GcOptions = NonNullable<NonNullable<Parameters<typeof DB.open>[1]>['gc']>
 
 class DatabaseStore implements PointerHostStore {
   #fs = new MemoryFileSystem()
