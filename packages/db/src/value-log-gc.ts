@@ -231,6 +231,8 @@ export class ValueLogGc {
     throwIfAborted(signal)
     const before = this.#state()
     const flushed = this.#tree.flush()
+    // Awaited below: a database that fails meanwhile rejects it while nobody listens, or refuses the barrier.
+    flushed.catch(() => undefined)
     // What was staged is in the sealed memtable, and must be written before that can be flushed.
     const [written] = await Promise.allSettled([this.#queue.barrier()])
     onRotated()
