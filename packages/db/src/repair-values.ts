@@ -6,20 +6,12 @@
  */
 import { CorruptionError, compareBytes } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
-import type { SalvageProblem } from '@wk/lsm'
-import { META_COMMIT, ValueLog, strayRecords } from '@wk/vlog'
-import type { VlogEntry } from '@wk/vlog'
-import { pointerPayload } from './deferred-operations.js'
+import type { SalvageProblem, TailOperation } from '@wk/lsm'
+import { ValueLog, strayRecords } from '@wk/vlog'
+import { operationOf } from './deferred-operations.js'
 
-/** A record as an entry of the tree would name it. */
-export interface RecordEntry {
-  key: Uint8Array
-  version: number
-  kind: number
-  payload: Uint8Array
-  /** It says all of a put, whether the tree's log has it or not (docs/adr/0014). */
-  commits: boolean
-}
+/** A stray record is found by key and version. */
+const NOWHERE = { fid: 0, offset: 0, len: 0 }
 
 /** Where a record lies in a file that can't be read by pointers. */
 interface Stray {
@@ -75,10 +67,10 @@ export class SalvagedValues {
   }
 
   /** Every record of every file, in no order: garbage too. */
-  async *records(): AsyncGenerator<RecordEntry, void, undefined> {
+  async *records(): AsyncGenerator<TailOperation, void, undefined> {
     for (const { fid } of this.#vlog?.files() ?? []) {
       try {
-        for await (const { entry, pointer } of this.#vlog!.iterate(fid, { salvage: true })) yield entryOf(entry, pointer.fid, pointer.offset, pointer.len)
+        for await (const { entry, pointer } of this.#vlog!.iterate(fid, { salvage: true })) yield operationOf(entry, pointer)
       } catch (error) {
         // What is behind damage that has no end cannot be looked for.
         if (!(error instanceof CorruptionError)) throw error
@@ -86,7 +78,7 @@ export class SalvagedValues {
     }
     for (const { file, position } of this.#strays.values()) {
       for await (const { entry } of strayRecords(this.#fs, this.#dir, file, this.#runtime, position)) {
-        yield entryOf(entry, 0, 0, 0)
+        yield operationOf(entry, NOWHERE)
         break
       }
     }
@@ -95,10 +87,6 @@ export class SalvagedValues {
   async close(): Promise<void> {
     await this.#vlog?.close()
   }
-}
-
-function entryOf({ key, version, meta, userMeta, expiresAt }: VlogEntry, fid: number, offset: number, len: number): RecordEntry {
-  return { key, version, ...pointerPayload({ fid, offset, len }, userMeta, expiresAt), commits: (meta & META_COMMIT) !== 0 }
 }
 
 function nameOf(key: Uint8Array, version: number): string {

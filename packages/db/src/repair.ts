@@ -158,7 +158,7 @@ class Salvage {
   /** Adds the records of the value log that may be entries that the tree lost, and puts that its logs do not say yet. */
   async fillHoles(): Promise<void> {
     const { losses, lastSequence } = this.#tree
-    for await (const { key, version, kind, payload, commits } of this.#values.records()) {
+    for await (const { key, sequence: version, kind, payload, commits } of this.#values.records()) {
       if (this.#slice.due()) await this.#pause('value log')
       const isNew = commits && lastSequence !== undefined && version > lastSequence
       if (!isNew && !losses.some((loss) => fits(loss, key, version))) continue

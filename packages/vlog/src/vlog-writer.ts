@@ -87,11 +87,6 @@ export class VlogWriter implements StagedSource {
     return this.#files.nextNumber
   }
 
-  /** The logical file that may still grow. */
-  get activeFid(): number | undefined {
-    return this.#files.active?.fid
-  }
-
   /** End of everything staged. */
   position(): LogPosition {
     return this.#files.position()
