@@ -17,7 +17,6 @@ const HARMLESS = /^(?:\.|lost\+found$)/
  * and `IoError` for what is no directory.
  */
 export async function inspectDirectory(fs: FileSystem, dir: string): Promise<DirectoryState> {
-  if (hasCurrent(fs, dir)) return 'database'
   let names: string[]
   try {
     names = await fs.list(dir)
@@ -36,7 +35,7 @@ export async function inspectDirectory(fs: FileSystem, dir: string): Promise<Dir
 }
 
 /** Looks for CURRENT by its name: an existing database need not be listed for that. */
-function hasCurrent(fs: FileSystem, dir: string): boolean {
+export function hasCurrent(fs: FileSystem, dir: string): boolean {
   try {
     fs.openSync(`${dir}/${formatFileName('current')}`, 'read').closeSync()
     return true

@@ -13,7 +13,7 @@ import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree, NO_DEPENDENCY } from '@wk/lsm'
 import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
 import { ValueLog } from '@wk/vlog'
-import { inspectDirectory } from './directory.js'
+import { hasCurrent, inspectDirectory } from './directory.js'
 import { deferredOperations } from './deferred-operations.js'
 import { checkEncryption, treeFileSystem } from './encryption.js'
 import { GatedFileSystem } from './gated-file-system.js'
@@ -52,11 +52,14 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   if (options.inMemory && options.readOnly) throw new NotSupportedError('a database in memory cannot be opened read-only')
   const fs = options.inMemory ? new MemoryFileSystem({ crashable: false }) : (options.fs ?? new NodeFileSystem())
   if (options.inMemory) dir = MEMORY_DIR
-  const state = await inspectDirectory(fs, dir)
-  if ((state === 'missing' || state === 'empty') && (options.readOnly || !options.createIfMissing)) throw new NotFoundError('there is no database in the directory')
-  // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
+  const mayCreate = options.createIfMissing && !options.readOnly
   const syncs: (() => Promise<void>)[] = []
-  if (state !== 'database' && options.createIfMissing && !options.readOnly) await fs.mkdir(dir, { syncs })
+  if (!hasCurrent(fs, dir)) {
+    // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
+    const made = mayCreate && (await fs.mkdir(dir, { syncs }))
+    const state = made ? 'empty' : await inspectDirectory(fs, dir)
+    if ((state === 'missing' || state === 'empty') && !mayCreate) throw new NotFoundError('there is no database in the directory')
+  }
   const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
   try {
     return await openLocked(fs, dir, lock, options, syncs)

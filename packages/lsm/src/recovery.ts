@@ -54,7 +54,7 @@ export async function recoverTree(dir: string, options: LsmOptions, makeTree: Tr
   const resolved = resolveOptions(options)
   const { fs, runtime, readOnly, createIfMissing, errorIfExists } = resolved
   const listing = await listDirectory(fs, dir)
-  const manifestNumber = listing.exists ? readCurrent(fs, dir) : undefined
+  const manifestNumber = listing.names.includes(formatFileName('current')) ? readCurrent(fs, dir) : undefined
   if (manifestNumber === undefined) {
     await expectNoData(fs, dir, listing)
     if (readOnly || !createIfMissing) throw new NotFoundError('there is no database in the directory')

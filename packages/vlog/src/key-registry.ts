@@ -49,6 +49,11 @@ export class KeyRegistry {
     return new KeyRegistry(fs, dir, storageKey, bytes === undefined ? undefined : decodeRegistry(bytes, storageKey))
   }
 
+  /** That of a directory that has none. */
+  static none(fs: FileSystem, dir: string, storageKey: Uint8Array | undefined): KeyRegistry {
+    return new KeyRegistry(fs, dir, storageKey, undefined)
+  }
+
   /** New files are to be encrypted. */
   get encrypts(): boolean {
     return this.#storageKey !== undefined

@@ -46,7 +46,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const { fs, readOnly } = options
   const names = (listed ?? (await fs.list(dir))).filter((name) => name !== STATE_NAME)
   const state = options.standalone && !options.salvage ? await readState(fs, dir) : undefined
-  const registry = KeyRegistry.read(fs, dir, options.encryptionKey)
+  const registry = names.includes(REGISTRY_NAME) ? KeyRegistry.read(fs, dir, options.encryptionKey) : KeyRegistry.none(fs, dir, options.encryptionKey)
   const unreadable: string[] = []
   const found = await readFiles(dir, names, options, registry, unreadable)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
