@@ -134,19 +134,21 @@ describe('memtable', () => {
     const description = table.describe()
     const worker = new Worker(
       `
-      import { workerData, parentPort } from 'node:worker_threads'
-      const { Memtable } = await import(workerData.module)
-      const { newLookupResult } = await import(workerData.codec)
-      const table = Memtable.attach(workerData.description)
-      const keys = []
-      const cursor = table.cursor()
-      for (cursor.first(); cursor.valid; cursor.next()) keys.push(Buffer.from(cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd)).toString())
-      const out = newLookupResult()
-      table.get(Buffer.from('0000000000000017'), 2 ** 48 - 1, out)
-      let refused = false
-      try { table.add(Buffer.from('x'), 1, 1, Buffer.from('y')) } catch { refused = true }
-      parentPort.postMessage({ keys, kind: out.kind, sequence: out.sequence, references: table.references(), count: table.count, refused,
-        shared: workerData.description.buffer instanceof SharedArrayBuffer, tombstones: table.tombstones, sealed: table.sealed })
+      void (async () => {
+        const { workerData, parentPort } = await import('node:worker_threads')
+        const { Memtable } = await import(workerData.module)
+        const { newLookupResult } = await import(workerData.codec)
+        const table = Memtable.attach(workerData.description)
+        const keys = []
+        const cursor = table.cursor()
+        for (cursor.first(); cursor.valid; cursor.next()) keys.push(Buffer.from(cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd)).toString())
+        const out = newLookupResult()
+        table.get(Buffer.from('0000000000000017'), 2 ** 48 - 1, out)
+        let refused = false
+        try { table.add(Buffer.from('x'), 1, 1, Buffer.from('y')) } catch { refused = true }
+        parentPort.postMessage({ keys, kind: out.kind, sequence: out.sequence, references: table.references(), count: table.count, refused,
+          shared: workerData.description.buffer instanceof SharedArrayBuffer, tombstones: table.tombstones, sealed: table.sealed })
+      })()
       `,
       {
         eval: true,

@@ -2,7 +2,6 @@
  * Ten thousand mutated directories whose sums were put right again, ten thousand with raw damage: typed errors only, soon, in
  * bounded memory. Every file that the package parses takes part.
  */
-import { getHeapStatistics } from 'node:v8'
 import { FRAME_HEADER_LENGTH, WkError, crc32c, crc32cRange, placeSeed, writeFrameHeader, writeU32 } from '@wk/codec'
 import { ManualRuntime, MemoryFileSystem, writeFullySync } from '@wk/fs'
 import { expect, test } from 'vitest'
@@ -170,8 +169,8 @@ async function exercise(fs: MemoryFileSystem, { pointers, options, files }: Imag
 }
 
 const held = (): number => {
-  const { used_heap_size: heap, external_memory: external } = getHeapStatistics()
-  return heap + external
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 test.each([['structures, with their sums put right', mutateStructure], ['raw bytes', (_: string, bytes: Uint8Array) => mutateRaw(bytes)]] as const)('%s', async (_, mutate) => {

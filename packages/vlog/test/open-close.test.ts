@@ -1,6 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { LockedError } from '@wk/codec'
+import { NodeFileSystem } from '@wk/fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ValueLog, type ValueLogOptions } from '../src/index.js'
 import { collect, DIR, failureOf, newMemory, openLog, readFile } from './support/memory-log.js'
@@ -15,6 +17,21 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true })
 })
 
+/** Whether the lock of this platform has a shared mode (`@wk/fs` tells which have). */
+async function locksAreShared(path: string): Promise<boolean> {
+  const fs = new NodeFileSystem()
+  const first = await fs.lock(path, { shared: true })
+  try {
+    await (await fs.lock(path, { shared: true })).release()
+    return true
+  } catch (error) {
+    if (error instanceof LockedError) return false
+    throw error
+  } finally {
+    await first.release()
+  }
+}
+
 describe('open and close', () => {
   test('on a real disk: write, read, reopen; a second handle is refused until the first is closed', async () => {
     const dir = join(root, 'a', 'b')
@@ -25,12 +42,22 @@ describe('open and close', () => {
     await log.close()
     await log.close()
     const again = await ValueLog.open(dir, { readOnly: true, maxOpenFiles: 2 })
-    const other = await ValueLog.open(dir, { readOnly: true })
     const entries = await again.readMany([...pointers].reverse())
     expect(entries.map(({ key }) => new TextDecoder().decode(key))).toEqual(Array.from({ length: 50 }, (_, i) => `key ${49 - i}`))
-    expect((await other.read(pointers[7]!)).value.length).toBeGreaterThan(300)
-    await other.close()
     await again[Symbol.asyncDispose]()
+  })
+
+  test('on a real disk: two that only read share the directory', async ({ skip }) => {
+    skip(!(await locksAreShared(join(root, 'LOCK'))), 'the lock of this platform is exclusive only')
+    const dir = join(root, 'shared')
+    const log = await ValueLog.open(dir)
+    const [pointer] = await log.append([{ key: 'key', value: 'value' }])
+    await log.close()
+    const first = await ValueLog.open(dir, { readOnly: true })
+    const second = await ValueLog.open(dir, { readOnly: true })
+    for (const reader of [first, second]) expect(new TextDecoder().decode((await reader.read(pointer!)).value)).toBe('value')
+    await first.close()
+    await second.close()
   })
 
   test('a directory that is none', async () => {

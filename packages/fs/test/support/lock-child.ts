@@ -27,7 +27,8 @@ export async function childProcess(
     stdio: ['pipe', 'pipe', 'pipe'],
     ...ids,
   })
-  const gone = once(child, 'exit')
+  // Not `exit`: what it said may come after that.
+  const gone = once(child, 'close')
   onTestFinished(() => void child.kill('SIGKILL'))
   let errors = ''
   child.stderr.on('data', (text) => (errors += String(text)))
@@ -39,7 +40,7 @@ export async function childProcess(
     pid: child.pid ?? -1,
     first,
     release: async () => {
-      child.stdin.write('go\n')
+      child.stdin.end('go\n')
       await gone
     },
     kill: async () => {
