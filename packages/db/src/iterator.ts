@@ -69,6 +69,8 @@ export const DEFAULT_HIGH_WATER_MARK = 1024 * 1024
 const MAX_WINDOW_ENTRIES = 4096
 /** ... and most bytes of them, in `highWaterMarkBytes`. The more, the more values lie next to each other in the log. */
 const MAX_WINDOW_BYTES = 4
+/** Most keys that are fetched ahead where no value is read: more would only be more for the garbage collector to move. */
+const MAX_WINDOW_KEYS = 256
 /** A window is so many times as long as the one before. */
 const GROWTH = 4
 
@@ -237,7 +239,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes)
     this.#careful -= Math.min(this.#careful, window.left)
     this.#left -= window.left
-    this.#windowSize = Math.min(MAX_WINDOW_ENTRIES, this.#windowSize * GROWTH)
+    this.#windowSize = Math.min(this.#mode === 'keys' ? MAX_WINDOW_KEYS : MAX_WINDOW_ENTRIES, this.#windowSize * GROWTH)
     this.#windowBytes = Math.min(MAX_WINDOW_BYTES * highWaterMarkBytes, this.#windowBytes * GROWTH)
     return window
   }

@@ -1,4 +1,7 @@
+import { TraceFileSystem } from '@wk/fs'
+import { Rng } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
+import type { DB } from '../src/index.js'
 import { all, expectCode, large, memoryPlace, onBothFileSystems, text } from './harness.js'
 
 const name = (i: number): string => `k${String(i).padStart(3, '0')}`
@@ -237,32 +240,78 @@ describe('a damaged value', () => {
 })
 
 describe('keys() and has()', () => {
-  it('never touch the value log', async () => {
+  it('never read the value log: counted, over tables, memtables, moved values, snapshots and missing keys', async () => {
     const at = memoryPlace()
-    const db = await at.open()
-    for (let i = 0; i < 100; i++) await db.put(name(i), large(400, i))
+    const fs = new TraceFileSystem(at.fs)
+    const db = await at.open({ fs })
+    for (let i = 0; i < 300; i++) await db.put(name(i), large(400, i))
     await db.flush()
-    await db.close()
-    const opened: string[] = []
-    const watched = new Proxy(at.fs, {
-      get(target, property) {
-        const member: unknown = Reflect.get(target, property, target)
-        if (typeof member !== 'function') return member
-        return (...args: unknown[]) => {
-          if (String(property).startsWith('open') && /\.(vlog|rlog)$/.test(String(args[0]))) opened.push(String(args[0]))
-          return Reflect.apply(member, target, args) as unknown
+    for (let i = 0; i < 300; i += 2) await db.put(name(i), large(300, i))
+    await db.flush()
+    await db.compact()
+    expect((await db.gc({ maxSpaceAmp: 1.05 })).bytesMoved).toBeGreaterThan(0)
+    for (let i = 0; i < 50; i++) await db.put(name(i), large(200, i))
+    const snapshot = db.snapshot()
+    for (let i = 100; i < 150; i++) await db.del(name(i))
+    const valueReads = (): number => fs.entries.filter(({ kind, path }) => kind === 'read' && /\.(vlog|rlog)$/.test(path)).length
+    fs.entries.length = 0
+    expect((await all(db.keys())).length).toBe(250)
+    expect((await all(db.keys({ reverse: true, snapshot }))).length).toBe(300)
+    const keys = db.keys({ gte: name(90) })
+    expect((await keys.nextv(20)).length).toBe(20)
+    keys.seek(name(200))
+    expect(text(await keys.next())).toBe(name(200))
+    await keys.close()
+    for (let i = 0; i < 310; i++) {
+      expect(await db.has(name(i))).toBe(i < 300 && (i < 100 || i >= 150))
+      expect(await db.has(name(i), { snapshot })).toBe(i < 300)
+    }
+    expect(valueReads()).toBe(0)
+    // The count counts: each of these is a read.
+    expect(await db.get(name(250))).toEqual(large(300, 250))
+    expect(db.getSync(name(251))).toEqual(large(400, 251))
+    expect(valueReads()).toBe(2)
+  })
+})
+
+describe('an open iterator', () => {
+  it('keeps its view through writes, flushes, compactions and the moving of values it has still to read', async () => {
+    const db = await memoryPlace().open()
+    const random = new Rng(11)
+    let model = new Map<string, Uint8Array>()
+    const write = async (count: number): Promise<void> => {
+      model = new Map(model)
+      for (let i = 0; i < count; i++) {
+        const key = name(random.below(400))
+        if (random.below(5) === 0) {
+          model.delete(key)
+          await db.del(key)
+        } else {
+          const value = large(100 + random.below(300), random.below(1000))
+          model.set(key, value)
+          await db.put(key, value)
         }
-      },
-    })
-    const again = await at.open({ fs: watched })
-    opened.length = 0
-    const reads = again.stats()
-    expect((await all(again.keys())).length).toBe(100)
-    expect((await all(again.keys({ reverse: true }))).length).toBe(100)
-    for (let i = 0; i < 100; i++) expect(await again.has(name(i))).toBe(true)
-    expect(opened).toEqual([])
-    const valueReads = Object.entries(again.stats()).filter(([key, count]) => /value.*reads/i.test(key) && count !== reads[key as keyof typeof reads])
-    expect(valueReads).toEqual([])
-    expect(await again.get(name(5))).toEqual(large(400, 5))
+      }
+    }
+    await write(600)
+    const walks: { iterator: ReturnType<DB['iterator']>; found: [string, Uint8Array][]; expected: [string, Uint8Array][] }[] = []
+    let moved = 0
+    for (let round = 0; round < 12; round++) {
+      const reverse = round % 2 === 1
+      const expected = [...model].sort(([a], [b]) => (a < b ? -1 : 1))
+      const snapshot = db.snapshot()
+      walks.push({ iterator: db.iterator({ reverse, snapshot }), found: [], expected: reverse ? expected.reverse() : expected })
+      snapshot.close()
+      await write(300)
+      await db.flush()
+      if (round % 3 === 2) await db.compact()
+      moved += (await db.gc({ maxSpaceAmp: 1.05 })).bytesMoved
+      for (const { iterator, found } of walks) found.push(...(await iterator.nextv(7)).map(([key, value]): [string, Uint8Array] => [text(key)!, value]))
+    }
+    expect(moved).toBeGreaterThan(0)
+    for (const { iterator, found, expected } of walks) {
+      for await (const [key, value] of iterator) found.push([text(key)!, value])
+      expect(found).toEqual(expected)
+    }
   })
 })

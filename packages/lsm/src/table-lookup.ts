@@ -54,7 +54,9 @@ export function entriesOf(view: Pick<ReadView, 'memtables' | 'version'>, tables:
       (table) => table.largestSequence > since && isAtOrAfterStart(range, table.largestKey) && isAtOrBeforeEnd(range, table.smallestKey),
     )
     if (depth === 0) for (const table of inRange) sources.push(tables.openCursor(table))
+    else if (inRange.length === 1) sources.push(tables.openCursor(inRange[0]!))
     else if (inRange.length > 0) sources.push(new LevelCursor(inRange, tables.openCursor))
   })
-  return new MergingCursor(sources, reverse)
+  // One source, as after a full compaction, is its own merge.
+  return sources.length === 1 ? sources[0]! : new MergingCursor(sources, reverse)
 }

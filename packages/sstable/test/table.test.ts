@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InvariantError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NotSupportedError, encodePointer, newLookupResult, writePointer } from '@wk/codec'
@@ -145,6 +145,22 @@ describe('table reader', () => {
     const table = open()
     expect(file.reads - before).toBe(2)
     expect(table.memory / 5000).toBeLessThan(2.5)
+  })
+
+  it('holds as much in memory for a million keys as the README says', () => {
+    const count = 50_000
+    const random = new Uint32Array(count).map((_, i) => Math.imul(i + 1, 0x9e3779b1)).sort()
+    const entries = pointerEntries(count).map((entry, i) => {
+      const key = new Uint8Array(16)
+      const view = new DataView(key.buffer)
+      view.setUint32(0, random[i]!)
+      for (let word = 1; word < 4; word++) view.setUint32(word * 4, Math.imul(random[i]! + word, 0x85ebca6b))
+      return { ...entry, key }
+    })
+    const table = build(entries).open({ cache: new BlockCache(1 << 20) })
+    const [, stated] = /\*\*([\d.]+) MB per million keys\*\*/.exec(readFileSync(new URL('../README.md', import.meta.url), 'utf8')) ?? []
+    expect(table.memory / count / Number(stated)).toBeGreaterThan(0.9)
+    expect(table.memory / count / Number(stated)).toBeLessThan(1.1)
   })
 
   it('verifies in slices', () => {

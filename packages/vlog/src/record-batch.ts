@@ -34,6 +34,8 @@ export class ValueBatch extends RecordBatch {
 
   /** The value of `key` at `version` goes to `values[slot]`. The key's bytes must not change until it was read. */
   add(slot: number, fid: number, offset: number, len: number, key: Uint8Array, version: number): void {
+    // Values come in the order of their places: an array that they filled from its end would become a hash table.
+    while (this.values.length <= slot) this.values.push(undefined)
     this.addPlace(fid, offset, len)
     this.slots.push(slot)
     this.keys.push(key)
