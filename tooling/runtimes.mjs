@@ -1,6 +1,6 @@
 /**
  * `npm run runtimes`: the build, the unit tests and abstract-level's suite on other runtimes, and without each of the optional
- * packages; prints the matrix of docs/RUNTIMES.md.
+ * packages; prints the matrix of docs/RUNTIMES.md, and under it what failed and how.
  *
  * The runtimes are npm packages of some hundred megabytes, installed into a directory of their own, outside of the lockfile:
  * `--dir` (default: one in the temporary directory, kept for the next time). `--only node24,bun`, `--parts smoke,level,unit`,
@@ -64,6 +64,9 @@ function execute(command, args, { cwd = ROOT, env = {} } = {}) {
   })
 }
 
+/** What failed, for below the table. */
+const failures = []
+
 function told(cell, result) {
   console.error(`${cell}: ${result}`)
   return result
@@ -80,21 +83,21 @@ async function smoke(command, without = []) {
   return `ok, ${lock} lock${warnings.length > 0 ? `, ${warnings.join()}` : ''}`
 }
 
-async function levelSuite(command) {
+async function levelSuite(command, runtime) {
   const { code, output } = await execute(command, ['test/suite-child.mjs', 'wk'], { cwd: join(ROOT, 'packages/level') })
   const count = (start) => output.split('\n').filter((line) => line.startsWith(start)).length
-  const failures = output.split('\n').filter((line) => line.startsWith('not ok'))
-  for (const failure of failures) console.error(failure)
-  return `${count('ok ')} passed, ${failures.length} failed${code === 124 ? ', not finished' : ''}`
+  const failed = output.split('\n').filter((line) => line.startsWith('not ok'))
+  failures.push(...failed.map((line) => `${runtime}, abstract-level's suite: ${line}`))
+  return `${count('ok ')} passed, ${failed.length} failed${code === 124 ? ', not finished' : ''}`
 }
 
-async function unitTests(command, name) {
+async function unitTests(command, runtime, name) {
   const results = join(options.dir, `results-${process.pid}.json`)
   const { code, output } = await execute(command, [join(ROOT, 'node_modules/vitest/vitest.mjs'), 'run', '--reporter=json', `--outputFile=${results}`], { cwd: join(ROOT, 'packages', name) })
   try {
     const { numPassedTests, numFailedTests, numPendingTests, testResults } = JSON.parse(readFileSync(results, 'utf8'))
     for (const { assertionResults } of testResults) {
-      for (const { status, fullName, failureMessages } of assertionResults) if (status === 'failed') console.error(`  ${name}: ${fullName}: ${failureMessages[0]?.split('\n')[0]}`)
+      for (const { status, fullName, failureMessages } of assertionResults) if (status === 'failed') failures.push(`${runtime}, ${name}: ${fullName}: ${failureMessages[0]?.split('\n')[0]}`)
     }
     return `${numPassedTests} passed, ${numFailedTests} failed${numPendingTests > 0 ? `, ${numPendingTests} not for it` : ''}`
   } catch {
@@ -120,9 +123,10 @@ for (const name of names) {
     set('build', name, await smoke(command))
     for (const absent of isNode ? [...OPTIONAL.map((one) => [one]), OPTIONAL] : []) set(`build without ${absent.length > 1 ? 'all three' : absent[0]}`, name, await smoke(command, absent))
   }
-  if (parts.has('level')) set("abstract-level's suite", name, await levelSuite(command))
-  if (parts.has('unit')) for (const one of options.packages.split(',')) set(`unit tests of ${one}`, name, await unitTests(command, one))
+  if (parts.has('level')) set("abstract-level's suite", name, await levelSuite(command, name))
+  if (parts.has('unit')) for (const one of options.packages.split(',')) set(`unit tests of ${one}`, name, await unitTests(command, name, one))
 }
 
 console.log(`| | ${names.join(' | ')} |\n|${'---|'.repeat(names.length + 1)}`)
 for (const [row, cells] of rows) console.log(`| ${row} | ${names.map((name) => cells[name] ?? '').join(' | ')} |`)
+if (failures.length > 0) console.log(`\nWhat failed:\n\n${failures.map((one) => `- ${one}`).join('\n')}`)
