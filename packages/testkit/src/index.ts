@@ -22,3 +22,4 @@ export { cleanSpecimen, SPECIMEN_THRESHOLD, uncleanSpecimen, type LogExtents, ty
 export { MAX_PROBE_MS, probe, type ProbeResult, type ProbeTarget } from './damage-probe.js'
 export { captureImage, imageBytes, mountImage, readFile, type DiskImage } from './disk-image.js'
 export { HOSTILE_FIELDS, hostileFields, hostileImage, mutate, partsOf, type Part } from './hostile.js'
+export { locksAreShared } from './shared-locks.js'

@@ -1,8 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LockedError } from '@wk/codec'
-import { NodeFileSystem } from '@wk/fs'
+import { locksAreShared } from '@wk/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ValueLog, type ValueLogOptions } from '../src/index.js'
 import { collect, DIR, failureOf, newMemory, openLog, readFile } from './support/memory-log.js'
@@ -16,21 +15,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await rm(root, { recursive: true, force: true })
 })
-
-/** Whether the lock of this platform has a shared mode (`@wk/fs` tells which have). */
-async function locksAreShared(path: string): Promise<boolean> {
-  const fs = new NodeFileSystem()
-  const first = await fs.lock(path, { shared: true })
-  try {
-    await (await fs.lock(path, { shared: true })).release()
-    return true
-  } catch (error) {
-    if (error instanceof LockedError) return false
-    throw error
-  } finally {
-    await first.release()
-  }
-}
 
 describe('open and close', () => {
   test('on a real disk: write, read, reopen; a second handle is refused until the first is closed', async () => {
