@@ -39,7 +39,7 @@ export interface SpaceKeeperParts {
 }
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
-const FULL_EXCESS = 0.25
+const FULL_EXCESS = 0.2
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
 const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
@@ -47,7 +47,8 @@ const LEAST_LOOK_OPERATIONS = 16
 const LOOK_REST = 20
 /** So many times the operations that are worth a look are worth one whatever it costs. */
 const SOONER = 8
-/** Passes at once: some wait for the disk while another copies. */
+/** Passes at once while it presses, and at most where there is room for their copies: some wait for the disk while another copies. */
+const PASSES = 3
 const MOST_PASSES = 4
 /** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
@@ -207,10 +208,9 @@ export class SpaceKeeper {
   async #step(work: GcWork): Promise<boolean> {
     const { gc, tree, bounds } = this.#parts
     if (!this.#needsWriters) this.brake.engage()
-    const freedBefore = gc.bytesReclaimed
     await gc.removeDead()
-    this.brake.progress(gc.bytesReclaimed - freedBefore)
     await this.#look()
+    this.brake.ease()
     // What passes under way will give back is as good as gone.
     const figures = { ...this.#figures, diskBytes: this.#figures.diskBytes - gc.expectedGain }
     const step = planStep(figures, gc.files(), bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut() })
@@ -235,6 +235,7 @@ export class SpaceKeeper {
   #mayBegin(victims: readonly ValueLogFile[]): boolean {
     if (this.#passes === 0) return true
     if (this.#passes >= MOST_PASSES || this.#parts.bytesPerSecond !== undefined || this.#excess() <= 0) return false
+    if (this.#passes < PASSES && this.#excess() <= 1) return true
     // As long as they last their copies are on the disk as well.
     let copied = this.#uncopied
     for (const { liveBytes } of victims) copied += liveBytes
@@ -244,12 +245,7 @@ export class SpaceKeeper {
   async #relocate(victims: readonly ValueLogFile[]): Promise<void> {
     const { gc, bytesPerSecond, bounds } = this.#parts
     let live = 0
-    let dead = 0
-    for (const { liveBytes, recordBytes } of victims) {
-      live += liveBytes
-      dead += recordBytes - liveBytes
-    }
-    const freedPerByte = dead / Math.max(1, live)
+    for (const { liveBytes } of victims) live += liveBytes
     let copied = 0
     this.#passes++
     this.#uncopied += live
@@ -258,7 +254,6 @@ export class SpaceKeeper {
         signal: this.#controller.signal,
         onProgress: ({ phase, bytes }) => {
           if (phase !== 'relocate') return
-          this.brake.progress((bytes - copied) * freedPerByte)
           this.#uncopied -= bytes - copied
           copied = bytes
         },
@@ -279,10 +274,14 @@ export class SpaceKeeper {
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
-    this.#needsWriters = true
-    this.brake.release()
+    this.#needsWriters = seal
+    if (seal) this.brake.release()
     try {
-      await gc.bringOut({ seal, signal: this.#controller.signal, onRotated: () => this.#writersDone() })
+      const onSealed = (): void => {
+        this.#writersDone()
+        this.brake.hurry()
+      }
+      await gc.bringOut({ seal, signal: this.#controller.signal, onSealed })
     } finally {
       this.#writersDone()
       this.#isBringingOut = false

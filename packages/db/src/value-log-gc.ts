@@ -16,6 +16,7 @@ import type { LsmTree, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
+import { LiveRangeCache } from './live-range-cache.js'
 import { describeFiles, nextGeneration, pickVictims } from './gc-victims.js'
 import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -51,6 +52,9 @@ export interface RelocateFilesOptions extends MaintenanceOptions {
   sweep?: boolean
 }
 
+/** Records of files that are not victims yet, whose live ranges are read along with those of victims. */
+const MOST_CANDIDATE_RECORDS = 1 << 18
+
 /** A report while it is being made. */
 type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 
@@ -78,6 +82,7 @@ export class ValueLogGc {
   readonly #moving = new Map<number, number>()
   readonly #damaged = new Set<number>()
   readonly #pinned = new Set<number>()
+  readonly #ranges: LiveRangeCache
 
   /** Passes that copied values since open. */
   passes = 0
@@ -94,6 +99,7 @@ export class ValueLogGc {
     this.#vlog = vlog
     this.#queue = queue
     this.#runtime = runtime
+    this.#ranges = new LiveRangeCache(tree)
   }
 
   /** One pass: dead files go, and the worst file whose dead part is at least `ratio` is rewritten. `WK_NO_REWRITE` if there is neither. */
@@ -223,21 +229,20 @@ export class ValueLogGc {
   }
 
   /**
-   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first.
-   * `onRotated` is called when no writer is needed any more.
+   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first, for which
+   * writers have to go on until `onSealed` is called. What they have staged by then has to be written, too.
    */
-  async bringOut({ seal, signal, onRotated }: { seal: boolean; signal: AbortSignal; onRotated: () => void }): Promise<void> {
+  async bringOut({ seal, signal, onSealed }: { seal: boolean; signal: AbortSignal; onSealed: () => void }): Promise<void> {
     if (seal) await this.seal()
     throwIfAborted(signal)
     const before = this.#state()
-    const flushed = this.#tree.flush()
-    // Awaited below: a database that fails meanwhile rejects it while nobody listens, or refuses the barrier.
+    const flushed = this.#tree.flush({ merge: true })
+    // Awaited below: a database that fails meanwhile refuses the barrier.
     flushed.catch(() => undefined)
-    // What was staged is in the sealed memtable, and must be written before that can be flushed.
-    const [written] = await Promise.allSettled([this.#queue.barrier()])
-    onRotated()
+    // What was staged is in the sealed memtable, which is flushed as soon as that is written: before it is acknowledged.
+    this.#queue.barrier().catch(() => undefined)
+    onSealed()
     await flushed
-    if (written.status === 'rejected') throw written.reason
     throwIfAborted(signal)
     if (this.#compactedAt === before) return
     // What came since then is not flushed a second time for it: that would need writers again.
@@ -265,6 +270,7 @@ export class ValueLogGc {
   /** Files whose garbage was kept for readers are looked at again. */
   forgetPinned(): void {
     this.#pinned.clear()
+    this.#ranges.forget()
   }
 
   // Inside.
@@ -274,6 +280,7 @@ export class ValueLogGc {
     this.#running = true
     try {
       return await this.locked(async () => {
+        this.#ranges.forget()
         const reclaimedBefore = this.bytesReclaimed
         const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
         await work(report)
@@ -356,7 +363,7 @@ export class ValueLogGc {
       await this.#flush()
     }
     const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number))
-    const found = await this.#tree.liveRanges(victims.flatMap(({ logical }) => logical), options.signal)
+    const found = await this.#ranges.get(victims.flatMap(({ logical }) => logical), () => this.#candidates(), options.signal)
     const ranges = new Map<number, RecordRanges>()
     const collected: number[] = []
     for (const { number, logical, recordBytes } of victims) {
@@ -390,6 +397,17 @@ export class ValueLogGc {
     this.bytesMoved += bytesMoved
     this.bytesReclaimed += bytesReclaimed
     publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'their live values were moved', files: collected, bytesMoved, bytesReclaimed }))
+  }
+
+  /** Logical files that may become victims before the tables change. */
+  #candidates(): number[] {
+    const fids: number[] = []
+    let records = 0
+    for (const { state, logical, liveRecords } of this.files()) {
+      if (state !== 'collectable' || (records += liveRecords) > MOST_CANDIDATE_RECORDS) continue
+      fids.push(...logical)
+    }
+    return fids
   }
 
   /** Law 6: a damaged file is kept as it is, and others are collected before it is tried again. */

@@ -17,7 +17,7 @@ it('bringing garbage out of a database that failed meanwhile rejects, and nothin
     const failure = new WkError('WK_IO', 'the device is gone')
     tree.fail(failure, tree.nextSequence())
     health.fail(failure)
-    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onRotated: () => undefined })
+    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onSealed: () => undefined })
     await expect(bringOut).rejects.toMatchObject({ code: 'WK_READ_ONLY' })
     // Rejections are counted as unheard when the event loop turns.
     await new Promise((resolve) => setImmediate(resolve))

@@ -8,8 +8,9 @@ import { throwIfAborted } from '@wk/codec'
 import type { KeyRange, WkError } from '@wk/codec'
 import { planFullCompaction, remainingBytes } from './compaction/full-compaction.js'
 import { INITIAL_SHADOW_RATIO, learnShadowRatio } from './compaction/garbage.js'
-import type { JobResult } from './compaction/job.js'
-import { fileNumbersFor, jobOf } from './compaction/pick.js'
+import type { JobResult, KeyInterval } from './compaction/job.js'
+import { pickBelow } from './compaction/flush-pick.js'
+import { fileNumbersFor, jobOf, removedBy } from './compaction/pick.js'
 import type { CompactionPick } from './compaction/pick.js'
 import { advanceCursors, pickCompaction } from './compaction/picker.js'
 import type { PickerOptions } from './compaction/picker.js'
@@ -119,6 +120,22 @@ export class CompactionScheduler {
     }
   }
 
+  /**
+   * The tables that a memtable with these keys can be merged with, straight to the deepest level; `undefined` if it has to go to
+   * level 0. No compaction takes them until {@link CompactionScheduler.release}.
+   */
+  claimBelow(keys: KeyInterval): CompactionPick | undefined {
+    const pick = pickBelow({ levels: this.#context.versions.current.levels, options: this.#options, running: [...this.#running] }, keys)
+    if (pick !== undefined) this.#running.add(pick)
+    return pick
+  }
+
+  /** Ends a {@link CompactionScheduler.claimBelow}. `result`: of the job, if it was published. */
+  release(pick: CompactionPick, result: JobResult | undefined): void {
+    this.#running.delete(pick)
+    if (result !== undefined) this.#count(result)
+  }
+
   /** Waits for the end of everything under way. */
   async settle(): Promise<void> {
     while (this.#work.size > 0) await Promise.allSettled(this.#work)
@@ -221,10 +238,6 @@ export class CompactionScheduler {
     this.#work.add(tracked)
     return tracked
   }
-}
-
-function removedBy(pick: CompactionPick): { level: number; number: number }[] {
-  return pick.inputs.flatMap(({ level, tables }) => tables.map(({ number }) => ({ level, number })))
 }
 
 function highestSequence(version: Version): number {

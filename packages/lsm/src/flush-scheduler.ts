@@ -4,10 +4,14 @@
  * A memtable is flushed once its last group was written; it is published only after the value-log bytes it points to
  * are durable (law 3). In the turn of publication readers change from the memtable to its tables; then its log goes.
  */
-import { formatFileName, invariant } from '@wk/codec'
+import { copyBytes, formatFileName, invariant } from '@wk/codec'
 import type { WkError } from '@wk/codec'
+import type { Memtable } from '@wk/memtable'
+import type { CompactionScheduler } from './compaction-scheduler.js'
 import { flushCountBound } from './compaction/job.js'
-import type { JobResult } from './compaction/job.js'
+import type { JobResult, KeyInterval } from './compaction/job.js'
+import { fileNumbersFor, jobOf, removedBy } from './compaction/pick.js'
+import type { CompactionPick } from './compaction/pick.js'
 import { asWkError } from './failure.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { MemtableList } from './memtable-list.js'
@@ -25,14 +29,19 @@ export interface FlushStats {
 export class FlushScheduler {
   readonly stats: FlushStats = { flushes: 0, bytesWritten: 0 }
   readonly #context: TreeContext
+  readonly #compactions: CompactionScheduler
   readonly #onPublished: () => void
   readonly #onFailure: (error: WkError) => void
   #running: Promise<void> | undefined
   /** Called in the turn in which a memtable came into tables. */
   readonly #onInstalled = new Set<(target: LoggedMemtable) => void>()
 
-  constructor(context: TreeContext, onPublished: () => void, onFailure: (error: WkError) => void) {
+  /** Memtables to be merged with what lies below them. */
+  readonly #merged = new WeakSet<LoggedMemtable>()
+
+  constructor(context: TreeContext, compactions: CompactionScheduler, onPublished: () => void, onFailure: (error: WkError) => void) {
     this.#context = context
+    this.#compactions = compactions
     this.#onPublished = onPublished
     this.#onFailure = onFailure
   }
@@ -47,9 +56,13 @@ export class FlushScheduler {
     })
   }
 
-  /** Resolves when every memtable up to `target` is in tables; rejects when that will not come. */
-  async until(target: LoggedMemtable): Promise<void> {
+  /**
+   * Resolves when every memtable up to `target` is in tables; rejects when that will not come. `merge`: it is merged with the
+   * tables below it, if they let it, rather than put on top of them.
+   */
+  async until(target: LoggedMemtable, merge = false): Promise<void> {
     const { memtables, lifecycle } = this.#context
+    if (merge) this.#merged.add(target)
     this.schedule()
     while (memtables.immutables.includes(target)) await lifecycle.changes.next()
   }
@@ -113,20 +126,32 @@ export class FlushScheduler {
 
   /** `last`: what the edit says beside its tables at the end of the tree, when background work has ended already. */
   async #flush(target: LoggedMemtable, last?: VersionEdit): Promise<void> {
-    const { options, lifecycle, memtables, versions, views, wal, obsolete } = this.#context
+    const below = this.#merged.has(target) ? this.#compactions.claimBelow(keysOf(target.memtable)) : undefined
+    let result: JobResult | undefined
+    try {
+      result = await this.#flushOnto(below, target, last)
+    } finally {
+      if (below !== undefined) this.#compactions.release(below, result)
+    }
+    if (result !== undefined) this.#onPublished()
+  }
+
+  /** {@link #flush} to level 0, or onto the tables `below`. Resolves with what was published, if anything was. */
+  async #flushOnto(below: CompactionPick | undefined, target: LoggedMemtable, last: VersionEdit | undefined): Promise<JobResult | undefined> {
+    const { options, lifecycle, memtables, versions, views, wal, obsolete, retirement } = this.#context
     const { memtable } = target
-    const count = flushCountBound(memtable.usedBytes, jobOptionsOf(options))
-    const description = memtable.describe()
-    const result = await runWithRetries(
-      this.#context,
-      count,
-      (setting) => ({ type: 'flush', memtable: description, ...setting }),
-      last === undefined ? lifecycle.signal : new AbortController().signal,
-    )
-    const dependency = await options.beforePublish?.()
-    if (last === undefined && lifecycle.isStopped) return
+    // All of it is written, so that this covers it; it takes as long as the job.
+    const durable = options.beforePublish?.()
+    durable?.catch(() => undefined)
+    const result = await this.#runJob(below, memtable, last)
+    const dependency = await durable
+    if (last === undefined && lifecycle.isStopped) return undefined
+    const removed = below === undefined ? [] : removedBy(below)
+    const { highestTombstone } = result.dropped
     const edit: VersionEdit = {
-      added: result.tables.map((table) => ({ level: 0, table })),
+      added: result.tables.map((table) => ({ level: below?.outputLevel ?? 0, table })),
+      ...(below === undefined ? {} : { removed }),
+      ...(below === undefined || highestTombstone === 0 ? {} : { droppedTombstone: highestTombstone }),
       lastSequence: memtable.lastSequence,
       ...(dependency === undefined ? {} : { dependency }),
       ...unflushedAfter(target, memtables),
@@ -136,18 +161,39 @@ export class FlushScheduler {
     await versions.commit(edit, (version) => {
       memtables.drop(target)
       views.replace(memtables.memtables(), version)
+      // CR3: the edit that drops them is durable; now only views can need them.
+      retirement.retire(removed.map(({ number }) => number), views)
       for (const watcher of this.#onInstalled) watcher(target)
       this.#count(result)
     })
     const logNumber = await wal.retire(target)
     if (logNumber !== undefined) obsolete.remove(formatFileName('wal', logNumber))
-    this.#onPublished()
+    return result
+  }
+
+  #runJob(below: CompactionPick | undefined, memtable: Memtable, last: VersionEdit | undefined): Promise<JobResult> {
+    const context = this.#context
+    const options = jobOptionsOf(context.options)
+    const description = memtable.describe()
+    const signal = last === undefined ? context.lifecycle.signal : new AbortController().signal
+    const bytes = memtable.usedBytes
+    if (below === undefined) return runWithRetries(context, flushCountBound(bytes, options), (setting) => ({ type: 'flush', memtable: description, ...setting }), signal)
+    const count = fileNumbersFor(below, options) + Math.ceil((2 * bytes) / options.tableSize)
+    return runWithRetries(context, count, (setting) => ({ ...jobOf(below, setting), memtable: description }), signal)
   }
 
   #count(result: JobResult): void {
     this.stats.flushes++
     this.stats.bytesWritten += result.bytesWritten
   }
+}
+
+function keysOf(memtable: Memtable): KeyInterval {
+  const cursor = memtable.cursor()
+  cursor.first()
+  const smallest = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
+  cursor.last()
+  return { smallest, largest: copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd) }
 }
 
 /** Where the value log begins to hold what the memtables after `target` refer to. */

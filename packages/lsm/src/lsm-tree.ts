@@ -94,8 +94,8 @@ export class LsmTree {
     this.#staging = new Staging(options.wal)
     const onPublished = (): void => this.#published()
     const onFailure = (error: WkError): void => this.#report(error, undefined)
-    this.#flushes = new FlushScheduler(this.context, onPublished, onFailure)
     this.#compactions = new CompactionScheduler(this.context, onPublished, onFailure)
+    this.#flushes = new FlushScheduler(this.context, this.#compactions, onPublished, onFailure)
     this.#pressure = new BackPressure(this.context, () => this.#schedule())
   }
 
@@ -270,13 +270,16 @@ export class LsmTree {
 
   // Maintenance.
 
-  /** Brings everything staged before the call into durable tables. Staged groups must go on being written meanwhile. */
-  async flush(): Promise<void> {
+  /**
+   * Brings everything staged before the call into durable tables. Staged groups must go on being written meanwhile. `merge`: merged
+   * with the tables below where that can be done in one step, so that what was overwritten is out of the tables then.
+   */
+  async flush({ merge = false }: { merge?: boolean } = {}): Promise<void> {
     this.#checkWritable()
     const { memtables } = this.context
     if (memtables.active.memtable.count > 0) this.#rotate(0)
     const newest = memtables.immutables.at(-1)
-    if (newest !== undefined) await this.#flushes.until(newest)
+    if (newest !== undefined) await this.#flushes.until(newest, merge)
   }
 
   /**

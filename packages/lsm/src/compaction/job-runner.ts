@@ -96,7 +96,7 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
 
 function cursorOf(job: Job, inputs: TableInputs): EntryCursor {
   if (job.type === 'flush') return Memtable.attach(job.memtable).cursor()
-  const sources: EntryCursor[] = []
+  const sources: EntryCursor[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
   for (const { level, tables } of job.inputs) {
     if (level === 0) for (const table of tables) sources.push(new LevelCursor([table], inputs.open))
     else sources.push(new LevelCursor(tables, inputs.open))

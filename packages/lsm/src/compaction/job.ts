@@ -61,9 +61,11 @@ export interface JobInput {
   tables: TableSummary[]
 }
 
-/** Merges tables of one or more levels into new tables of `outputLevel`. */
+/** Merges tables of one or more levels, and a memtable above them, into new tables of `outputLevel`. */
 export interface CompactionJob extends JobBase {
   type: 'compact'
+  /** Sealed; newer than all tables. */
+  memtable?: MemtableDescription
   /** Upper (newer) levels first. */
   inputs: JobInput[]
   /** At least 1. */
@@ -102,7 +104,7 @@ export interface JobResult {
   /** Entries read. */
   entries: number
   dropped: DroppedEntries
-  /** Bytes of the input tables (of the memtable: 0). */
+  /** Bytes of the input tables (of a memtable: 0). */
   bytesRead: number
   bytesWritten: number
 }

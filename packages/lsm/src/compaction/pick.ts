@@ -130,6 +130,11 @@ export function fileNumbersFor(pick: CompactionPick, options: JobOptions): numbe
   )
 }
 
+/** The tables that go with an edit which publishes a pick. */
+export function removedBy(pick: CompactionPick): { level: number; number: number }[] {
+  return pick.inputs.flatMap(({ level, tables }) => tables.map(({ number }) => ({ level, number })))
+}
+
 /** The job that does what the pick says. Requires a pick that is no trivial move, and at least one file number. */
 export function jobOf(
   pick: CompactionPick,

@@ -187,8 +187,8 @@ function workerUrl(given: URL | string | undefined): URL {
 }
 
 function inputBytes(job: Job): number {
-  if (job.type === 'flush') return job.memtable.recordEnd - job.memtable.recordStart
-  let bytes = 0
+  let bytes = job.memtable === undefined ? 0 : job.memtable.recordEnd - job.memtable.recordStart
+  if (job.type === 'flush') return bytes
   for (const { tables } of job.inputs) for (const { size } of tables) bytes += size
   return bytes
 }

@@ -1,0 +1,45 @@
+/**
+ * Live ranges for passes that follow one another: those of all candidates are read at once, since a table's list is
+ * decoded as a whole anyway.
+ *
+ * What was read counts until the tables change or {@link LiveRangeCache.forget}. It would be right for longer, as sealed and
+ * flushed files only lose references, but what has died meanwhile would be copied.
+ */
+import { throwIfAborted } from '@wk/codec'
+import type { LsmTree, RecordRanges } from '@wk/lsm'
+
+type Ranges = Map<number, RecordRanges | undefined>
+
+export class LiveRangeCache {
+  readonly #tree: LsmTree
+  #read: { fids: ReadonlySet<number>; ranges: Promise<Ranges> } | undefined
+
+  constructor(tree: LsmTree) {
+    this.#tree = tree
+    tree.onVersionChange(() => this.forget())
+  }
+
+  /**
+   * {@link LsmTree.liveRanges} of `fids`. `candidates`: files that are likely to be asked for next, read along. They, and
+   * `fids`, must be sealed. Rejects with `AbortedError` after `signal`, at the end of what is being read.
+   */
+  async get(fids: readonly number[], candidates: () => readonly number[], signal: AbortSignal | undefined): Promise<Ranges> {
+    if (this.#read === undefined || fids.some((fid) => this.#read?.fids.has(fid) !== true)) {
+      const wanted = new Set([...fids, ...candidates()])
+      const read = { fids: wanted, ranges: this.#tree.liveRanges([...wanted]) }
+      this.#read = read
+      // Who waits for it hears of it; who comes later reads anew.
+      read.ranges.catch(() => {
+        if (this.#read === read) this.#read = undefined
+      })
+    }
+    const ranges = await this.#read.ranges
+    throwIfAborted(signal)
+    return ranges
+  }
+
+  /** Reads anew next time. */
+  forget(): void {
+    this.#read = undefined
+  }
+}
