@@ -5,7 +5,7 @@
 import { InterceptedFileSystem, MemoryFileSystem } from '@wk/fs'
 import type { CrashPolicy, Operation } from '@wk/fs'
 import { describe, expect, it } from 'vitest'
-import { DB, type Iterator, type Snapshot } from '../src/index.js'
+import { DB, type DbIterator, type Snapshot } from '../src/index.js'
 import { SMALL, large } from './harness.js'
 
 const DIR = '/db'
@@ -91,7 +91,7 @@ function expectModel(db: DB, model: Model, where: string, options: { snapshot?: 
   for (let i = 0; i < KEYS; i++) expect(db.getSync(keyOf(i), options), `${where}, ${keyOf(i)}`).toEqual(model.get(keyOf(i)))
 }
 
-async function expectRest(iterator: Iterator, model: Model, where: string): Promise<void> {
+async function expectRest(iterator: DbIterator<[Uint8Array, Uint8Array]>, model: Model, where: string): Promise<void> {
   const rest = [...model].sort(([a], [b]) => (a < b ? -1 : 1)).slice(1)
   const found: [string, Uint8Array][] = []
   for (let part = await iterator.nextv(7); part.length > 0; part = await iterator.nextv(7)) for (const [key, value] of part) found.push([Buffer.from(key).toString(), value])
