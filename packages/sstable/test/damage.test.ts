@@ -2,7 +2,8 @@ import { CorruptionError, KIND_TOMBSTONE, KIND_VALUE, MAX_SEQUENCE, NotSupported
 import { BLOCK_TRAILER_LENGTH, FOOTER_LENGTH, TableReader } from '@wk/sstable'
 import type { TableReaderOptions } from '@wk/sstable'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
+import { loadLz4, setLz4, type Lz4 } from '../src/compression.js'
 import { blockChecksum, decodeFooter, blockEnd } from '../src/format.js'
 import type { BlockHandle } from '../src/format.js'
 import { ArrayFile, allBackward, allForward, build, bytes, pointerEntries, runs, verify } from './support.js'
@@ -167,6 +168,8 @@ describe.each(Object.entries(tables))('a damaged table, %s', (_name, { file, sum
 })
 
 describe('hostile lengths', () => {
+  afterEach(() => setLz4(undefined))
+
   const { file, summary } = tables.plain
   const footerOffset = summary.size - FOOTER_LENGTH
   const blocks = handles(file)
@@ -233,11 +236,16 @@ describe('hostile lengths', () => {
     const packedBlocks = handles(packed)
     const lz4 = packedBlocks.find(({ offset, length }) => packed.bytes[offset + length] === 1) as BlockHandle
     const claimed = readU32(packed.bytes, lz4.offset)
+    const believed: number[] = []
+    const library = loadLz4() as Lz4
+    setLz4({ compressSync: library.compressSync, uncompressSync: (given) => (believed.push(readU32(given, 0)), library.uncompressSync(given)) })
     for (const value of [0, claimed - 1, claimed + 1, 16 << 20, (16 << 20) + 1, 2 ** 32 - 1]) {
       const damaged = new ArrayFile(packed.bytes)
       writeU32(damaged.bytes, lz4.offset, value)
       sign(damaged, packedBlocks)
       damageOf(() => interrogate(damaged, packedSummary.size))
     }
+    expect(believed).toContain(claimed + 1)
+    expect(Math.max(...believed)).toBe(claimed + 1)
   })
 })
