@@ -63,11 +63,18 @@ describe('R1 to R10', () => {
     await iterator.close()
   })
 
-  it('R3a: one flipped byte in the newest file loses no other value, and no value reads as empty', async () => {
-    const fs = new MemoryFileSystem()
-    const db = await open(fs, { valueLogFileSize: 1 << 20 })
+  it.each(['after a clean end', 'below a promise, after a kill'])('R3a: one flipped byte in the newest file, %s, loses no other value, and no value reads as empty', async (end) => {
+    const isClosed = end === 'after a clean end'
+    const disk = new MemoryFileSystem()
+    const db = await open(disk, { valueLogFileSize: 1 << 20 })
     for (let i = 0; i < 50; i++) await db.put(`k${i}`, large(200, i))
-    await db.close()
+    if (isClosed) await db.close()
+    else {
+      await db.sync()
+      // The next write says what the sync made durable.
+      await db.put('next', 'small')
+    }
+    const fs = isClosed ? disk : disk.crashClone('P1')
     const [log] = await named(fs, /\.vlog$/)
     await edit(fs, log as string, flip(20 + 60))
     const again = await open(fs).catch((err: unknown) => expect(err).toMatchObject({ code: 'WK_CORRUPTION', file: log }))

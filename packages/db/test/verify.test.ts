@@ -1,0 +1,64 @@
+/** Law 8 as `verify()` sees it: live bytes are counted again, and accounts that are wrong anywhere are told. */
+import { MemoryFileSystem } from '@wk/fs'
+import { LsmTree } from '@wk/lsm'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { DB } from '../src/index.js'
+import { large, type Options } from './harness.js'
+
+const OPTIONS: Options = { valueThreshold: 64, memTableSize: 64 * 1024, valueLogFileSize: 4096, tableSize: 4096, gc: { auto: false } }
+
+/** Values in tables of two levels and in the memtable, with older versions and tombstones among them. */
+async function filled(): Promise<DB> {
+  const db = await DB.open('/db', { ...OPTIONS, fs: new MemoryFileSystem() })
+  for (let i = 0; i < 30; i++) await db.put(`k${i % 20}`, large(200 + i, i))
+  await db.flush()
+  await db.compact()
+  for (let i = 0; i < 10; i++) await db.put(`k${i}`, large(300 + i, i))
+  await db.flush()
+  for (let i = 5; i < 15; i++) await db.put(`k${i}`, large(400 + i, i))
+  await db.del('k3')
+  return db
+}
+
+/** Makes the tree account for something else from now on. */
+function misaccount(change: (live: ReturnType<LsmTree['liveReferences']>) => void): void {
+  const { liveReferences } = LsmTree.prototype
+  vi.spyOn(LsmTree.prototype, 'liveReferences').mockImplementation(function (this: LsmTree) {
+    const live = liveReferences.call(this)
+    change(live)
+    return live
+  })
+}
+
+describe('law 8: verify() counts live bytes again', () => {
+  afterEach(() => vi.restoreAllMocks())
+
+  it('and agrees with sound accounts', async () => {
+    const db = await filled()
+    expect(await db.verify()).toMatchObject({ ok: true, problems: [] })
+    await db.close()
+  })
+
+  it.each<[string, Parameters<typeof misaccount>[0]]>([
+    ['a byte too many', (live) => void [...live.values()].slice(0, 1).forEach((sum) => (sum.bytes += 1))],
+    ['a value too few', (live) => void [...live.values()].slice(-1).forEach((sum) => (sum.count -= 1))],
+    ['a file that is forgotten', (live) => live.delete(Math.max(...live.keys()))],
+    ['a file that nothing refers to', (live) => live.set(4711, { count: 1, bytes: 40 })],
+  ])('%s is found', async (_, change) => {
+    const db = await filled()
+    misaccount(change)
+    const { ok, problems } = await db.verify()
+    expect(ok).toBe(false)
+    expect(problems).toEqual([{ file: '', offset: undefined, code: 'WK_CORRUPTION', message: expect.stringMatching(/^value-log file \d+: \d+ bytes of \d+ values are accounted live, \d+ bytes of \d+ values are$/) as string }])
+    await db.close()
+  })
+
+  it('also while writes, flushes and compactions go on beside it', async () => {
+    const db = await filled()
+    for (let round = 0; round < 20; round++) {
+      const work = [db.verify(), ...Array.from({ length: 8 }, (_, i) => db.put(`k${i}`, large(100 + round * 7 + i, round))), round % 3 === 0 ? db.flush() : undefined, round % 7 === 0 ? db.compact() : undefined, db.verify()]
+      for (const report of await Promise.all(work)) if (report !== undefined) expect(report).toMatchObject({ ok: true, problems: [] })
+    }
+    await db.close()
+  })
+})
