@@ -143,9 +143,12 @@ describe('law 9: a failing device', () => {
     })
   }
 
-  it('law 9: a background failure that no caller waited for makes the next write reject, and emits health', async () => {
+  it.each([
+    ['of the manifest', 'MANIFEST'],
+    ['of a table, in every new file', '.sst'],
+  ])('law 9: a background failure %s that no caller waited for makes the next write reject, and emits health', async (_, path) => {
     const at = await fixture()
-    at.fault.add({ operation: ['write', 'sync'], path: 'MANIFEST', times: Infinity })
+    at.fault.add({ operation: ['write', 'sync'], path, times: Infinity })
     let refused: unknown
     for (let i = 0; i < 4000 && refused === undefined; i++) refused = await at.db.put(`fill${i}`, large(60, i)).then(() => undefined, (err: unknown) => err)
     expect(refused).toMatchObject({ code: 'WK_READ_ONLY', cause: { code: 'WK_IO' } })
