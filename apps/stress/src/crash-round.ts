@@ -1,9 +1,8 @@
 /** What the crash checks share: workloads drawn from a seed and a round, on databases with small files. */
 import { DB, type DbOptions } from '@wk/db'
 import type { MemoryFileSystem } from '@wk/fs'
-import { crashProfile, drawHistory, Rng, type CrashReport, type Operation } from '@wk/testkit'
+import { crashProfile, type CrashReport, drawHistory, EAGER, type Operation, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Report } from './check.js'
-import { EAGER, SMALL, THRESHOLD } from './options.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** Where the database lies in a simulated file system. */
@@ -18,7 +17,7 @@ export interface CrashRound {
 /** The workload of a round: the collector in the background in every third, compressed values in every fourth, two versions kept in every fifth. */
 export function drawRound(seed: number, round: number, operations = 100): CrashRound {
   return {
-    options: { ...(round % 3 === 2 ? EAGER : SMALL), ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}), ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}) },
+    options: { ...(round % 3 === 2 ? EAGER : SMALLEST), ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}), ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}) },
     history: drawHistory(new Rng(seed * 1000 + round), crashProfile(operations, THRESHOLD)),
   }
 }

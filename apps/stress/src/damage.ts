@@ -1,21 +1,19 @@
 /** Shared by C1 to C3: runs a list of damages against a small database and reports what must not be. */
-import { DB, type DbOptions } from '@wk/db'
-import { MAX_PROBE_MS, probe, SPECIMEN_THRESHOLD, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
+import { DB } from '@wk/db'
+import { MAX_PROBE_MS, probe, SPECIMEN_OPTIONS, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
 import type { MemoryFileSystem } from '@wk/fs'
 import type { Budget, Report } from './check.js'
 
 /** Growth of the resident set over the whole check that is too much. */
 const MAX_GROWTH = 256 << 20
 
-const OPTIONS: DbOptions = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
-
 /** Where the specimens live. */
 export const DIR = '/db'
 
 /** Opens a database under the smallest sizes. */
-export const open = (fs: MemoryFileSystem): Promise<DB> => DB.open(DIR, { ...OPTIONS, fs })
+export const open = (fs: MemoryFileSystem): Promise<DB> => DB.open(DIR, { ...SPECIMEN_OPTIONS, fs })
 
-const target: ProbeTarget = { dir: DIR, open: (fs, readOnly) => DB.open(DIR, { ...OPTIONS, fs, readOnly }) }
+const target: ProbeTarget = { dir: DIR, open: (fs, readOnly) => DB.open(DIR, { ...SPECIMEN_OPTIONS, fs, readOnly }) }
 
 /** Probes at most `budget.cases` of the damages, evenly chosen; each by its number, so that a failure can be named. */
 export async function runDamages(specimen: Specimen, damages: () => Iterable<Damage>, budget: Budget, seed: number, report: Report): Promise<void> {

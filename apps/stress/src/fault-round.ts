@@ -1,15 +1,14 @@
 /** What the fault checks share: a workload that passes through everything, and the run of a list of cases. */
 import { DB } from '@wk/db'
 import type { FileSystem, OperationKind } from '@wk/fs'
-import { crashProfile, drawHistory, operationsOf, Rng, runFault, type FaultCase, type FaultRunOptions, type Operation } from '@wk/testkit'
+import { crashProfile, drawHistory, EAGER, type FaultCase, type FaultRunOptions, type Operation, operationsOf, Rng, runFault, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Budget, Report } from './check.js'
 import { DIR } from './crash-round.js'
-import { EAGER, SMALL, THRESHOLD } from './options.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** A workload of open, put, flush, compact, GC, scans and close, from a seed and a round; in every other round the collector runs in the background. */
 export function drawFaultRound(seed: number, round: number): FaultRunOptions {
-  const options = round % 2 === 1 ? EAGER : SMALL
+  const options = round % 2 === 1 ? EAGER : SMALLEST
   const drawn = drawHistory(new Rng(seed * 1000 + round), { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] })
   const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
   history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })

@@ -5,9 +5,8 @@
  */
 import { DB, WkError } from '@wk/db'
 import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
-import { bytesOf, Model, sameBytes, valueBytes, writeStep, type Change, type CrashOracle, type Rng } from '@wk/testkit'
+import { bytesOf, type Change, type CrashOracle, Model, type Rng, sameBytes, SMALLEST, valueBytes, writeStep } from '@wk/testkit'
 import { DIR } from './crash-round.js'
-import { SMALL } from './options.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** What is done beside the pass. */
@@ -59,7 +58,7 @@ class AwaitPoints extends InterceptedFileSystem {
  */
 export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, inPass: (begins: boolean) => void): Promise<number> {
   const points = new AwaitPoints(new ScheduledFileSystem(fs, round.schedule))
-  const db = await DB.open(DIR, { ...SMALL, fs: points, runtime: new SleepingRuntime(round.seed) })
+  const db = await DB.open(DIR, { ...SMALLEST, fs: points, runtime: new SleepingRuntime(round.seed) })
   const run = new GcPass(db, oracle, round)
   await run.prepare()
   inPass(true)

@@ -106,6 +106,23 @@ describe('file names', () => {
     },
   )
 
+  test('a name that is nearly ours is ours only if it is what formatting gives', () => {
+    const near = fc.tuple(fc.constantFrom('000012.wal', '000012.sst', '12345678.vlog', '000012.rlog', 'MANIFEST-000003', 'CURRENT', 'LOCK'), fc.nat(20), fc.nat(4), fc.oneof(fc.string({ unit: 'grapheme', maxLength: 3 }), fc.constantFrom('0', '00', '9007199254740992', '.tmp', '-', '../', '\0')))
+    let ours = 0
+    fc.assert(
+      fc.property(near, ([name, at, length, piece]) => {
+        const changed = name.slice(0, at) + piece + name.slice(at + length)
+        const parsed = parseFileName(changed)
+        if (parsed === undefined) return
+        ours++
+        if (parsed.kind === 'temp') expect(parseFileName(changed.slice(0, -'.tmp'.length))?.kind).not.toBe('temp')
+        else expect(parsed.number === 0 ? formatFileName(parsed.kind as 'current') : formatFileName(parsed.kind as 'wal', parsed.number)).toBe(changed)
+      }),
+      { numRuns: 20_000 },
+    )
+    expect(ours).toBeGreaterThan(100)
+  })
+
   test('single files', () => {
     expect(parseFileName('CURRENT')).toEqual({ kind: 'current', number: 0 })
     expect(parseFileName('LOCK')).toEqual({ kind: 'lock', number: 0 })

@@ -2,17 +2,15 @@
  * Damage to a whole database (C1 to C3): identical data, or WK_CORRUPTION with file and offset. Here a sample of each kind of
  * damage; `pnpm stress` does them all.
  */
-import { appendices, blocks, cleanSpecimen, flips, imageBytes, MAX_PROBE_MS, probe, SPECIMEN_THRESHOLD, truncations, uncleanSpecimen, wholeFiles, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
+import { appendices, blocks, cleanSpecimen, flips, imageBytes, MAX_PROBE_MS, probe, SPECIMEN_OPTIONS, truncations, uncleanSpecimen, wholeFiles, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import type { Options } from './harness.js'
 
 const SEED = Number(process.env['WK_SEED'] ?? 1)
 /** Every n-th case of the long enumerations; 1 does all. */
 const STRIDE = Number(process.env['WK_DAMAGE_STRIDE'] ?? 67)
-const OPTIONS: Options = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
 
-const target: ProbeTarget = { dir: '/db', open: (fs, readOnly) => DB.open('/db', { ...OPTIONS, fs, readOnly }) }
+const target: ProbeTarget = { dir: '/db', open: (fs, readOnly) => DB.open('/db', { ...SPECIMEN_OPTIONS, fs, readOnly }) }
 
 async function check(specimen: Specimen, damages: Iterable<Damage>, stride: number): Promise<Damage[]> {
   const counts = { cases: 0, identical: 0, partly: 0, refused: 0, unverified: 0 }
@@ -53,7 +51,7 @@ function expectMeaningless({ log, image }: Specimen, silent: Damage[]): void {
 describe.each([['closed cleanly', cleanSpecimen], ['left by a killed process', uncleanSpecimen]] as const)('a database %s', (_, make) => {
   let specimen: Specimen
   beforeAll(async () => {
-    specimen = await make('/db', (fs) => DB.open('/db', { ...OPTIONS, fs }))
+    specimen = await make('/db', (fs) => DB.open('/db', { ...SPECIMEN_OPTIONS, fs }))
     if (process.env['WK_SHOW'] !== undefined) console.log([...specimen.image].map(([name, bytes]) => `${name} ${bytes.length}`).join(', '), imageBytes(specimen.image))
   })
 

@@ -3,26 +3,13 @@
  * the first seed, `WK_RUNS` the number of histories; the crash exploration stops after `WK_CRASH_BUDGET_MS`, 15 s by default.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
+import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, THRESHOLD } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import type { Options } from './harness.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 20 : 1))
 const BUDGET_MS = Number(process.env.WK_CRASH_BUDGET_MS ?? 15_000)
-const THRESHOLD = 64
-
-const OPTIONS: Options = {
-  valueThreshold: THRESHOLD,
-  memTableSize: 64 * 1024,
-  valueLogFileSize: 4096,
-  tableSize: 4096,
-  blockSize: 512,
-  levelBaseSize: 8192,
-  l0CompactionTrigger: 2,
-  gc: { auto: true, minGarbage: 8192, maxSpaceAmp: 1.05 },
-}
 
 describe('with eager background collection', () => {
   it(`the database equals a sorted map: histories ${FIRST_SEED} to ${FIRST_SEED + RUNS - 1}`, async () => {
@@ -30,7 +17,7 @@ describe('with eager background collection', () => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
       const fs = new MemoryFileSystem({ crashable: false })
       const open = async (): Promise<DB> => {
-        const db = await DB.open('/db', { ...OPTIONS, fs })
+        const db = await DB.open('/db', { ...EAGER, fs })
         const close = db.close.bind(db)
         let isOpen = true
         db.close = () => {
@@ -50,7 +37,7 @@ describe('with eager background collection', () => {
 
   it('laws 1 to 8 and 11 at every mutating operation, under P0 to P3', async () => {
     const deadline = performance.now() + BUDGET_MS
-    const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...OPTIONS, fs })
+    const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...EAGER, fs })
     const relocated: string[] = []
     const history = drawHistory(new Rng(FIRST_SEED), { ...crashProfile(140, THRESHOLD), keys: 24, sizes: [20, 400, 900, 1400], syncOdds: 0.1, maintenance: [] }).filter(({ type }) => type !== 'gc')
     const report = await exploreCrashes({

@@ -8,14 +8,13 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CrashOracle, endlessStep, readAll, Rng } from '@wk/testkit'
+import { CrashOracle, endlessStep, KILLED, readAll, Rng } from '@wk/testkit'
 import { expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import { temporaryDirectory, type Options } from './harness.js'
+import { temporaryDirectory } from './harness.js'
 
 const SEED = Number(process.env.WK_SEED ?? 1)
 const KILLS = Number(process.env.WK_RUNS ?? 20)
-const OPTIONS: Options = { valueThreshold: 64, memTableSize: 64 * 1024, valueLogFileSize: 32 * 1024, tableSize: 8192, blockSize: 1024, levelBaseSize: 32 * 1024, l0CompactionTrigger: 2 }
 const CHILD = fileURLToPath(new URL('kill-child.mjs', import.meta.url))
 
 /** Moments to kill at: a word that the child says, how often it says it first, and a delay in milliseconds after it. */
@@ -27,7 +26,7 @@ function drawMoment(rng: Rng): { word: string; skip: number; delay: number } {
 }
 
 async function runAndKill(dir: string, journal: string, first: number, moment: ReturnType<typeof drawMoment>): Promise<void> {
-  const child = spawn(process.execPath, [CHILD, dir, journal, String(SEED), String(first), JSON.stringify(OPTIONS)], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [CHILD, dir, journal, String(SEED), String(first), JSON.stringify(KILLED)], { stdio: ['ignore', 'pipe', 'pipe'] })
   let errors = ''
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
   let left = moment.skip + 1
@@ -70,7 +69,7 @@ it(`law 1: killed ${KILLS} times while writing, compacting and collecting, it ke
     if (!existsSync(join(dir, 'CURRENT')) && bounds.must === 0) continue
     // First without touching anything: the image stays as the kill left it. Then, every other time, with recovery.
     for (const readOnly of rng.chance(0.5) ? [true, false, false] : [true]) {
-      const db = await DB.open(dir, { ...OPTIONS, readOnly }).catch((err: unknown) => {
+      const db = await DB.open(dir, { ...KILLED, readOnly }).catch((err: unknown) => {
         throw new Error(`does not open (readOnly ${readOnly}) after ${replay}: ${JSON.stringify(err)}`, { cause: err })
       })
       try {

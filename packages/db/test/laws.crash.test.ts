@@ -7,7 +7,7 @@
  * `WK_CRASH_INDEX` looks at one operation only; a finding prints the command that replays it.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, readAll, Rng, type CrashFinding, type CrashReport, type Law } from '@wk/testkit'
+import { type CrashFinding, CrashOracle, crashProfile, type CrashReport, drawHistory, exploreCrashes, HistoryRunner, type Law, readAll, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
 import { all, expectCode, large, memoryPlace, text, type Options } from './harness.js'
@@ -18,20 +18,8 @@ const SEEDS = Array.from({ length: Number(process.env.WK_CRASH_SEEDS ?? 1) }, (_
 const ONLY = process.env.WK_CRASH_INDEX === undefined ? undefined : Number(process.env.WK_CRASH_INDEX)
 const POLICIES = CRASH_POLICIES.slice(0, process.env.WK_CRASH_POLICIES === 'all' ? 6 : 4)
 const BUDGET_MS = Number(process.env.WK_CRASH_BUDGET_MS ?? 85_000)
-const THRESHOLD = 64
 
-/** Values go to value logs of 4 KiB: a hundred operations roll it many times. Flush and compaction come from the history. */
-const OPTIONS: Options = {
-  valueThreshold: THRESHOLD,
-  memTableSize: 64 * 1024,
-  valueLogFileSize: 4096,
-  tableSize: 4096,
-  blockSize: 512,
-  levelBaseSize: 8192,
-  l0CompactionTrigger: 2,
-}
-
-const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...OPTIONS, fs })
+const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...SMALLEST, fs })
 
 interface Explored {
   readonly seed: number
@@ -96,7 +84,7 @@ describe('at every mutating operation of a 100-operation workload under P0 to P3
 
 describe('law 2', () => {
   it('law 2: a batch that fits neither the frame nor the memtable under way is all there or not at all', async () => {
-    const inline: Options = { ...OPTIONS, valueThreshold: 64 * 1024, tableSize: 64 * 1024 }
+    const inline: Options = { ...SMALLEST, valueThreshold: 64 * 1024, tableSize: 64 * 1024 }
     const openInline = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...inline, fs })
     const report = await exploreCrashes({
       dir: '/db',
@@ -258,7 +246,7 @@ describe('law 6', () => {
   /** An image of a killed process: values in value logs, the newest WAL and value log with an unsynced tail. */
   async function unclean(sync: boolean): Promise<MemoryFileSystem> {
     const at = memoryPlace()
-    const db = await DB.open('/db', { ...OPTIONS, valueLogFileSize: 65_536, fs: at.fs })
+    const db = await DB.open('/db', { ...SMALLEST, valueLogFileSize: 65_536, fs: at.fs })
     for (let i = 0; i < 12; i++) await db.put(`k${String(i).padStart(2, '0')}`, i % 2 === 0 ? large(100, i) : `small ${i}`)
     if (sync) await db.sync()
     const image = at.fs.crashClone('P1')
@@ -380,7 +368,7 @@ describe('law 6', () => {
 describe('law 7', () => {
   it('law 7: every flipped byte of a value log is noticed by the read, or is no part of a record that is read', async () => {
     const fs = new MemoryFileSystem()
-    const db = await DB.open('/db', { ...OPTIONS, valueLogFileSize: 65_536, fs })
+    const db = await DB.open('/db', { ...SMALLEST, valueLogFileSize: 65_536, fs })
     for (let i = 0; i < 6; i++) await db.put(`k${i}`, large(70, i))
     await db.flush()
     await db.close()
@@ -411,7 +399,7 @@ describe('law 7', () => {
 
   it('law 7: two whole, valid records that changed places are noticed by their keys', async () => {
     const fs = new MemoryFileSystem()
-    const db = await DB.open('/db', { ...OPTIONS, valueLogFileSize: 65_536, fs })
+    const db = await DB.open('/db', { ...SMALLEST, valueLogFileSize: 65_536, fs })
     await db.put('ka', large(200, 1))
     await db.put('kb', large(200, 2))
     await db.flush()

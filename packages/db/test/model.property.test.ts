@@ -6,10 +6,9 @@ import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryFileSystem, type FileSystem } from '@wk/fs'
-import { describe as describeOperation, drawHistory, HistoryRunner, modelProfile, Rng, shrinkHistory, type HistoryCounts, type Operation } from '@wk/testkit'
+import { describe as describeOperation, drawHistory, drawOptions, HistoryRunner, modelProfile, Rng, shrinkHistory, type HistoryCounts, type Operation, type OptionSet } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import type { Options } from './harness.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 200 : 1))
@@ -22,34 +21,14 @@ interface Crossed {
   collected: number
 }
 
-/** Options of a history: small everywhere, and different from seed to seed. */
-function drawOptions(seed: number): { options: Options; threshold: number } {
+/** Options of a history: different from seed to seed, with value logs that roll in each. */
+function optionsOf(seed: number): OptionSet {
   const rng = new Rng(seed + 1_000_003)
-  const threshold = rng.pick([64, 64, 1, 300, 1400])
-  const options: Options = {
-    valueThreshold: threshold,
-    memTableSize: 64 * 1024,
-    valueLogFileSize: rng.pick([4096, 8192, 16_384]),
-    valueLogMaxEntries: rng.pick([3, 40, 1_000_000]),
-    tableSize: rng.pick([4096, 16_384]),
-    blockSize: rng.pick([256, 1024, 4096]),
-    levelBaseSize: rng.pick([8192, 65_536]),
-    levelSizeMultiplier: rng.pick([2, 10]),
-    maxLevels: rng.pick([3, 7]),
-    l0CompactionTrigger: rng.pick([1, 2, 4]),
-    bloomBitsPerKey: rng.pick([0, 10]),
-    blockCacheSize: rng.pick([0, 10_000, 1 << 20]),
-    maxOpenFiles: rng.pick([8, 1000]),
-    compression: rng.pick(['none', 'lz4']),
-    encryptionKey: rng.chance(0.1) ? new Uint8Array(rng.pick([16, 24, 32])).fill(seed) : undefined,
-    syncWrites: rng.chance(0.1),
-    gc: { auto: rng.chance(0.5), minGarbage: 8192 },
-  }
-  return { options, threshold }
+  return { ...drawOptions(rng), valueLogFileSize: rng.pick([4096, 8192, 16_384]) }
 }
 
 /** Runs one history; adds what the database did over all its openings. */
-async function runHistory(fs: FileSystem | undefined, dir: string, options: Options, history: readonly Operation[], crossed: Crossed): Promise<HistoryCounts> {
+async function runHistory(fs: FileSystem | undefined, dir: string, options: OptionSet, history: readonly Operation[], crossed: Crossed): Promise<HistoryCounts> {
   let lastFile = 0
   const open = async (): Promise<DB> => {
     const db = await DB.open(dir, fs === undefined ? options : { ...options, fs })
@@ -75,8 +54,8 @@ async function runHistory(fs: FileSystem | undefined, dir: string, options: Opti
 }
 
 async function check(seed: number, place: 'memory' | 'disk'): Promise<Crossed> {
-  const { options, threshold } = drawOptions(seed)
-  const history = drawHistory(new Rng(seed), modelProfile(500, threshold))
+  const options = optionsOf(seed)
+  const history = drawHistory(new Rng(seed), modelProfile(500, options.valueThreshold))
   const crossed: Crossed = { flushes: 0, compactions: 0, rolls: 0, collected: 0 }
   const attempt = async (operations: readonly Operation[]): Promise<unknown> => {
     const dir = place === 'memory' ? '/db' : join(tmpdir(), `wk-model-${process.pid}-${seed}`)

@@ -6,26 +6,15 @@
  * `WK_SEED` draws another history, `WK_RUNS` several, `WK_CRASH_INDEX` looks at one operation only.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, drawHistory, exploreCrashes, HistoryRunner, openCloseProfile, Rng } from '@wk/testkit'
+import { CrashOracle, drawHistory, exploreCrashes, HistoryRunner, openCloseProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import { expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import type { Options } from './harness.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? 1)
 const ONLY = process.env.WK_CRASH_INDEX === undefined ? undefined : Number(process.env.WK_CRASH_INDEX)
-const THRESHOLD = 64
-const OPTIONS: Options = {
-  valueThreshold: THRESHOLD,
-  memTableSize: 64 * 1024,
-  valueLogFileSize: 4096,
-  tableSize: 4096,
-  blockSize: 512,
-  levelBaseSize: 8192,
-  l0CompactionTrigger: 2,
-}
 
-const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/data/db', { ...OPTIONS, fs })
+const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/data/db', { ...SMALLEST, fs })
 
 it.each(Array.from({ length: RUNS }, (_, run) => FIRST_SEED + run))('opening and closing all the time, seed %i', { timeout: 240_000 }, async (seed) => {
   const history = drawHistory(new Rng(seed), openCloseProfile(28, THRESHOLD))

@@ -2,18 +2,17 @@
  * `DB.repair` against an oracle: whatever a single damage did, every key that the report does not name has exactly its last
  * value (or is deleted), a key that it names has a value that it once had or none, and the source is as it was.
  */
-import { appendices, blocks, captureImage, cleanSpecimen, flips, mountImage, sameBytes, SPECIMEN_THRESHOLD, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
+import { appendices, blocks, captureImage, cleanSpecimen, flips, mountImage, sameBytes, SPECIMEN_OPTIONS, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
 import type { MemoryFileSystem } from '@wk/fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DB, type RepairLoss, type RepairReport } from '../src/index.js'
-import { all, expectCode, nodePlace, type Options } from './harness.js'
+import { all, expectCode, nodePlace } from './harness.js'
 
 const SEED = Number(process.env['WK_SEED'] ?? 1)
 const STRIDE = Number(process.env['WK_DAMAGE_STRIDE'] ?? 61)
-const OPTIONS: Options = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
 const KINDS = { clean: cleanSpecimen, unclean: uncleanSpecimen }
 
-const specimenOf = (kind: keyof typeof KINDS, scale?: number): Promise<Specimen> => KINDS[kind]('/db', (fs) => DB.open('/db', { ...OPTIONS, fs }), scale)
+const specimenOf = (kind: keyof typeof KINDS, scale?: number): Promise<Specimen> => KINDS[kind]('/db', (fs) => DB.open('/db', { ...SPECIMEN_OPTIONS, fs }), scale)
 
 interface Repaired {
   report: RepairReport
@@ -23,11 +22,11 @@ interface Repaired {
 /** Repairs an image and reads the new database. */
 async function repaired(image: DiskImage): Promise<Repaired> {
   const fs = await mountImage(image, '/db')
-  const report = await DB.repair('/db', { to: '/new', fs, target: OPTIONS })
+  const report = await DB.repair('/db', { to: '/new', fs, target: SPECIMEN_OPTIONS })
   const after = await captureImage(fs, '/db')
   expect([...after.keys()].filter((name) => name !== 'LOCK')).toEqual([...image.keys()].filter((name) => name !== 'LOCK').sort())
   for (const [name, bytes] of image) expect(sameBytes(bytes, after.get(name)), `${name} was changed`).toBe(true)
-  const db = await DB.open('/new', { ...OPTIONS, fs })
+  const db = await DB.open('/new', { ...SPECIMEN_OPTIONS, fs })
   try {
     expect(await db.verify()).toMatchObject({ ok: true })
     const held = new Map((await all(db.iterator())).map(([key, value]): [KeyText, Uint8Array] => [textOf(key), value]))
@@ -163,7 +162,7 @@ describe('the call', () => {
 
   it('an encrypted database: with its key, and encrypted again; without it WK_WRONG_KEY', async () => {
     const encryptionKey = new Uint8Array(32).fill(5)
-    const make = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...OPTIONS, fs, encryptionKey })
+    const make = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...SPECIMEN_OPTIONS, fs, encryptionKey })
     for (const kind of ['clean', 'unclean'] as const) {
       const specimen = await KINDS[kind]('/db', make)
       const fs = await mountImage(specimen.image, '/db')

@@ -14,6 +14,8 @@ export interface MutatingOperation {
   readonly position?: number
   /** Length of a `write`, new length of a `truncate`, in bytes. */
   readonly length?: number
+  /** Of a `syncDir`: it makes names durable by operations with an index below this, those before its call, and no others. */
+  readonly covers?: number
 }
 
 /** @param index how many mutating operations came before, in this instance */

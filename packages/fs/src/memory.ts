@@ -140,8 +140,9 @@ export class MemoryFileSystem implements FileSystem {
   async mkdir(dir: string, { syncs }: MkdirOptions = {}): Promise<boolean> {
     await undefined
     const sync = (node: DirectoryNode, within: string, order: number): void => {
-      if (syncs === undefined) this.#syncDirectory(node, within, order)
-      else syncs.push(async () => this.#syncDirectory(node, within, order))
+      const covers = this.#journal.opCount
+      if (syncs === undefined) this.#syncDirectory(node, within, order, covers)
+      else syncs.push(async () => this.#syncDirectory(node, within, order, covers))
     }
     let parent = this.#root
     let path = ''
@@ -188,9 +189,9 @@ export class MemoryFileSystem implements FileSystem {
   }
 
   async syncDir(dir: string): Promise<void> {
-    const covered = this.#journal.order
+    const { order, opCount } = this.#journal
     await undefined
-    this.#syncDirectory(this.#directory(dir, 'syncDir'), dir, covered)
+    this.#syncDirectory(this.#directory(dir, 'syncDir'), dir, order, opCount)
   }
 
   async lock(path: string, options: LockOptions = {}): Promise<Lock> {
@@ -229,8 +230,8 @@ export class MemoryFileSystem implements FileSystem {
     return sum(this.#root)
   }
 
-  #syncDirectory(node: DirectoryNode, path: string, order: number): void {
-    this.#journal.beforeSync({ kind: 'syncDir', path }, order)
+  #syncDirectory(node: DirectoryNode, path: string, order: number, covers: number): void {
+    this.#journal.beforeSync({ kind: 'syncDir', path, covers }, order)
     node.sync(order)
   }
 

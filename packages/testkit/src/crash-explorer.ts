@@ -107,7 +107,7 @@ function seedsOf(policy: CrashPolicy, seeds: readonly number[]): readonly number
 async function captureImages(options: ExploreOptions, oracle: CrashOracle, from: number, until: number, kinds: Map<string, number>): Promise<{ images: Image[]; operations: number; created: string[] }> {
   const fs = options.createFileSystem()
   const created: string[] = []
-  const unsynced: string[] = []
+  let unsynced: { path: string; index: number }[] = []
   const images: Image[] = []
   let operations = 0
   const capture = (operation: string): void => {
@@ -121,11 +121,17 @@ async function captureImages(options: ExploreOptions, oracle: CrashOracle, from:
       }
     }
   }
-  fs.onMutatingOperation = (_, operation) => {
+  fs.onMutatingOperation = (index, operation) => {
     capture(describeOperation(operation))
     operations++
-    if (operation.kind === 'create') unsynced.push(operation.path)
-    else if (operation.kind === 'syncDir') created.push(...unsynced.splice(0))
+    const { kind, path, covers = 0 } = operation
+    if (kind === 'create') unsynced.push({ path, index })
+    else if (kind === 'syncDir') {
+      // A sync covers what came before its call; a file may have been created since.
+      const isCovered = (name: (typeof unsynced)[number]): boolean => name.index < covers && name.path.slice(0, name.path.lastIndexOf('/')) === path
+      created.push(...unsynced.filter(isCovered).map((name) => name.path))
+      unsynced = unsynced.filter((name) => !isCovered(name))
+    }
   }
   await options.run(fs, oracle)
   fs.onMutatingOperation = undefined

@@ -92,6 +92,26 @@ export function hostileImage(image: DiskImage, rng: Rng): DiskImage {
   return hostile
 }
 
+const NAMES = ['000012.wal', '000012.sst', '000012.vlog', '000012.rlog', 'MANIFEST-000003', 'CURRENT', 'LOCK', 'VLOGSTATE', 'KEYREGISTRY', '000012.sst.tmp', 'CURRENT.tmp']
+/** What is put into names: what looks like their parts, and what a path, a shell or another alphabet would make of them. */
+const PIECES = ['0', '9', '-', '+', '.', '..', ' ', '\n', '\\', '%2f', '00000', '99999999999', 'e3', '0x', '.tmp', '.sst', '.SST', 'MANIFEST-', '１２', '\u200b', 'é', '\ufeff']
+
+/** A file name that is nearly one of ours, or still is: a piece put in, taken out, repeated, or in another case. Holds no `/` and no NUL. */
+export function hostileName(rng: Rng): string {
+  let name = rng.pick(NAMES)
+  for (let left = rng.between(1, 3); left > 0; left--) {
+    const at = rng.below(name.length + 1)
+    const to = Math.min(name.length, at + rng.between(1, 4))
+    const way = rng.below(5)
+    if (way === 0) name = name.slice(0, at) + rng.pick(PIECES) + name.slice(at)
+    else if (way === 1) name = name.slice(0, at) + rng.pick(PIECES) + name.slice(to)
+    else if (way === 2) name = name.slice(0, at) + name.slice(to)
+    else if (way === 3) name = name.slice(0, to) + name.slice(at)
+    else name = rng.chance(0.5) ? name.toLowerCase() : name.toUpperCase()
+  }
+  return name === '' || name === '.' || name === '..' ? '0' : name
+}
+
 function mutateRaw(bytes: Uint8Array, rng: Rng): Uint8Array {
   const at = rng.below(bytes.length + 1)
   switch (rng.below(5)) {

@@ -29,6 +29,29 @@ describe('the explorer', () => {
     expect([...report.kinds.keys()]).toEqual(expect.arrayContaining(['create', 'write', 'sync', 'syncDir', 'end']))
   })
 
+  it('holds no name for durable that was created after the call of the sync of its directory', async () => {
+    const report = await exploreCrashes({
+      dir: '/db',
+      createFileSystem: () => new MemoryFileSystem(),
+      open: (fs) => openLogDatabase(fs, 'reuses numbers'),
+      createOracle: () => new CrashOracle(),
+      run: async (fs) => {
+        await fs.mkdir('/db')
+        const syncing = fs.syncDir('/db')
+        const file = fs.openSync('/db/000007.vlog', 'create')
+        await syncing
+        file.writeSync(new Uint8Array(3), 0, 3, 0)
+        file.closeSync()
+      },
+      policies: ['P0'],
+      seeds: [1],
+      recoveryEvery: 0,
+      maintainEvery: 0,
+    })
+    expect([...report.kinds.keys()]).toEqual(['mkdir', 'syncDir', 'create', 'write', 'end'])
+    expect(report.findings).toEqual([])
+  })
+
   const laws: Record<CrashBug, number[]> = {
     'acknowledges before sync': [1, 4],
     'no directory sync': [1],

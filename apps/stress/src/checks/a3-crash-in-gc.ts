@@ -1,10 +1,9 @@
 /** A3, and A4 with it: a crash inside a collection pass, with something else going on at an await point of the pass. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, exploreCrashes, Rng } from '@wk/testkit'
+import { CrashOracle, exploreCrashes, Rng, SMALLEST } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { DIR, opener, replayed, reportFindings } from '../crash-round.js'
 import { drawGcRound, runGcRound } from '../gc-round.js'
-import { SMALL } from '../options.js'
 
 /** Most crash states of one pass: many passes rather than every state of a few. */
 const STATES = 60
@@ -29,7 +28,7 @@ export const check: Check = {
         const explored = await exploreCrashes({
           dir: DIR,
           createFileSystem: () => new MemoryFileSystem(),
-          open: opener(SMALL),
+          open: opener(SMALLEST),
           createOracle: () => new CrashOracle(),
           run: async (fs, oracle) => {
             passes++

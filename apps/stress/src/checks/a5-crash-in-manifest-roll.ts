@@ -1,10 +1,9 @@
 /** A5, and A4 with it: a crash while the manifest is written anew because it has grown. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, exploreCrashes, Rng, valueBytes, writeStep, type Change } from '@wk/testkit'
+import { type Change, CrashOracle, exploreCrashes, Rng, SMALLEST, valueBytes, writeStep } from '@wk/testkit'
 import type { DB } from '@wk/db'
 import type { Check } from '../check.js'
 import { DIR, opener, replayed, reportFindings } from '../crash-round.js'
-import { SMALL } from '../options.js'
 
 /** Keys so long that some thirty flushes, each with its smallest and largest key in the manifest, reach the size at which it rolls. */
 const KEY_LENGTH = 20_000
@@ -25,7 +24,7 @@ export const check: Check = {
     let ran = 0
     let rolls = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
-      const open = opener(SMALL)
+      const open = opener(SMALLEST)
       const run = new RollRun(seed * 1000 + round)
       const explored = await exploreCrashes({
         dir: DIR,

@@ -1,10 +1,9 @@
 /** A6: a crash while a checkpoint is made, beside writes, flush, compaction and collection. */
 import { DB, WkError } from '@wk/db'
 import { CRASH_POLICIES, FaultFileSystem, MemoryFileSystem } from '@wk/fs'
-import { bytesOf, CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, readAll, Rng, sameBytes, type Model, type Operation } from '@wk/testkit'
+import { bytesOf, CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, type Model, type Operation, readAll, Rng, sameBytes, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { DIR, replayed, reportFindings } from '../crash-round.js'
-import { SMALL, THRESHOLD } from '../options.js'
 import { SleepingRuntime } from '../sleeping-runtime.js'
 
 const COPY = '/new/copy'
@@ -81,7 +80,7 @@ class CheckpointRun {
 
   /** Opens the database of an image, and judges the copy beside it the first time. */
   async open(fs: MemoryFileSystem): Promise<DB> {
-    const db = await DB.open(DIR, { ...SMALL, fs, runtime: new SleepingRuntime(1) })
+    const db = await DB.open(DIR, { ...SMALLEST, fs, runtime: new SleepingRuntime(1) })
     if (this.#expected === undefined || this.#judged.has(fs)) return db
     this.#judged.add(fs)
     try {
@@ -96,7 +95,7 @@ class CheckpointRun {
   async #judgeCopy(fs: MemoryFileSystem, mustBeWhole: boolean): Promise<void> {
     let copy: DB
     try {
-      copy = await DB.open(COPY, { ...SMALL, fs, createIfMissing: false })
+      copy = await DB.open(COPY, { ...SMALLEST, fs, createIfMissing: false })
     } catch (error) {
       if (mustBeWhole || !(error instanceof WkError && (error.code === 'WK_NOT_FOUND' || error.code === 'WK_CORRUPTION'))) throw new Error(`the copy does not open: ${String(error)}`, { cause: error })
       this.#copies.add(error.code)
@@ -123,9 +122,9 @@ class CheckpointRun {
     if (this.#seed % 2 === 1) fs.add({ operation: 'link', errno: 'EMLINK', times: Infinity })
     let db: DB | undefined
     const before: Operation[] = drawHistory(rng, crashProfile(40, THRESHOLD))
-    const runner = new HistoryRunner(async () => (db = await DB.open(DIR, { ...SMALL, fs, runtime: new SleepingRuntime(1) })), oracle)
+    const runner = new HistoryRunner(async () => (db = await DB.open(DIR, { ...SMALLEST, fs, runtime: new SleepingRuntime(1) })), oracle)
     await runner.run(before)
-    db = await DB.open(DIR, { ...SMALL, fs, runtime: new SleepingRuntime(1) })
+    db = await DB.open(DIR, { ...SMALLEST, fs, runtime: new SleepingRuntime(1) })
     await this.#write(db, oracle, rng)
     this.#expected = oracle.modelAfter(oracle.called)
     this.isRunning = true

@@ -3,11 +3,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { DB } from '@wk/db'
-import { CrashOracle, endlessStep, mountImage, readAll, Rng, sameBytes, type Bounds } from '@wk/testkit'
+import { type Bounds, CrashOracle, endlessStep, KILLED, mountImage, readAll, Rng, sameBytes } from '@wk/testkit'
 import type { Check, Report } from '../check.js'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from '../kill/kill-child.js'
-import { KILL_OPTIONS } from '../kill/kill-loop.js'
 import { SleepingRuntime } from '../sleeping-runtime.js'
 import { withDirectory } from '../temporary.js'
 import { readSystemCalls, TRACED, type SystemCall } from '../trace/system-calls.js'
@@ -50,7 +49,7 @@ export const check: Check = {
 }
 
 function requestOf(place: string, seed: number, workers = 0): KillRequest {
-  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: STEPS, syncEvery: SYNC_EVERY, options: { ...KILL_OPTIONS, workers } }
+  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: STEPS, syncEvery: SYNC_EVERY, options: { ...KILLED, workers } }
 }
 
 /** Runs the child of the kill checks to its end under strace. */
@@ -119,7 +118,7 @@ class TracedStates {
 async function judge(states: TracedStates, number: number, name: string, report: Report): Promise<void> {
   const { image, bounds, where } = states.state(number)
   const fs = await mountImage(image, '/db')
-  const options = { ...KILL_OPTIONS, workers: 0, fs, runtime: new SleepingRuntime(1), gc: { auto: false } }
+  const options = { ...KILLED, workers: 0, fs, runtime: new SleepingRuntime(1), gc: { auto: false } }
   let before: Map<string, Uint8Array> | undefined
   for (const round of ['opened', 'opened again']) {
     try {

@@ -2,9 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Rng } from '@wk/testkit'
+import { KILLED, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { KILL_OPTIONS } from '../kill/kill-loop.js'
 import type { LimitRequest } from '../limits/limit-child.js'
 import { judgeLimited, runLimited } from '../limits/limited.js'
 import { withDirectory } from '../temporary.js'
@@ -21,7 +20,7 @@ export const check: Check = {
     for (let number = Number(only ?? 0); number < (only === undefined ? cases : Number(only) + 1) && !report.full; number++) {
       const rng = new Rng(seed * 1000 + number)
       await withDirectory(async (place) => {
-        const request: LimitRequest = { dir: join(place, 'disk', 'db'), seed: seed * 1000 + number, steps: 20_000, options: { ...KILL_OPTIONS, gc: { auto: rng.chance(0.5), minGarbage: 8192 } } }
+        const request: LimitRequest = { dir: join(place, 'disk', 'db'), seed: seed * 1000 + number, steps: 20_000, options: { ...KILLED, gc: { auto: rng.chance(0.5), minGarbage: 8192 } } }
         mkdirSync(join(place, 'disk'))
         // In blocks of 512 bytes; smaller than a value log, so that it is met there, or than a table.
         const run = number % 2 === 0 ? await onSmallDisk(join(place, 'disk'), rng, request) : await withFileLimit(request, rng.between(20, 60))

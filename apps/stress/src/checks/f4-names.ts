@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseFileName, WkError } from '@wk/codec'
 import { DB, type DbOptions } from '@wk/db'
+import { hostileName, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 
 const OPTIONS: DbOptions = { valueThreshold: 64, memTableSize: 64 * 1024, valueLogFileSize: 4096, workers: 0, gc: { auto: false } }
@@ -16,14 +17,21 @@ const CURRENTS = ['../outside\n', '/etc/passwd\n', 'MANIFEST-000001\0\n', 'MANIF
 /** Names that are nobody's: they keep bytes and times. */
 const FOREIGN = ['0001.sst', '000001.SST', '-00001.vlog', '00000a.wal', '000001.sst.bak', '99999999999999999999.sst', '9007199254740993.vlog', 'MANIFEST', 'MANIFEST-0', 'current', '._0', '.DS_Store', '000001.vlog.tmp.tmp', ' 000001.wal', '000001.wal ', 'ключ.sst']
 
+/** Directories full of names that are nearly ours. */
+const FUZZED = 100
+const NAMES_EACH = 50
+
+/** Our names as docs/format.md gives them: at least six digits, no zero in front of more, a safe integer from 1. */
+const OURS = /^(?:(?:MANIFEST-([0-9]{6}|[1-9][0-9]{6,15})|([0-9]{6}|[1-9][0-9]{6,15})\.(?:wal|sst|vlog|rlog)|CURRENT|LOCK|VLOGSTATE|KEYREGISTRY)(?:\.tmp)?)$/
+
 /** All of them, on a real directory; each case is one of the lists above or below. */
 export const check: Check = {
   id: 'F4',
-  title: 'names: ../x, absolute, NUL, symbolic links, hard links, directories, huge and negative numbers, foreign files',
+  title: 'names: fuzzed ones, ../x, absolute, NUL, symbolic links, hard links, directories, huge and negative numbers, foreign files',
   means: 'refused or ignored with typed errors; files outside, and files that are not ours, keep bytes and mtime',
   unit: 'cases',
   cases: { commit: Infinity, nightly: Infinity, release: Infinity },
-  async run({ only }, _seed, report) {
+  async run({ only }, seed, report) {
     const cases: [string, (dir: string, outside: string) => void][] = [
       ...CURRENTS.map((text): [string, (dir: string) => void] => [`CURRENT says ${JSON.stringify(text.slice(0, 40))}`, (dir) => writeFileSync(join(dir, 'CURRENT'), text)]),
       ...FOREIGN.map((name): [string, (dir: string) => void] => [`a file ${JSON.stringify(name)}`, (dir) => writeFileSync(join(dir, name), 'foreign')]),
@@ -48,6 +56,13 @@ export const check: Check = {
     }
     cases.push(['a temporary file of ours is a symbolic link out', (dir, outside) => symlinkSync(join(outside, 'secret'), join(dir, 'CURRENT.tmp'))])
     cases.push(['a file of ours has a second name outside', (dir, outside) => linkSync(join(dir, readdirSync(dir).find((one) => one.endsWith('.vlog')) ?? ''), join(outside, 'twin'))])
+    for (let round = 0; round < FUZZED; round++) {
+      const rng = new Rng(seed * 1000 + round)
+      const names = Array.from({ length: NAMES_EACH }, () => hostileName(rng))
+      const misread = names.find((name) => isOurs(name) !== specified(name))
+      if (misread !== undefined) report.fail(`${JSON.stringify(misread)} is ${specified(misread) ? 'ours and not known' : 'not ours and taken for it'}`)
+      cases.push([`names at random, ${round}`, (dir) => names.filter((name) => !specified(name)).forEach((name) => writeFileSync(join(dir, name), name))])
+    }
     for (const [i, [what, prepare]] of cases.entries()) {
       if (only !== undefined && Number(only) !== i) continue
       const failure = await runCase(prepare)
@@ -106,6 +121,12 @@ async function use(dir: string, readOnly: boolean): Promise<string | undefined> 
 }
 
 const isOurs = (name: string): boolean => parseFileName(name) !== undefined
+
+function specified(name: string): boolean {
+  const match = OURS.exec(name)
+  const digits = match?.[1] ?? match?.[2] ?? '1'
+  return match !== null && Number(digits) >= 1 && Number.isSafeInteger(Number(digits))
+}
 
 /** Content and time of every file outside, and of every file inside that is not ours. */
 function fingerprint(outside: string, dir: string): Map<string, string> {

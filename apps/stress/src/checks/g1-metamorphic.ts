@@ -2,9 +2,8 @@
 import { join } from 'node:path'
 import { DB, type DbOptions } from '@wk/db'
 import { MemoryFileSystem } from '@wk/fs'
-import { drawHistory, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
+import { drawHistory, drawOptions, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { drawOptions } from '../options.js'
 import { withDirectory } from '../temporary.js'
 
 const OPERATIONS = 500

@@ -1,9 +1,8 @@
 /** G2: money is neither made nor lost, whatever runs and whenever the machine crashes. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { Rng } from '@wk/testkit'
+import { EAGER, Rng, SMALLEST } from '@wk/testkit'
 import { Bank, type BankReport } from '../bank.js'
 import type { Check } from '../check.js'
-import { EAGER, SMALL } from '../options.js'
 
 const ACCOUNTS = 1000
 const CRASH_EVERY_MS = 500
@@ -23,7 +22,7 @@ export const check: Check = {
     let crashes = 0
     while (performance.now() < end && bank.wrong.length === 0) {
       const start = performance.now()
-      const options = { ...(crashes % 2 === 0 ? SMALL : EAGER), valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
+      const options = { ...(crashes % 2 === 0 ? SMALLEST : EAGER), valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
       const open = await Bank.open(fs, options, ACCOUNTS, rng, bank)
       const policy = rng.pick(CRASH_POLICIES)
       let after: MemoryFileSystem | undefined
@@ -39,7 +38,7 @@ export const check: Check = {
       crashes++
       report.ran(Math.round((performance.now() - start) / 1000))
     }
-    const last = await Bank.open(fs, SMALL, ACCOUNTS, rng, bank)
+    const last = await Bank.open(fs, SMALLEST, ACCOUNTS, rng, bank)
     await last.abandon()
     for (const wrong of bank.wrong) report.fail(wrong)
     if (bank.transfers < 20 || bank.audits < 20) report.fail(`only ${bank.transfers} transfers and ${bank.audits} audits`)

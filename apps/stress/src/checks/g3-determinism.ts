@@ -1,9 +1,8 @@
 /** G3: the same seed does the same, byte for byte, on the file system. Without it no replay could be trusted. */
 import { DB } from '@wk/db'
 import { MemoryFileSystem, TraceFileSystem } from '@wk/fs'
-import { drawHistory, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
+import { drawHistory, drawOptions, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { drawOptions } from '../options.js'
 import { SleepingRuntime } from '../sleeping-runtime.js'
 
 async function traceOf(seed: number): Promise<{ hash: string; count: number }> {

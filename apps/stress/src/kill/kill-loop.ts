@@ -6,13 +6,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DB, type DbOptions } from '@wk/db'
-import { CrashOracle, endlessStep, readAll, type Rng } from '@wk/testkit'
+import { DB } from '@wk/db'
+import { CrashOracle, endlessStep, KILLED, readAll, type Rng } from '@wk/testkit'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from './kill-child.js'
-
-/** Small files, so that a few hundred steps cross everything. */
-export const KILL_OPTIONS: DbOptions = { valueThreshold: 64, memTableSize: 64 * 1024, valueLogFileSize: 32 * 1024, tableSize: 8192, blockSize: 1024, levelBaseSize: 32 * 1024, l0CompactionTrigger: 2 }
 
 /** When to kill: after a word that the child says, how often it says it first, and a delay in milliseconds after it. */
 export interface Moment {
@@ -59,7 +56,7 @@ export class KillLoop {
   }
 
   async #run(more: Partial<KillRequest>, moment?: Moment): Promise<{ signal: string | null; errors: string; output: string }> {
-    const request: KillRequest = { dir: this.#dir, journal: this.#journal, seed: this.#seed, first: this.#survived, options: KILL_OPTIONS, ...more }
+    const request: KillRequest = { dir: this.#dir, journal: this.#journal, seed: this.#seed, first: this.#survived, options: KILLED, ...more }
     const child = spawn(process.execPath, [childPath('kill/kill-child.js'), JSON.stringify(request)], { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
     let output = ''
@@ -94,7 +91,7 @@ export class KillLoop {
     // First without touching anything: the image stays as the kill left it. Then with recovery, twice.
     for (const readOnly of readOnlyOnly ? [true] : [true, false, false]) {
       try {
-        const db = await DB.open(this.#dir, { ...KILL_OPTIONS, readOnly })
+        const db = await DB.open(this.#dir, { ...KILLED, readOnly })
         try {
           const verdict = oracle.check(await readAll(db), bounds)
           if (!verdict.ok) return `law ${verdict.law}: ${verdict.message}`
