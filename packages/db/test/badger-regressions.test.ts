@@ -63,6 +63,22 @@ describe('R1 to R10', () => {
     await iterator.close()
   })
 
+  it('R2: GC that finds a file which only an iterator still reads', async () => {
+    const fs = new MemoryFileSystem()
+    const db = await open(fs)
+    for (let i = 0; i < 20; i++) await db.put(`k${String(i).padStart(2, '0')}`, large(500, i))
+    await db.flush()
+    const iterator = db.iterator()
+    await db.clear()
+    await db.compact()
+    for (let i = 0; i < 5; i++) await db.runValueLogGC(0.01).catch(unlessNothing)
+    let seen = 0
+    for await (const [, value] of iterator) expect(value).toEqual(large(500, seen++))
+    expect(seen).toBe(20)
+    await db.gc()
+    expect((await named(fs, /\.(vlog|rlog)$/)).length).toBeLessThan(3)
+  })
+
   it.each(['after a clean end', 'below a promise, after a kill'])('R3a: one flipped byte in the newest file, %s, loses no other value, and no value reads as empty', async (end) => {
     const isClosed = end === 'after a clean end'
     const disk = new MemoryFileSystem()
