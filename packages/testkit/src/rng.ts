@@ -10,8 +10,12 @@ export class Rng {
   #c: number
   #counter = 1
 
-  /** @param seed any finite number; its low 32 bits and its quotient by 2^32 are used. */
+  /**
+   * @param seed its low 32 bits and its quotient by 2^32 are used
+   * @throws RangeError above 2^53: neighbouring seeds would be one
+   */
   constructor(seed: number) {
+    if (!(Math.abs(seed) <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`not a seed: ${seed}`)
     this.#a = seed >>> 0
     this.#b = Math.floor(seed / 0x1_0000_0000) >>> 0
     this.#c = 0x9e3779b9

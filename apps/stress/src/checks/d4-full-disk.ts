@@ -53,8 +53,8 @@ async function onSmallDisk(dir: string, rng: Rng, request: LimitRequest): Promis
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}k`, 'tmpfs', dir]).status !== 0) return undefined
   try {
     const ballast = join(dir, 'ballast')
-    writeFileSync(ballast, new Uint8Array((size - rng.between(100, 240)) * 1024))
-    // Little is left: with a background that collects, and where there is more room, the workload stays small enough for ever.
+    writeFileSync(ballast, new Uint8Array((size - rng.between(400, 900)) * 1024))
+    // A background that collects would keep this workload small enough for ever.
     const limited = runLimited({ ...request, options: { ...request.options, gc: { auto: false } } })
     rmSync(ballast)
     return { errno: limited.refused?.errno ?? 'nothing', wrong: [...(limited.refused === undefined ? ['the disk was never full'] : []), ...(await judgeLimited(request, limited))] }
