@@ -7,7 +7,7 @@
  * reported with file, bytes, and the keys and versions that may be concerned: whatever lies outside of all that is exactly
  * as it was last written.
  */
-import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, NotFoundError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, isNotFound } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { SalvagedTree } from '@wk/lsm'
@@ -160,6 +160,8 @@ class Salvage {
     const { losses, lastSequence } = this.#tree
     for await (const { key, sequence: version, kind, payload, commits } of this.#values.records()) {
       if (this.#slice.due()) await this.#pause('value log')
+      // No write of ours: its file was prepared.
+      if (version > MAX_SEQUENCE) continue
       const isNew = commits && lastSequence !== undefined && version > lastSequence
       if (!isNew && !losses.some((loss) => fits(loss, key, version))) continue
       const name = nameOf(key, version)

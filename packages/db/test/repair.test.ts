@@ -3,9 +3,11 @@
  * value (or is deleted), a key that it names has a value that it once had or none, and the source is as it was.
  */
 import { appendices, blocks, captureImage, cleanSpecimen, flips, mountImage, sameBytes, SPECIMEN_OPTIONS, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
+import { MAX_SEQUENCE } from '@wk/codec'
 import type { MemoryFileSystem } from '@wk/fs'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { DB, type RepairLoss, type RepairReport } from '../src/index.js'
+import { SalvagedValues } from '../src/repair-values.js'
 import { all, expectCode, nodePlace } from './harness.js'
 
 const SEED = Number(process.env['WK_SEED'] ?? 1)
@@ -135,6 +137,20 @@ it('a relocated file that no longer tells what lies where in it: its records are
   expect(result.report.problems).toMatchObject([{ file: name }])
   expect(result.report.losses).toEqual([])
   expect(wrongIn(result, specimen, undefined)).toEqual([])
+})
+
+it('a record with a version that no write can have is none of ours', async () => {
+  const { image } = await specimenOf('clean')
+  const { records } = SalvagedValues.prototype
+  const spy = vi.spyOn(SalvagedValues.prototype, 'records').mockImplementation(async function* (this: SalvagedValues) {
+    for await (const record of records.call(this)) yield* [record, { ...record, sequence: MAX_SEQUENCE + 1, commits: true }, { ...record, sequence: 2 ** 53 - 1, commits: true }]
+  })
+  try {
+    const undamaged = await repaired(image)
+    expect(undamaged.report).toMatchObject({ fromValueLog: 0, losses: [], problems: [] })
+  } finally {
+    spy.mockRestore()
+  }
 })
 
 describe('the call', () => {

@@ -8,7 +8,7 @@
  * After an unclean end nothing is appended to an old file: logs are replayed into new tables (CR10). After a clean one
  * nothing is written at all before the first change (ADR 0015).
  */
-import { CorruptionError, ExistsError, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
+import { CorruptionError, ExistsError, MAX_SEQUENCE, NotFoundError, formatFileName, invariant, tempName } from '@wk/codec'
 import { allDone } from './all-done.js'
 import { DeferredTail } from './deferred-tail.js'
 import type { TailOperation } from './deferred-tail.js'
@@ -117,6 +117,8 @@ export class LsmRecovery {
     // CR12. A table that nothing names may be all that is left of operations whose log lost them: it must not look, once that
     // log is gone, like one whose edit is missing.
     const lastSequence = Math.max(state.lastSequence, scan.highestSequence, unnamed, minSequence)
+    // Whoever prepared such a file would have the first writes fail on a number that no entry can have.
+    if (lastSequence > HIGHEST_SEQUENCE) throw new CorruptionError(`sequence number ${lastSequence} is behind the last one that a database comes to`)
     const cleanManifest = this.#isFinal(lastSequence) ? this.#found.state?.number : undefined
     const tree = makeTree(dir, options, {
       version: state.version.widenedTo(options.maxLevels),
@@ -213,6 +215,9 @@ export class LsmRecovery {
     if (hasTemporary) obsolete.remove(tempName(formatFileName('current')))
   }
 }
+
+/** More than any database comes to: a write after it still has a number for years. */
+const HIGHEST_SEQUENCE = MAX_SEQUENCE - 2 ** 40
 
 const NO_LOGS: WalScan = { files: [], end: undefined, dependency: undefined, highestSequence: 0 }
 
