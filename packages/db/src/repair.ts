@@ -160,12 +160,11 @@ class Salvage {
     const { losses, lastSequence } = this.#tree
     for await (const { key, sequence: version, kind, payload, commits } of this.#values.records()) {
       if (this.#slice.due()) await this.#pause('value log')
-      // No write of ours: its file was prepared.
-      if (version > MAX_SEQUENCE) continue
       const isNew = commits && lastSequence !== undefined && version > lastSequence
       if (!isNew && !losses.some((loss) => fits(loss, key, version))) continue
       const name = nameOf(key, version)
-      if (this.#added.has(name)) continue
+      // A version that no write can have: the file was prepared.
+      if (version > MAX_SEQUENCE || this.#added.has(name)) continue
       this.#added.add(name)
       this.#tree.add(key, version, kind, payload)
     }
