@@ -13,6 +13,8 @@ type Ranges = Map<number, RecordRanges | undefined>
 export class LiveRangeCache {
   readonly #tree: LsmTree
   #read: { fids: ReadonlySet<number>; ranges: Promise<Ranges> } | undefined
+  /** Ends with the read before: it pins the tables that it reads, and what is pinned counts as alive. */
+  #reading: Promise<unknown> = Promise.resolve()
 
   constructor(tree: LsmTree) {
     this.#tree = tree
@@ -26,8 +28,9 @@ export class LiveRangeCache {
   async get(fids: readonly number[], candidates: () => readonly number[], signal: AbortSignal | undefined): Promise<Ranges> {
     if (this.#read === undefined || fids.some((fid) => this.#read?.fids.has(fid) !== true)) {
       const wanted = new Set([...fids, ...candidates()])
-      const read = { fids: wanted, ranges: this.#tree.liveRanges([...wanted]) }
+      const read = { fids: wanted, ranges: this.#reading.then(() => this.#tree.liveRanges([...wanted])) }
       this.#read = read
+      this.#reading = read.ranges.catch(() => undefined)
       // Who waits for it hears of it; who comes later reads anew.
       read.ranges.catch(() => {
         if (this.#read === read) this.#read = undefined

@@ -48,7 +48,7 @@ const LOOK_REST = 20
 /** So many times the operations that are worth a look are worth one whatever it costs. */
 const SOONER = 8
 /** Passes at once while it presses, and at most where there is room for their copies: some wait for the disk while another copies. */
-const PASSES = 3
+const PASSES = 2
 const MOST_PASSES = 4
 /** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
