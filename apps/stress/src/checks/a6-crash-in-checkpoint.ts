@@ -11,6 +11,8 @@ const COPY = '/new/copy'
 const RESOLVED = 'the checkpoint is made'
 /** Most crash states of one checkpoint. */
 const STATES = 120
+/** Operations from one crash to the next, by turns: close together at the beginning of a checkpoint, or spread over a whole one. */
+const STRIDES = [3, 10] as const
 
 /** One drawn database after the other; every other one on a file system without hard links. */
 export const check: Check = {
@@ -18,7 +20,7 @@ export const check: Check = {
   title: 'crash inside a checkpoint, beside writes, flush, compaction, GC (A4)',
   means: 'as A1; the copy holds exactly the writes called before, or is refused as missing or damaged; whole for good once the call has resolved',
   unit: 'crash states',
-  cases: { commit: 120, nightly: 1200, release: 6000 },
+  cases: { commit: 240, nightly: 1200, release: 6000 },
   async run({ cases, only }, seed, report) {
     const replay = replayed(only)
     let ran = 0
@@ -32,7 +34,7 @@ export const check: Check = {
         open: (fs) => run.open(fs),
         createOracle: () => new CrashOracle(),
         run: (fs, oracle) => run.run(fs, oracle),
-        crashBefore: (index) => run.isRunning && (replay.index !== undefined || ((index + round) % 3 === 0 && crashes++ < STATES / CRASH_POLICIES.length)),
+        crashBefore: (index) => run.isRunning && (replay.index !== undefined || ((index + round) % STRIDES[round % 2]! === 0 && crashes++ < STATES / CRASH_POLICIES.length)),
         policies: CRASH_POLICIES,
         seeds: [round + 1],
         recoveryEvery: 0,

@@ -104,7 +104,8 @@ class TracedStates {
   }
 
   state(number: number): TracedState {
-    const rng = new Rng(this.#seed * 1_000_003 + number)
+    // Of two numbers one seed that stays exact.
+    const rng = new Rng(new Rng(this.#seed).below(2 ** 20) * 2 ** 32 + number)
     const keep: Keep = KEEPS[number % KEEPS.length] ?? 'nothing'
     const call = rng.pick(this.#calls)
     const line = call.ended
