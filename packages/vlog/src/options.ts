@@ -64,7 +64,8 @@ export interface ValueLogOptions {
   expectedFids?: ReadonlySet<number> | undefined
   /**
    * For such hosts: the next file is made when the active one has less than this many bytes of room left, in files of at least
-   * twice as many. A close may leave it behind, empty; it goes when there is a newer one. Default 4 MiB.
+   * twice as many; where files are so short that several are made at once, the later ones when one is left. A close may leave
+   * them behind, empty; they go when there is a newer one. Default 4 MiB.
    */
   prepareAhead?: number | undefined
   /** For such hosts: bytes of full files that may wait for their sync while a newer file takes records. Default 128 MiB. */

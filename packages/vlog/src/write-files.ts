@@ -4,7 +4,7 @@
  * - Order on disk: create a file exclusively, write its header, sync it, sync the directory, only then records (CR2, CR5).
  * - In a log that stands alone the old file is synced before the new one takes records: then whatever is not in the newest
  *   file is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
- *   old ones are synced, one after another: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
+ *   old ones are synced, two at once: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
  * - The durable position never passes a file that is not durable as a whole.
  *
  * What goes into the files, and what a failure means, is up to the writer.
@@ -58,11 +58,13 @@ export class WriteFiles {
   #nextNumber: number
   #active: LogicalFile | undefined
   #current: LogicalFile | undefined
-  /** Files that are written to their end, oldest first: synced one after another, on nobody's way. `done` once that has begun for one. */
+  /** Files that are written to their end, oldest first: synced and sealed in order, on nobody's way. `done` once that has begun for one. */
   readonly #sealing: { readonly file: LogicalFile; done: Promise<void> | undefined }[] = []
   #sealAfter = 0
   /** Made ahead, ascending; no record has a place in them yet. */
-  #next: LogicalFile[] = []
+  readonly #next: LogicalFile[] = []
+  /** Files were made ahead: the log is not one of those that stay small. */
+  #hasPrepared = false
   /** Ends, always well, when all of `#next`, and those that they became, exist or have failed. */
   #preparing: Promise<void> = Promise.resolve()
   /** End of the newest file that is no longer active. */
@@ -159,7 +161,7 @@ export class WriteFiles {
       void this.#startSealing()
       await this.#sealing[0]?.done
     }
-    await this.#preparing
+    if (logical.physical.file === undefined) await this.#preparing
     this.#host.checkWritable()
     if (logical.physical.file === undefined) await this.#create([logical])
     this.#current = logical
@@ -188,12 +190,16 @@ export class WriteFiles {
   /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */
   prepareNext({ end }: LogicalFile, limit: number): void {
     const { standalone, prepareAhead } = this.#options
-    if (standalone || end < limit - prepareAhead || limit < prepareAhead * LEAST_PREPARED) return
-    if (this.#next.length > 0 || this.#nextNumber > MAX_FID - MOST_PREPARED) return
+    if (standalone || limit < prepareAhead * LEAST_PREPARED || this.#nextNumber > MAX_FID - MOST_PREPARED) return
     const count = Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
-    this.#next = Array.from({ length: count }, () => this.#maker.plan(this.takeNumber()))
+    // A short file may be full before its successors are there: they are begun while there is still another one.
+    const isDue = count > 1 && this.#hasPrepared ? this.#next.length < 2 : this.#next.length === 0 && end >= limit - prepareAhead
+    if (!isDue) return
+    this.#hasPrepared = true
+    const files = Array.from({ length: count }, () => this.#maker.plan(this.takeNumber()))
+    this.#next.push(...files)
     // The host keeps a failure, and the next call meets it.
-    this.#preparing = this.#create([...this.#next]).catch((error: unknown) => void this.#host.fail(error))
+    this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))
   }
 
   /** Begins to seal the file that took writes, if it is no longer active and all its bytes are written. */
@@ -212,12 +218,14 @@ export class WriteFiles {
   /** Begins to sync the files that wait. Resolves when all are durable. */
   #startSealing(): Promise<void> | undefined {
     let before: Promise<void> | undefined
+    let twoBefore: Promise<void> | undefined
     for (const one of this.#sealing) {
       if (one.done === undefined) {
-        one.done = this.#seal(one.file, before)
+        one.done = this.#seal(one.file, before, twoBefore)
         // The host keeps a failure, and the next call meets it.
         one.done.catch(() => undefined)
       }
+      twoBefore = before
       before = one.done
     }
     return before
@@ -250,15 +258,17 @@ export class WriteFiles {
   }
 
   async #create(files: readonly LogicalFile[]): Promise<void> {
+    this.#host.checkWritable()
     await this.#maker.create(files)
     for (const { fid } of files) this.#set.noteDurable(fid)
   }
 
-  async #seal(logical: LogicalFile, before: Promise<void> | undefined): Promise<void> {
+  /** Two files are synced at once: they share a commit of the journal. Each is sealed after the one `before`. */
+  async #seal(logical: LogicalFile, before: Promise<void> | undefined, twoBefore: Promise<void> | undefined): Promise<void> {
     const file = handleOf(logical)
-    await before
+    await twoBefore
     try {
-      await file.sync()
+      await Promise.all([file.sync(), before])
       this.#host.checkWritable()
     } catch (error) {
       throw this.#host.fail(error)

@@ -139,6 +139,42 @@ describe('files that are not durable (ADR 0013)', () => {
     await log.close()
   })
 
+  test('short files: the next ones are made while there is still one left', async () => {
+    const memory = await newMemory()
+    const log = await openLog(memory, OPTIONS)
+    const names = async (): Promise<number> => (await memory.list(DIR)).filter((name) => name.endsWith('.vlog')).length
+    const made: number[] = []
+    for (let version = 1, fid = 1; fid < 8; version++) {
+      const { pointer } = await write(log, version, 5000)
+      await settle()
+      if (pointer.fid !== fid) made.push(await names())
+      fid = pointer.fid
+    }
+    expect(made).toEqual([5, 5, 9, 9, 9, 9, 13])
+    await log.close()
+  })
+
+  test('two full files are synced at once; the newer one is sealed after the older one', async () => {
+    const fs = new SlowSyncs(await newMemory())
+    const log = await openLog(fs, { ...OPTIONS, syncBehind: 100_000 })
+    const sealed = (): boolean[] => log.files().map((file) => file.sealed)
+    await write(log, 1, 5000)
+    await settle()
+    const [first, third] = [deferred(), deferred()]
+    fs.slow.set('000001.vlog', first.promise)
+    fs.slow.set('000003.vlog', third.promise)
+    for (let version = 2; version <= 7; version++) await write(log, version, 5000)
+    await settle()
+    expect(sealed()).toEqual([false, false, false, false])
+    expect(log.syncedPosition().fid).toBe(1)
+    first.resolve()
+    await settle()
+    expect(sealed()).toEqual([true, true, false, false])
+    expect(log.syncedPosition().fid).toBe(3)
+    third.resolve()
+    await log.close()
+  })
+
   test('law 9: a failed sync of the old file ends writing in the new one, in its turn', async () => {
     const fs = new SlowSyncs(await newMemory())
     const failures: unknown[] = []
