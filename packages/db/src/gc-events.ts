@@ -11,9 +11,10 @@ export interface GcEvent {
   dir: string
   /**
    * `rest`: nothing runs, for the reason given. `bring out`: a flush and a compaction begin, for hidden garbage. `relocate`: a
-   * pass begins. `collected`: files were given back. `failed`: a pass failed, for the reason given.
+   * pass begins. `kept`: it leaves these alone, for the reason given. `collected`: files were given back. `failed`: a pass failed, for
+   * the reason given.
    */
-  type: 'rest' | 'bring out' | 'relocate' | 'collected' | 'failed'
+  type: 'rest' | 'bring out' | 'relocate' | 'kept' | 'collected' | 'failed'
   /** Why. */
   reason: string
   /** Bytes on disk for each byte of keys and values, with the hidden garbage that was estimated. */

@@ -366,14 +366,17 @@ export class ValueLogGc {
     const found = await this.#ranges.get(victims.flatMap(({ logical }) => logical), () => this.#candidates(), options.signal)
     const ranges = new Map<number, RecordRanges>()
     const collected: number[] = []
+    const kept: number[] = []
     for (const { number, logical, recordBytes } of victims) {
       const live = logical.map((fid) => found.get(fid))
-      if (sumOf(live) > recordBytes * (1 - (options.leastDead ?? 0))) this.#pinned.add(number)
+      if (sumOf(live) > recordBytes * (1 - (options.leastDead ?? 0))) kept.push(number)
       else {
         collected.push(number)
         for (const [i, fid] of logical.entries()) ranges.set(fid, live[i] ?? NO_RANGES)
       }
     }
+    for (const number of kept) this.#pinned.add(number)
+    if (kept.length > 0) publishGc(() => ({ dir: this.#dir, type: 'kept', reason: 'somebody may still read most of what is in them', files: kept }))
     if (ranges.size === 0) return
     const generation = Math.max(...files.map((file) => file.generation)) as Generation
     // What is alive can only become less: ranges read a while ago cover what is needed now.
