@@ -51,7 +51,7 @@ it("abstract-level's suite passes, with all of classic-level's assertions", { ti
 })
 
 /**
- * Measured alone, a thousand databases: 0.7 to 0.8 on a busy disk, up to 1.4 when the file system makes files at once; beside the rest of
+ * Measured alone, a thousand databases: 0.7 to 0.95 in twelve runs, 1.4 in two others; beside the rest of
  * the suite 1.7. The bar leaves room for such company, no more.
  * `WK_OPENS=1000` measures a thousand databases.
  */
