@@ -11,8 +11,7 @@ const SIZES = [0, 5, 40, 63, 64, 65, 200, 200, 500, 1000, 1000, 3000, 9000]
 
 /** The changes of one step: a put, a deletion, or a batch of up to eight of both with one value in common. */
 export function endlessStep(seed: number, step: number): Change[] {
-  // Seed and step side by side would be more than a number holds, and all steps of a large seed the same.
-  const rng = new Rng(new Rng(seed).below(2 ** 20) * 0x1_0000_0000 + step)
+  const rng = Rng.of(seed, step)
   const kind = rng.weighted({ put: 70, del: 12, batch: 18 })
   if (kind === 'put') return [{ key: drawKey(rng), value: drawValue(rng) }]
   if (kind === 'del') return [{ key: drawKey(rng), value: undefined }]

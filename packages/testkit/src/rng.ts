@@ -22,6 +22,11 @@ export class Rng {
     for (let i = 0; i < 12; i++) this.next()
   }
 
+  /** Of the `number`-th of many sequences under one seed, below 2^32: seed and number side by side would be more than a seed holds. */
+  static of(seed: number, number: number): Rng {
+    return new Rng(new Rng(seed).below(2 ** 20) * 0x1_0000_0000 + number)
+  }
+
   /** The next unsigned 32-bit number. */
   next(): number {
     const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0

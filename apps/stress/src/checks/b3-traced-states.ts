@@ -104,8 +104,7 @@ class TracedStates {
   }
 
   state(number: number): TracedState {
-    // Of two numbers one seed that stays exact.
-    const rng = new Rng(new Rng(this.#seed).below(2 ** 20) * 2 ** 32 + number)
+    const rng = Rng.of(this.#seed, number)
     const keep: Keep = KEEPS[number % KEEPS.length] ?? 'nothing'
     const call = rng.pick(this.#calls)
     const line = call.ended
