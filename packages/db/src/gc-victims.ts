@@ -19,6 +19,8 @@ export type FileState =
   | 'unflushed'
   /** A pass is copying its live records. */
   | 'moving'
+  /** Pointers into it are being rewritten, so that its run tables may be forgotten. */
+  | 'readdressing'
   /** A pass met damage in it: it is kept. */
   | 'damaged'
   /** All its dead records are kept for a reader, or were when last looked at. */
@@ -36,8 +38,10 @@ export interface ValueLogFile {
   /** Name in the directory ends in `.rlog`: it holds what survived a collection. */
   relocated: boolean
   generation: Generation
-  /** Numbers of the logical files, the ones in pointers, whose records lie here. */
+  /** Numbers of the logical files, the ones in pointers, whose records lie here. Its own number: pointers name the file itself. */
   logical: number[]
+  /** Entries of their run tables, which tell where the records lie: 16 bytes of memory each. */
+  runs: number
   /** Bytes on disk. */
   size: number
   /** Bytes of records, dead or alive. */
@@ -58,14 +62,15 @@ export interface FileNotes {
   /** Generation of each relocated file; those that are missing are 1. */
   readonly generations: ReadonlyMap<number, Generation>
   readonly moving: { has(number: number): boolean }
+  readonly readdressing: { has(number: number): boolean }
   readonly damaged: ReadonlySet<number>
   readonly pinned: ReadonlySet<number>
   /** Most entries of run tables. */
-  readonly maxRuns: number
+  readonly mostRuns: number
 }
 
 /** Nothing is known but what the figures tell. */
-export const NO_NOTES: FileNotes = { generations: new Map(), moving: new Set(), damaged: new Set(), pinned: new Set(), maxRuns: Infinity }
+export const NO_NOTES: FileNotes = { generations: new Map(), moving: new Set(), readdressing: new Set(), damaged: new Set(), pinned: new Set(), mostRuns: Infinity }
 
 /** Every file as the collector sees it, by number. */
 export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): ValueLogFile[] {
@@ -74,23 +79,24 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
   const newest = vlog.position().fid
   const files = vlog.physicalFiles().map((file) => describeFile(file, live, newest, notes))
   let runs = 0
-  for (const { relocated, liveRecords } of files) if (relocated) runs += liveRecords
+  for (const file of files) runs += file.runs
   for (const [i, info] of vlog.physicalFiles().entries()) {
     const file = files[i]
     if (file === undefined) continue
     if (!info.sealed) file.state = 'active'
     else if (file.deadRatio === 0) file.state = 'clean'
     else if (notes.moving.has(file.number)) file.state = 'moving'
+    else if (notes.readdressing.has(file.number)) file.state = 'readdressing'
     else if (notes.damaged.has(file.number)) file.state = 'damaged'
     else if (file.logical.some((fid) => unflushed.has(fid))) file.state = 'unflushed'
     else if (notes.pinned.has(file.number)) file.state = 'pinned'
-    else if (!file.relocated && runs + file.liveRecords > notes.maxRuns) file.state = 'run tables full'
+    else if (file.liveRecords > file.runs && runs + file.liveRecords - file.runs > notes.mostRuns) file.state = 'run tables full'
   }
   return files
 }
 
 function describeFile(file: PhysicalFileInfo, live: ReadonlyMap<number, { count: number; bytes: number }>, newest: number, notes: FileNotes): ValueLogFile {
-  const { number, relocated, logical, size, recordBytes } = file
+  const { number, relocated, logical, size, recordBytes, runs } = file
   let liveBytes = 0
   let liveRecords = 0
   let fids = 0
@@ -103,7 +109,7 @@ function describeFile(file: PhysicalFileInfo, live: ReadonlyMap<number, { count:
   const deadRatio = recordBytes === 0 ? 0 : Math.max(0, 1 - liveBytes / recordBytes)
   const age = Math.max(0, newest - fids / Math.max(1, logical.length)) + 1
   const generation = relocated ? (notes.generations.get(number) ?? 1) : 0
-  return { number, relocated, generation, logical: [...logical], size, recordBytes, liveBytes, liveRecords, deadRatio, age, state: 'collectable' }
+  return { number, relocated, generation, logical: [...logical], runs, size, recordBytes, liveBytes, liveRecords, deadRatio, age, state: 'collectable' }
 }
 
 /** Files that the memtables of now refer to. */

@@ -20,6 +20,7 @@ import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import { LoopGuard } from './loop-guard.js'
 import type { ResolvedOptions } from './options.js'
+import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
 import { ValueLogGc } from './value-log-gc.js'
 import { WriteQueue } from './write-queue.js'
@@ -121,7 +122,7 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   })
   const guard = new LoopGuard(options.runtime)
   const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
-  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime)
+  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime, options.mostRuns ?? MOST_RUNS)
   const keeper = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
   queue.gc = keeper
   const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }

@@ -126,8 +126,8 @@ type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'workerUrl'>
 /** {@link GcOptions} with every default filled in. */
 export type ResolvedGcOptions = Required<Omit<GcOptions, 'bytesPerSecond'>> & { bytesPerSecond: number | undefined }
 
-/** Options with every default filled in. */
-export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions }
+/** Options with every default filled in. `mostRuns`: most entries of run tables, where a test wants fewer. */
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions; mostRuns?: number }
 
 const KIB = 1024
 const MIB = 1024 * KIB

@@ -209,6 +209,7 @@ export class SpaceKeeper {
     const { gc, tree, bounds } = this.#parts
     if (!this.#needsWriters) this.brake.engage()
     await gc.removeDead()
+    if (gc.isReaddressingDue) work.add(gc.readdress(this.#controller.signal))
     await this.#look()
     this.brake.ease()
     // What passes under way will give back is as good as gone.

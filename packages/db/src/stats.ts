@@ -25,6 +25,8 @@ export interface DbStats {
   valueLogBytes: number
   /** Bytes of value-log records that some entry of the tree refers to. */
   valueLogLiveBytes: number
+  /** Entries of run tables in memory, which tell where collected values lie now: 16 bytes each. */
+  valueLogRuns: number
   /** Number of the newest logical value log: grows by one with every roll. */
   valueLogNumber: number
   gcFilesCollected: number
@@ -32,6 +34,8 @@ export interface DbStats {
   gcBytesReclaimed: number
   /** Collections that copied values. */
   gcPasses: number
+  /** Logical value logs that pointers were rewritten away from, so that their run tables could be forgotten. */
+  gcReaddressed: number
   /** Write groups that waited because the disk held too much garbage, and the milliseconds that they waited. */
   gcSlowdowns: number
   gcSlowedMs: number
@@ -55,7 +59,11 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
   for (const { bytes } of tree.liveReferences().values()) live += bytes
   let valueLogBytes = 0
   const files = vlog?.physicalFiles() ?? []
-  for (const { size } of files) valueLogBytes += size
+  let runs = 0
+  for (const file of files) {
+    valueLogBytes += file.size
+    runs += file.runs
+  }
   const space = vlog === undefined ? undefined : measureSpace(tree, vlog, keeper?.hiddenShare ?? 0)
   return {
     version: tree.visibleSequence,
@@ -72,11 +80,13 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
     valueLogFiles: files.length,
     valueLogBytes,
     valueLogLiveBytes: live,
+    valueLogRuns: runs,
     valueLogNumber: vlog?.position().fid ?? 0,
     gcFilesCollected: gc?.filesCollected ?? 0,
     gcBytesMoved: gc?.bytesMoved ?? 0,
     gcBytesReclaimed: gc?.bytesReclaimed ?? 0,
     gcPasses: gc?.passes ?? 0,
+    gcReaddressed: gc?.filesReaddressed ?? 0,
     gcSlowdowns: keeper?.brake.slowdowns ?? 0,
     gcSlowedMs: keeper?.brake.slowedMs ?? 0,
     walBytes: lsm.walBytes,

@@ -12,7 +12,7 @@ import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, 
 import type { Runtime } from '@wk/fs'
 import { relocate } from '@wk/gc'
 import type { GcReport, RelocationLog } from '@wk/gc'
-import type { LsmTree, RecordRanges } from '@wk/lsm'
+import type { LsmTree, MovePointersOptions, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
@@ -20,6 +20,7 @@ import { LiveRangeCache } from './live-range-cache.js'
 import { describeFiles, nextGeneration, pickVictims } from './gc-victims.js'
 import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
+import { Readdressing } from './readdressing.js'
 import { measureSpace } from './space-figures.js'
 import { sampleHidden } from './space-sample.js'
 import type { WriteQueue } from './write-queue.js'
@@ -58,9 +59,6 @@ const MOST_CANDIDATE_RECORDS = 1 << 18
 /** A report while it is being made. */
 type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 
-/** Most entries of run tables: 64 MiB of memory. */
-const MAX_RUNS = 1 << 22
-
 /** Syncs before a file is ended, at most: writers that outrun the disk are never caught up with. */
 const SYNC_ROUNDS = 4
 /** Bytes that may be left then: some milliseconds. */
@@ -83,6 +81,8 @@ export class ValueLogGc {
   readonly #damaged = new Set<number>()
   readonly #pinned = new Set<number>()
   readonly #ranges: LiveRangeCache
+  readonly #readdressing: Readdressing
+  readonly #mostRuns: number
 
   /** Passes that copied values since open. */
   passes = 0
@@ -93,13 +93,15 @@ export class ValueLogGc {
   /** Bytes of disk given back since open. */
   bytesReclaimed = 0
 
-  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime) {
+  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime, mostRuns: number) {
     this.#dir = dir
     this.#tree = tree
     this.#vlog = vlog
     this.#queue = queue
     this.#runtime = runtime
     this.#ranges = new LiveRangeCache(tree)
+    this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
+    this.#mostRuns = mostRuns
   }
 
   /** One pass: dead files go, and the worst file whose dead part is at least `ratio` is rewritten. `WK_NO_REWRITE` if there is neither. */
@@ -115,6 +117,7 @@ export class ValueLogGc {
       }
       throwIfAborted(options.signal)
       if (victim !== undefined) await this.#rewrite([victim], report, options)
+      await this.#shortenRunTables(options)
       if (report.filesCollected === 0) throw new NoRewriteError('no value log holds enough garbage')
     })
   }
@@ -141,6 +144,7 @@ export class ValueLogGc {
         const victims = [worst, ...others]
         for (const { number } of victims) left.delete(number)
         await this.#rewrite(victims, report, options)
+        await this.#shortenRunTables(options)
       }
     })
   }
@@ -164,7 +168,7 @@ export class ValueLogGc {
 
   /** Every value-log file, by number. */
   files(): ValueLogFile[] {
-    const notes: FileNotes = { generations: this.#generations, moving: this.#moving, damaged: this.#damaged, pinned: this.#pinned, maxRuns: MAX_RUNS }
+    const notes: FileNotes = { generations: this.#generations, moving: this.#moving, readdressing: this.#readdressing, damaged: this.#damaged, pinned: this.#pinned, mostRuns: this.#mostRuns }
     return describeFiles(this.#tree, this.#vlog, notes)
   }
 
@@ -260,6 +264,24 @@ export class ValueLogGc {
     return report.filesCollected
   }
 
+  /** There are so many entries of run tables that pointers should be rewritten. */
+  get isReaddressingDue(): boolean {
+    return this.#readdressing.isDue((number) => this.#moving.has(number))
+  }
+
+  /** Logical files that pointers were rewritten away from, since open. */
+  get filesReaddressed(): number {
+    return this.#readdressing.retired
+  }
+
+  /**
+   * Rewrites pointers beside passes over other files, until {@link isReaddressingDue} is false or somebody waits for the lock. What
+   * is not referred to any more then goes with {@link removeDead}.
+   */
+  async readdress(signal: AbortSignal): Promise<void> {
+    await this.#readdress({ signal, isEnough: () => this.isAwaited })
+  }
+
   /** Bytes that the passes under way will give back. */
   get expectedGain(): number {
     let bytes = 0
@@ -291,6 +313,19 @@ export class ValueLogGc {
     } finally {
       this.#running = false
     }
+  }
+
+  async #readdress(options: MovePointersOptions): Promise<void> {
+    const rewritten = this.#readdressing.run((number) => this.#moving.has(number), options)
+    publishGc(() => ({ dir: this.#dir, type: 'readdress', reason: 'run tables grow long', files: this.#readdressing.files }))
+    await rewritten
+  }
+
+  /** {@link readdress} within an explicit call, if it is due. */
+  async #shortenRunTables({ signal, onProgress }: MaintenanceOptions): Promise<void> {
+    if (!this.isReaddressingDue) return
+    await this.#readdress({ signal, onProgress })
+    await this.removeDead()
   }
 
   /** Removes dead files, the only step of many a call, and tells so. */
@@ -330,8 +365,8 @@ export class ValueLogGc {
     for (const fid of this.#tree.liveReferences().keys()) referenced.add(fid)
     const dead: number[] = []
     for (const { number, sealed, logical } of this.#vlog.physicalFiles()) {
-      // A pass that copies from a file deals with all of it.
-      if (sealed && !this.#moving.has(number)) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
+      // A pass that copies from a file deals with all of it; jobs may be about to refer to one whose pointers are rewritten.
+      if (sealed && !this.#moving.has(number) && !this.#readdressing.has(number)) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
     }
     return dead
   }
@@ -362,7 +397,7 @@ export class ValueLogGc {
       await this.seal()
       await this.#flush()
     }
-    const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number))
+    const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number) && !this.#readdressing.has(number))
     const found = await this.#ranges.get(victims.flatMap(({ logical }) => logical), () => this.#candidates(), options.signal)
     const ranges = new Map<number, RecordRanges>()
     const collected: number[] = []

@@ -20,7 +20,7 @@ function figures(known: number, hidden: number): SpaceFigures {
 
 function file(number: number, deadRatio: number, state: ValueLogFile['state'] = 'collectable'): ValueLogFile {
   const recordBytes = 10 * MB
-  return { number, relocated: false, generation: 0, logical: [number], size: recordBytes, recordBytes, liveBytes: recordBytes * (1 - deadRatio), liveRecords: 600, deadRatio, age: 50 - number, state }
+  return { number, relocated: false, generation: 0, logical: [number], runs: 0, size: recordBytes, recordBytes, liveBytes: recordBytes * (1 - deadRatio), liveRecords: 600, deadRatio, age: 50 - number, state }
 }
 
 describe('the plan', () => {

@@ -4,14 +4,19 @@
  * A compaction reads only tables of the current version and publishes with one edit. Its inputs are removed once that
  * edit is durable and no view holds them. Picks that touch each other never run at the same time.
  */
-import { throwIfAborted } from '@wk/codec'
+import { invariant, throwIfAborted } from '@wk/codec'
+import { TimeSlice } from '@wk/fs'
 import type { KeyRange, WkError } from '@wk/codec'
+import type { TableSummary } from '@wk/sstable'
 import { planFullCompaction, remainingBytes } from './compaction/full-compaction.js'
 import { INITIAL_SHADOW_RATIO, learnShadowRatio } from './compaction/garbage.js'
 import type { JobResult, KeyInterval } from './compaction/job.js'
 import { pickBelow } from './compaction/flush-pick.js'
 import { fileNumbersFor, jobOf, removedBy } from './compaction/pick.js'
 import type { CompactionPick } from './compaction/pick.js'
+import { refersTo } from './compaction/pointer-moves.js'
+import type { PointerMove } from './compaction/pointer-moves.js'
+import { planPointerMoves } from './compaction/pointer-pick.js'
 import { advanceCursors, pickCompaction } from './compaction/picker.js'
 import type { PickerOptions } from './compaction/picker.js'
 import { asWkError } from './failure.js'
@@ -39,6 +44,12 @@ export interface CompactOptions {
   flush?: boolean | undefined
 }
 
+/** Options of {@link CompactionScheduler.movePointers}. */
+export interface MovePointersOptions extends Pick<CompactOptions, 'signal' | 'onProgress'> {
+  /** Asked between two steps: whether to end early. Default: never. */
+  isEnough?: (() => boolean) | undefined
+}
+
 export interface CompactionStats {
   compactions: number
   moves: number
@@ -56,6 +67,8 @@ export class CompactionScheduler {
   readonly #onFailure: (error: WkError) => void
   readonly #running = new Set<CompactionPick>()
   readonly #work = new Set<Promise<unknown>>()
+  /** What is being moved. Compactions that begin meanwhile do their part, whatever they were picked for. */
+  #moves: readonly PointerMove[] = []
   #background = false
   #cursors: (Uint8Array | undefined)[] = []
   #shadowRatio = INITIAL_SHADOW_RATIO
@@ -121,13 +134,79 @@ export class CompactionScheduler {
   }
 
   /**
+   * Writes pointers into the files of `moves` anew, in every table of the current version. Until it has settled, whichever way, the new
+   * places must stay; then whatever refers to them is published. One call at a time. Rejects with `AbortedError` after `signal`; what was
+   * published until then stays.
+   */
+  async movePointers(moves: readonly PointerMove[], { signal, onProgress, isEnough = () => false }: MovePointersOptions): Promise<void> {
+    invariant(this.#moves.length === 0, 'one move of pointers at a time')
+    const { versions, lifecycle, options } = this.#context
+    const fids = new Set(moves.map(({ fid }) => fid))
+    // Lists of references are long, and asked for at each step.
+    const due = new Map<number, boolean>()
+    const isDue = (table: TableSummary): boolean => {
+      const known = due.get(table.number)
+      if (known !== undefined) return known
+      const isReferring = refersTo(table, fids)
+      due.set(table.number, isReferring)
+      return isReferring
+    }
+    let done = 0
+    this.#moves = moves
+    try {
+      const slice = new TimeSlice(options.runtime)
+      for (const table of versions.current.tables()) {
+        isDue(table)
+        if (slice.due()) await slice.pause()
+      }
+      while (!isEnough()) {
+        throwIfAborted(signal)
+        lifecycle.checkWritable()
+        const { levels } = versions.current
+        const step = planPointerMoves({ levels, options: this.#options, running: [...this.#running] }, isDue)
+        if (step.type === 'done') break
+        if (step.type === 'wait') {
+          await lifecycle.changes.next()
+          continue
+        }
+        const result = await this.#track(this.#runExplicitly(step.pick, signal))
+        // What is left in them points to nowhere.
+        for (const { number } of result?.tables ?? []) due.set(number, false)
+        done += bytesOf(step.pick)
+        let total = done
+        for (const table of versions.current.tables()) if (isDue(table)) total += table.size
+        onProgress?.({ phase: 'pointers', done, total, bytes: done })
+      }
+    } catch (error) {
+      // A job that ends because the tree does says why the tree does.
+      if (signal?.aborted !== true) lifecycle.checkWritable()
+      throw error
+    } finally {
+      this.#moves = []
+      while (lifecycle.isWritable && this.#isMoving) await lifecycle.changes.next()
+    }
+  }
+
+  /** Whether a job under way writes new pointers. */
+  get #isMoving(): boolean {
+    for (const { moves } of this.#running) if (moves !== undefined) return true
+    return false
+  }
+
+  /** Takes up a pick, with what its job has to do beside. */
+  #begin(pick: CompactionPick): CompactionPick {
+    const begun = this.#moves.length === 0 || pick.trivialMove ? pick : withMoves(pick, this.#moves)
+    this.#running.add(begun)
+    return begun
+  }
+
+  /**
    * The tables that a memtable with these keys can be merged with, straight to the deepest level; `undefined` if it has to go to
    * level 0. No compaction takes them until {@link CompactionScheduler.release}.
    */
   claimBelow(keys: KeyInterval): CompactionPick | undefined {
     const pick = pickBelow({ levels: this.#context.versions.current.levels, options: this.#options, running: [...this.#running] }, keys)
-    if (pick !== undefined) this.#running.add(pick)
-    return pick
+    return pick === undefined ? undefined : this.#begin(pick)
   }
 
   /** Ends a {@link CompactionScheduler.claimBelow}. `result`: of the job, if it was published. */
@@ -170,7 +249,7 @@ export class CompactionScheduler {
   }
 
   /** Runs a pick until the caller's signal or the end of the tree. */
-  async #runExplicitly(pick: CompactionPick, signal: AbortSignal | undefined): Promise<void> {
+  async #runExplicitly(pick: CompactionPick, signal: AbortSignal | undefined): Promise<JobResult | undefined> {
     const ends = [this.#context.lifecycle.signal, ...(signal === undefined ? [] : [signal])]
     // Not AbortSignal.any: it ties every step to the signals for as long as those live.
     const controller = new AbortController()
@@ -180,19 +259,21 @@ export class CompactionScheduler {
       end.addEventListener('abort', abort)
     }
     try {
-      await this.#runPick(pick, controller.signal)
+      return await this.#runPick(pick, controller.signal)
     } finally {
       for (const end of ends) end.removeEventListener('abort', abort)
     }
   }
 
-  async #runPick(pick: CompactionPick, signal: AbortSignal): Promise<void> {
-    this.#running.add(pick)
+  /** Resolves with what was written; `undefined` if tables only changed their level. */
+  async #runPick(pick: CompactionPick, signal: AbortSignal): Promise<JobResult | undefined> {
+    const begun = this.#begin(pick)
     try {
-      if (pick.trivialMove) await this.#move(pick)
-      else await this.#compact(pick, signal)
+      if (!begun.trivialMove) return await this.#compact(begun, signal)
+      await this.#move(begun)
+      return undefined
     } finally {
-      this.#running.delete(pick)
+      this.#running.delete(begun)
       this.#onPublished()
     }
   }
@@ -204,7 +285,7 @@ export class CompactionScheduler {
     this.stats.moves++
   }
 
-  async #compact(pick: CompactionPick, signal: AbortSignal): Promise<void> {
+  async #compact(pick: CompactionPick, signal: AbortSignal): Promise<JobResult> {
     const context = this.#context
     const count = fileNumbersFor(pick, jobOptionsOf(context.options))
     const result = await runWithRetries(context, count, (setting) => jobOf(pick, setting), signal)
@@ -215,6 +296,7 @@ export class CompactionScheduler {
     })
     this.#shadowRatio = learnShadowRatio(this.#shadowRatio, pick, result)
     this.#count(result)
+    return result
   }
 
   async #publish(edit: VersionEdit): Promise<void> {
@@ -244,6 +326,14 @@ function highestSequence(version: Version): number {
   let highest = 0
   for (const { largestSequence } of version.tables()) if (largestSequence > highest) highest = largestSequence
   return highest
+}
+
+/** The pick, with those of the moves that concern its tables. */
+function withMoves(pick: CompactionPick, all: readonly PointerMove[]): CompactionPick {
+  const referred = new Set<number>()
+  for (const { tables } of pick.inputs) for (const { references } of tables) for (const { fid } of references) referred.add(fid)
+  const moves = all.filter(({ fid }) => referred.has(fid))
+  return moves.length === 0 ? pick : { ...pick, moves }
 }
 
 function bytesOf(pick: CompactionPick): number {

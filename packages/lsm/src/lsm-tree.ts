@@ -12,10 +12,11 @@ import type { EntryCursor, KeyRange, LookupResult, WkError } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
 import { BackPressure } from './back-pressure.js'
 import { CompactionScheduler } from './compaction-scheduler.js'
-import type { CompactOptions } from './compaction-scheduler.js'
+import type { CompactOptions, MovePointersOptions } from './compaction-scheduler.js'
 import { FlushScheduler } from './flush-scheduler.js'
 import { VisibleCursor } from './iterator/visible-cursor.js'
 import type { Task } from './compaction/executor.js'
+import type { PointerMove } from './compaction/pointer-moves.js'
 import type { RecordRanges } from './compaction/references-task.js'
 import { collectLiveRanges } from './live-ranges.js'
 import type { LoggedMemtable } from './log/wal.js'
@@ -325,6 +326,16 @@ export class LsmTree {
   async compact(options: CompactOptions = {}): Promise<void> {
     if (options.flush !== false) await this.flush()
     await this.#compactions.compact(options)
+  }
+
+  /**
+   * Writes pointers into the value-log files of `moves` anew, in all tables of now: the host has second, durable addresses for these
+   * records. It keeps them until this has settled, whichever way; what refers to them is published by then. Pointers in memtables and
+   * older views stay as they are. One call at a time.
+   */
+  async movePointers(moves: readonly PointerMove[], options: MovePointersOptions = {}): Promise<void> {
+    this.#checkWritable()
+    await this.#compactions.movePointers(moves, options)
   }
 
   /** Estimated bytes on disk of a range, value-log records included: see `size-estimate.ts`. Reads no data block. */

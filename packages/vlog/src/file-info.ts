@@ -10,12 +10,14 @@ export interface VlogFileInfo {
   fid: number
   /** Number of the physical file that holds it. */
   physical: number
-  /** In an `.rlog`: only what was live is left, at the same offsets as before. */
+  /** In an `.rlog`: only what was live is left, at the same offsets as before (a direct one: all of it). */
   relocated: boolean
   /** Bytes that it takes on disk, header included. */
   size: number
   /** End of its last whole record, in bytes. */
   validEnd: number
+  /** Entries of its run table in memory. */
+  runs: number
   /** Nothing will be appended any more. */
   sealed: boolean
   /** Given up, and pinned by somebody. */
@@ -28,12 +30,12 @@ export interface VlogFileInfo {
 
 export function describeFiles(set: VlogSet, stats: DiscardStats | undefined): VlogFileInfo[] {
   return set.map.list().map(({ fid, physical, runs, end, written, sealed, retired }) => {
-    const relocated = runs !== undefined
-    const size = relocated ? FILE_HEADER_LENGTH + runs.bytes : physical.size
-    const validEnd = relocated ? runs.end : sealed ? end : written
-    const common = { fid, physical: physical.number, relocated, size, validEnd, sealed, retired }
+    const { relocated } = physical
+    const size = runs !== undefined ? FILE_HEADER_LENGTH + runs.bytes : physical.size
+    const validEnd = runs !== undefined ? runs.end : sealed ? end : written
+    const common = { fid, physical: physical.number, relocated, size, validEnd, runs: runs?.count ?? 0, sealed, retired }
     if (stats === undefined) return common
-    const recordBytes = relocated ? runs.bytes : validEnd - FILE_HEADER_LENGTH
+    const recordBytes = runs !== undefined ? runs.bytes : validEnd - FILE_HEADER_LENGTH
     const discardBytes = Math.min(recordBytes, stats.bytes(fid))
     return { ...common, discardBytes, liveBytes: recordBytes - discardBytes }
   })

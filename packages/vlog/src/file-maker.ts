@@ -38,7 +38,7 @@ export class FileMaker {
     const baseIv = randomBytes(BASE_IV_LENGTH)
     const cipher = registry.cipherOf(keyId, baseIv, physical.name)
     const start = FILE_HEADER_LENGTH
-    return { fid: number, physical, runs: undefined, end: start, written: start, sealed: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
+    return { fid: number, physical, runs: undefined, end: start, written: start, sealed: false, direct: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
   }
 
   /** Creates files, ascending, and leaves their handles in `physical.file`. Durable when this resolves. @throws IoError */

@@ -4,9 +4,12 @@
  * A pointer names a logical place. As long as nothing was relocated, logical file n is physical file `n.vlog` and
  * offsets are the same. After a relocation it is a set of runs inside an `.rlog`. Records never change, so every copy
  * that is named is a right one; the highest-numbered physical file wins, and what it leaves uncovered was garbage.
+ *
+ * A relocated file may itself be addressed: logical file n is then all of `n.rlog`, offsets are the same, and no runs are kept
+ * in memory (docs/adr/0018). Such a *direct* logical file may be relocated like any other, and has runs from then on.
  */
 import { CorruptionError, formatFileName, type ValuePointer } from '@wk/codec'
-import { FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordCipher } from './record-cipher.js'
 import type { RunTable } from './run-table.js'
@@ -26,6 +29,8 @@ export interface LogicalFile {
   /** Data key of its records; 0 = plain. */
   readonly keyId: number
   readonly baseIv: Uint8Array
+  /** The address of a relocated file: its number says nothing about what was written when. */
+  readonly direct: boolean
   /** Of its data key and base IV; undefined = plain. */
   readonly cipher: RecordCipher | undefined
   /** Holders of `pin(fid)`. */
@@ -77,6 +82,13 @@ export class FileMap {
   list(): LogicalFile[] {
     return [...this.#files.values()].sort((a, b) => a.fid - b.fid)
   }
+}
+
+/** The relocated file itself as a logical file: everything in it, at its own offset. Requires that its records are not encrypted. */
+export function directFile(physical: PhysicalFile): LogicalFile {
+  const end = physical.size - physical.overhead + FILE_HEADER_LENGTH
+  const plain = { keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined }
+  return { fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, direct: true, ...plain, hostPins: 0, retired: false }
 }
 
 export function missingFile(fid: number): CorruptionError {

@@ -175,6 +175,8 @@ export async function verifyFiles(set: VlogSet, runtime: Runtime, { signal, onPr
     if (set.map.get(logical.fid) !== logical) continue
     // Not made yet, or its making failed: all that it holds waits in memory.
     if (logical.physical.size === 0) continue
+    // All of it is read for the file's own address.
+    if (logical.physical.relocated && !logical.direct && logical.physical.fids.has(logical.physical.number)) continue
     try {
       for await (const { scanner } of walk(set, logical)) {
         report.records++

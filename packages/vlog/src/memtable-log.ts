@@ -82,7 +82,7 @@ async function describe(file: File, dir: string, name: string, fid: number, size
   const { keyId, baseIv } = decodeFileHeader(bytes, name)
   const physical = Object.assign(new PhysicalFile(dir, fid, false, size), { name })
   const cipher = registry.cipherOf(keyId, baseIv, name)
-  return { fid, physical, runs: undefined, end: size, written: size, sealed: true, keyId, baseIv, cipher, hostPins: 0, retired: false }
+  return { fid, physical, runs: undefined, end: size, written: size, sealed: true, direct: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
 }
 
 async function* walkTransactions(file: File, log: LogicalFile, runtime: Runtime): AsyncGenerator<MemtableLogEntry, MemtableLogEnd, undefined> {

@@ -9,7 +9,7 @@
  */
 import { CorruptionError, formatFileName, parseFileName, tempName } from '@wk/codec'
 import { isNotFound, readFullySync, TimeSlice, type File } from '@wk/fs'
-import type { LogicalFile } from './file-map.js'
+import { directFile, type LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
 import { REGISTRY_NAME } from './key-registry-format.js'
 import { KeyRegistry } from './key-registry.js'
@@ -52,7 +52,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
-  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid, registry)
+  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid, registry, options)
   removable.push(...names.filter(isOurTemp))
   expectFiles(set, found, options)
 
@@ -71,14 +71,14 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
     if (highest > 0) set.noteDurable(highest)
   }
   if (!readOnly) for (const physical of waiting) set.leave(physical)
-  const last = set.map.list().at(-1)
+  const last = set.map.list().findLast(({ direct }) => !direct)
   // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
   const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
   return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail, registry, unreadable }
 }
 
 /** Ascending file number. */
-async function readFiles(dir: string, names: readonly string[], { fs, runtime, salvage }: ResolvedOptions, registry: KeyRegistry, unreadable: string[]): Promise<FoundFile[]> {
+async function readFiles(dir: string, names: readonly string[], { fs, runtime, salvage, expectedFids }: ResolvedOptions, registry: KeyRegistry, unreadable: string[]): Promise<FoundFile[]> {
   const slice = new TimeSlice(runtime)
   const found: FoundFile[] = []
   for (const name of names) {
@@ -88,7 +88,7 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime, s
     const file = fs.openSync(`${dir}/${name}`, 'read')
     try {
       const physical = new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', file.sizeSync())
-      const read = physical.relocated ? readRelocated(file, physical) : readPlain(file, physical)
+      const read = physical.relocated ? readRelocated(file, physical, salvage ? undefined : expectedFids) : readPlain(file, physical)
       if (salvage) checkReadable(read, registry)
       found.push(read)
     } catch (error) {
@@ -118,7 +118,8 @@ function readPlain(file: File, physical: PhysicalFile): FoundFile {
   return { physical, ...decodeFileHeader(bytes, physical.name), logical: [] }
 }
 
-function readRelocated(file: File, physical: PhysicalFile): FoundFile {
+/** `wanted`: the host refers to no other file, so that nobody needs to know where records of others lie. */
+function readRelocated(file: File, physical: PhysicalFile, wanted: ReadonlySet<number> | undefined): FoundFile {
   const { name, number, size } = physical
   const short = (): CorruptionError => new CorruptionError(`${name} ends too early`, { file: name, offset: size })
   if (size < FILE_HEADER_LENGTH + RELOCATED_FOOTER_LENGTH) throw short()
@@ -128,7 +129,7 @@ function readRelocated(file: File, physical: PhysicalFile): FoundFile {
   const tableOffset = readTableOffset(footer, size, name)
   const table = readExactly(file, tableOffset, size - tableOffset, short)
   physical.overhead = FILE_HEADER_LENGTH + table.length
-  return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name) }
+  return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name, wanted) }
 }
 
 /** Requires that the range lies in the file, so that nothing is allocated for a length that is not there. */
@@ -149,6 +150,7 @@ function mapFiles(
   highest: number,
   cleanFid: number | undefined,
   registry: KeyRegistry,
+  options: ResolvedOptions,
 ): { removable: string[]; waiting: PhysicalFile[] } {
   const removable: string[] = []
   const waiting: PhysicalFile[] = []
@@ -161,6 +163,7 @@ function mapFiles(
         if (!retired.has(logical.fid) && set.map.get(logical.fid) === undefined) set.map.add(logical)
       }
     }
+    if (isAddressed(file, options) && set.map.get(physical.number) === undefined) set.map.add(directFile(physical))
     if (physical.fids.size > 0) set.addPhysical(physical)
     else if (physical.number < highest) removable.push(physical.name)
     else waiting.push(physical)
@@ -168,8 +171,14 @@ function mapFiles(
   return { removable, waiting }
 }
 
+/** Whether pointers name the relocated file itself, or may do so. */
+function isAddressed({ physical, logical }: FoundFile, { expectedFids, salvage }: ResolvedOptions): boolean {
+  if (!physical.relocated || logical.some(({ keyId }) => keyId !== 0)) return false
+  return salvage || expectedFids?.has(physical.number) === true
+}
+
 /** @throws CorruptionError if the host refers to a file that is gone, or that ends before its first record */
-function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFids, salvage }: ResolvedOptions): void {
+function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFids = new Set(), salvage }: ResolvedOptions): void {
   if (salvage) return
   for (const fid of expectedFids) {
     if (map.get(fid) !== undefined) continue
@@ -195,7 +204,7 @@ function newestPlainOf(found: readonly FoundFile[], cleanFid: number | undefined
 function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: FoundFile | undefined, { standalone, durable }: ResolvedOptions): TailFile[] {
   if (newest === undefined) return []
   let first = standalone ? newest.physical.number : (durable?.fid ?? 0)
-  for (const { fid, runs } of map.list()) if (runs !== undefined && fid >= first) first = fid + 1
+  for (const { fid, runs, direct } of map.list()) if (runs !== undefined && !direct && fid >= first) first = fid + 1
   const files: TailFile[] = []
   for (const file of found) {
     const { physical } = file
@@ -224,7 +233,7 @@ function checkCleanSize(set: VlogSet, state: LogState | undefined): void {
 
 /** @throws CorruptionError, WrongKeyError if a file is encrypted with a key that is not there, or not encrypted although there is one */
 function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): LogicalFile[] {
-  const common = { physical, sealed: true, hostPins: 0, retired: false }
+  const common = { physical, sealed: true, direct: false, hostPins: 0, retired: false }
   const cipherOf = (id: number, iv: Uint8Array): LogicalFile['cipher'] => {
     if (id === 0 && physical.size > FILE_HEADER_LENGTH) registry.refusePlain(physical.name)
     return registry.cipherOf(id, iv, physical.name)
@@ -233,8 +242,8 @@ function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registr
     const end = Math.max(FILE_HEADER_LENGTH, physical.size)
     return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv, cipher: cipherOf(keyId, baseIv) }]
   }
-  return logical.map(({ fid, end, keyId: id, baseIv: iv, runs }) => {
-    return { ...common, fid, runs, end, written: end, keyId: id, baseIv: iv, cipher: cipherOf(id, iv) }
+  return logical.map(({ fid, end, keyId: id, baseIv: iv, direct, runs }) => {
+    return { ...common, fid, direct, runs, end, written: end, keyId: id, baseIv: iv, cipher: cipherOf(id, iv) }
   })
 }
 

@@ -60,7 +60,10 @@ export interface ValueLogOptions {
   durable?: LogPosition | null | undefined
   /** For such hosts: the log was closed cleanly with its newest file at exactly this size. Then open scans nothing. */
   cleanEnd?: { fid: number; size: number } | undefined
-  /** Logical files that the host refers to: one that is not there is `CorruptionError`, before anything is changed. */
+  /**
+   * Logical files that the host refers to, all of them: one that is not there is `CorruptionError`, before anything is changed. Where
+   * records of other relocated files lie is not kept in memory, and reading them is `CorruptionError`. Default: the host does not say.
+   */
   expectedFids?: ReadonlySet<number> | undefined
   /**
    * For such hosts: the next file is made when the active one has less than this many bytes of room left, in files of at least
@@ -98,7 +101,7 @@ export interface ResolvedOptions {
   runtime: Runtime
   durable: LogPosition | null | undefined
   cleanEnd: { fid: number; size: number } | undefined
-  expectedFids: ReadonlySet<number>
+  expectedFids: ReadonlySet<number> | undefined
   lock: boolean
   names: readonly string[] | undefined
   onFailure: ((error: unknown) => void) | undefined
@@ -141,7 +144,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     runtime,
     durable,
     cleanEnd,
-    expectedFids: options.expectedFids ?? new Set(),
+    expectedFids: options.expectedFids,
     lock: options.lock ?? true,
     names: options.names,
     onFailure: options.onFailure,

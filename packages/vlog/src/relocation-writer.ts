@@ -158,10 +158,9 @@ export class RelocationWriter {
       return { number: undefined, bytesMoved: 0, bytesFreed: 0 }
     }
     const files = this.#sources.map(({ logical, runs }): RelocatedLogical => {
-      const { fid, end, keyId, baseIv } = logical
-      return { fid, end, keyId, baseIv, runs: runs.build() }
+      const { fid, end, keyId, baseIv, direct } = logical
+      return { fid, end, keyId, baseIv, direct, runs: runs.build() }
     })
-    files.sort((a, b) => a.fid - b.fid)
     try {
       const tail = encodeRunTables(files, this.#physical.number, this.#end)
       const file = this.#requireFile()

@@ -7,8 +7,8 @@
  * |---------|---------------------------------------------------------------------------------------------------|
  * | header  | 20: magic `WKRLOG\0\1`, file number u64 LE, CRC-32C u32 LE of the 16 bytes before                 |
  * | records | verbatim as they were in their logical files, so an encrypted one keeps its IV (base IV, logical offset) |
- * | table   | per logical file, ascending fid: fid u32, end u32, key id u64, base IV 12, run count u32; then per run, ascending: logical start u32, length u32, physical start u64 (all LE) |
- * | footer  | 40: table offset u64, table length u64, number of logical files u32, zero u32, CRC-32C u32 (salted) of table and footer so far, zero u32, magic `WKRLEND\1` |
+ * | table   | per logical file, ascending fid, direct ones (`file-map.ts`) behind the others: fid u32, end u32, key id u64, base IV 12, run count u32; then per run, ascending: logical start u32, length u32, physical start u64 (all LE) |
+ * | footer  | 40: table offset u64, table length u64, number of logical files u32, of direct ones u32, CRC-32C u32 (salted) of table and footer so far, zero u32, magic `WKRLEND\1` |
  *
  * The sum is salted with file number and table offset. The file is complete once it bears its name: it is written
  * under a temporary one, synced and renamed. Whatever does not verify under the final name is therefore damage.
@@ -62,6 +62,16 @@ export class RunTable {
     return this.#physical[run]!
   }
 
+  /** Starts, lengths and physical starts of all runs in memory that threads may share. Requires physical starts of 32 bits. */
+  share(): { starts: Uint32Array; lengths: Uint32Array; positions: Uint32Array } {
+    const [starts, lengths, positions] = [this.#starts, this.#lengths, this.#physical].map((numbers) => {
+      const shared = new Uint32Array(new SharedArrayBuffer(4 * numbers.length))
+      shared.set(numbers)
+      return shared
+    }) as [Uint32Array, Uint32Array, Uint32Array]
+    return { starts, lengths, positions }
+  }
+
   /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. */
   locate(offset: number, length: number): number {
     const starts = this.#starts
@@ -113,6 +123,8 @@ export interface RelocatedLogical {
   /** Data key of its records; 0 = plain. */
   keyId: number
   baseIv: Uint8Array
+  /** Whether it is the address of a relocated file. */
+  direct: boolean
   runs: RunTable
 }
 
@@ -130,15 +142,16 @@ export function checkRelocatedHeader(bytes: Uint8Array, number: number, file: st
   }
 }
 
-/** Table and footer of relocated file `number`, to be written at `tableOffset`. */
+/** Table and footer of relocated file `number`, to be written at `tableOffset`. `files` in any order. */
 export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number): Uint8Array {
   const writer = new ByteWriter(4096)
-  for (const { fid, end, keyId, baseIv, runs } of files) {
+  const sorted = [...files].sort((a, b) => Number(a.direct) - Number(b.direct) || a.fid - b.fid)
+  for (const { fid, end, keyId, baseIv, runs } of sorted) {
     writer.u32(fid).u32(end).u64(keyId).raw(baseIv, 0, BASE_IV_LENGTH).u32(runs.count)
     for (let run = 0; run < runs.count; run++) writer.u32(runs.logicalStart(run)).u32(runs.length(run)).u64(runs.physicalStart(run))
   }
   const tableLength = writer.length
-  writer.u64(tableOffset).u64(tableLength).u32(files.length).u32(0)
+  writer.u64(tableOffset).u64(tableLength).u32(files.length).u32(files.filter(({ direct }) => direct).length)
   const sum = crc32cRange(writer.bytes, 0, writer.length, placeSeed(number, tableOffset))
   return writer.u32(sum).u32(0).raw(RELOCATED_END_MAGIC).toBytes()
 }
@@ -159,10 +172,11 @@ export function readTableOffset(footer: Uint8Array, size: number, file: string):
 }
 
 /**
- * The logical files of relocated file `number`. `bytes` are those from the table to the end of the file.
+ * The logical files of relocated file `number`. `bytes` are those from the table to the end of the file. Runs of files that are
+ * not `wanted` are checked and left out.
  * @throws CorruptionError if the sum is wrong, or anything lies outside its bounds or out of order
  */
-export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: number, file: string): RelocatedLogical[] {
+export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: number, file: string, wanted?: ReadonlySet<number>): RelocatedLogical[] {
   const tableLength = bytes.length - RELOCATED_FOOTER_LENGTH
   const sumAt = tableLength + 24
   const expected = new ByteWriter(16).u32(crc32cRange(bytes, 0, sumAt, placeSeed(number, tableOffset))).u32(0).raw(RELOCATED_END_MAGIC)
@@ -173,12 +187,16 @@ export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: 
   }
   const footer = new ByteReader(bytes, { file, baseOffset: tableOffset, start: tableLength + 16 })
   const count = footer.u32()
+  const direct = footer.u32()
   const reader = new ByteReader(bytes, { file, baseOffset: tableOffset, end: tableLength })
   if (count < 1 || count > tableLength / TABLE_FILE_LENGTH) throw reader.corrupt('impossible number of logical files')
+  if (direct > count) throw reader.corrupt('impossible number of direct files')
   const files: RelocatedLogical[] = []
   let lastFid = 0
   for (let i = 0; i < count; i++) {
-    const logical = decodeLogical(reader, tableOffset)
+    const isDirect = i >= count - direct
+    if (i === count - direct) lastFid = 0
+    const logical = decodeLogical(reader, tableOffset, isDirect, wanted)
     if (logical.fid <= lastFid || logical.fid >= number) throw reader.corrupt('logical files out of order')
     lastFid = logical.fid
     files.push(logical)
@@ -187,16 +205,17 @@ export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: 
   return files
 }
 
-function decodeLogical(reader: ByteReader, tableOffset: number): RelocatedLogical {
+function decodeLogical(reader: ByteReader, tableOffset: number, direct: boolean, wanted: ReadonlySet<number> | undefined): RelocatedLogical {
   const fid = reader.u32()
   const end = reader.u32()
   const keyId = reader.u64()
   const baseIv = reader.copy(BASE_IV_LENGTH)
   const count = reader.u32()
   if (count < 1 || count > reader.remaining / TABLE_RUN_LENGTH) throw reader.corrupt('impossible number of runs')
-  const starts = new Uint32Array(count)
-  const lengths = new Uint32Array(count)
-  const physical = new Float64Array(count)
+  const kept = wanted?.has(fid) === false ? 0 : count
+  const starts = new Uint32Array(kept)
+  const lengths = new Uint32Array(kept)
+  const physical = new Float64Array(kept)
   let logicalEnd = FILE_HEADER_LENGTH
   for (let run = 0; run < count; run++) {
     const start = reader.u32()
@@ -204,11 +223,12 @@ function decodeLogical(reader: ByteReader, tableOffset: number): RelocatedLogica
     const at = reader.u64()
     if (start < logicalEnd || length < MIN_RECORD_LENGTH || start + length > end) throw reader.corrupt('run outside its logical file')
     if (at < FILE_HEADER_LENGTH || at + length > tableOffset) throw reader.corrupt('run outside its physical file')
+    // What is not kept falls off the end of its array.
     starts[run] = start
     lengths[run] = length
     physical[run] = at
     logicalEnd = start + length
   }
   invariant(logicalEnd <= MAX_FILE_END, 'runs end within 32 bits')
-  return { fid, end, keyId, baseIv, runs: new RunTable(starts, lengths, physical) }
+  return { fid, end, keyId, baseIv, direct, runs: new RunTable(starts, lengths, physical) }
 }

@@ -59,5 +59,5 @@ function entryOf(logical: LogicalFile, { bytes, start, position, header }: Recor
 
 function anonymous(physical: PhysicalFile): LogicalFile {
   const { size } = physical
-  return { fid: 0, physical, runs: undefined, end: size, written: size, sealed: true, keyId: 0, baseIv: new Uint8Array(0), cipher: undefined, hostPins: 0, retired: false }
+  return { fid: 0, physical, runs: undefined, end: size, written: size, sealed: true, direct: false, keyId: 0, baseIv: new Uint8Array(0), cipher: undefined, hostPins: 0, retired: false }
 }

@@ -31,7 +31,7 @@ import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
-import type { PhysicalFileInfo, VlogSet } from './vlog-set.js'
+import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'
 import { VlogWriter } from './vlog-writer.js'
 
 /** A value to read, and whose it must be. */
@@ -328,7 +328,7 @@ export class ValueLog {
   async *recordsFrom({ fid, offset }: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
     for (const logical of this.#set.map.list()) {
-      if (logical.fid < fid || logical.runs !== undefined) continue
+      if (logical.fid < fid || logical.physical.relocated) continue
       yield* iterateFile(this.#set, this.#options.runtime, logical, { stored: true, from: logical.fid === fid ? offset : 0 })
     }
   }
@@ -393,6 +393,17 @@ export class ValueLog {
   physicalFiles(): PhysicalFileInfo[] {
     this.#checkOpen()
     return this.#set.physicalFiles()
+  }
+
+  /**
+   * A second address for every record of a relocated logical file: the file that holds it, and the place there. Records and run table are
+   * durable. It holds until a relocation moves the file, which keeps only what it is told of: until the host refers to the new
+   * places, it must neither relocate the target nor drop it. `undefined` for a file that has none: it is not relocated, is encrypted, or
+   * lies out of a pointer's reach. The arrays may be shared with other threads.
+   */
+  directPlaces(fid: number): DirectPlaces | undefined {
+    this.#checkOpen()
+    return this.#set.directPlaces(fid)
   }
 
   /**

@@ -7,8 +7,8 @@
  */
 import { CorruptionError, InvalidArgumentError } from '@wk/codec'
 import { isNotFound, type FileSystem } from '@wk/fs'
-import { FileMap, type LogicalFile } from './file-map.js'
-import { FILE_HEADER_LENGTH } from './format.js'
+import { FileMap, directFile, type LogicalFile } from './file-map.js'
+import { FILE_HEADER_LENGTH, MAX_FILE_END } from './format.js'
 import { PhysicalFile, ReadHandles } from './physical-file.js'
 import type { RelocatedLogical } from './run-table.js'
 
@@ -23,8 +23,19 @@ export interface PhysicalFileInfo {
   /** Bytes of records, dead or alive: `size` without header, run tables and footer. */
   recordBytes: number
   sealed: boolean
-  /** Logical files whose records are here, ascending. */
+  /** Logical files whose records are here, ascending: the file itself among them where pointers name it. */
   logical: number[]
+  /** Entries of their run tables in memory: 16 bytes each. */
+  runs: number
+}
+
+/** Where records of logical file `fid` lie in logical file `target`: ranges, ascending; `positions[i]` is the place of `starts[i]`. */
+export interface DirectPlaces {
+  readonly fid: number
+  readonly target: number
+  readonly starts: Uint32Array
+  readonly lengths: Uint32Array
+  readonly positions: Uint32Array
 }
 
 export class VlogSet {
@@ -65,7 +76,9 @@ export class VlogSet {
         const logical = [...physical.fids].sort((a, b) => a - b)
         const sealed = logical.every((fid) => this.map.require(fid).sealed)
         const { number, relocated, size, overhead } = physical
-        return { number, relocated, size, recordBytes: Math.max(0, size - overhead), sealed, logical }
+        let runs = 0
+        for (const fid of logical) runs += this.map.require(fid).runs?.count ?? 0
+        return { number, relocated, size, recordBytes: Math.max(0, size - overhead), sealed, logical, runs }
       })
   }
 
@@ -85,6 +98,18 @@ export class VlogSet {
     if (logical === undefined) throw new InvalidArgumentError(`there is no value-log file ${fid}`)
     if (!logical.sealed) throw new InvalidArgumentError(`value-log file ${fid} is not sealed`)
     return logical
+  }
+
+  /**
+   * Where the records of a relocated logical file lie in the file that holds it, which is a logical file of its own from now on. `undefined`
+   * where it cannot be: not relocated, encrypted (the key stream depends on the logical place), or out of a pointer's reach.
+   */
+  directPlaces(fid: number): DirectPlaces | undefined {
+    const logical = this.map.get(fid)
+    if (logical?.runs === undefined || logical.cipher !== undefined || logical.physical.size > MAX_FILE_END) return undefined
+    const { physical, runs } = logical
+    if (this.map.get(physical.number) === undefined) this.map.add(directFile(physical))
+    return { fid, target: physical.number, ...runs.share() }
   }
 
   /** Takes logical files out of the map; their physical files leave when they are empty. Returns the bytes that will be freed. */

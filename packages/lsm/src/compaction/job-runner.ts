@@ -24,6 +24,7 @@ import { MergingCursor } from '../iterator/merging-cursor.js'
 import { BURY, DropRules, KEEP, VANISH } from './drop-rules.js'
 import type { Verdict } from './drop-rules.js'
 import type { DroppedEntries, Job, JobResult } from './job.js'
+import { PointerMover } from './pointer-moves.js'
 import { TableInputs } from './table-inputs.js'
 import { TableOutputs } from './table-outputs.js'
 
@@ -75,6 +76,7 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
     deeper: job.type === 'compact' ? job.deeper : undefined,
   })
   const losses = new Losses()
+  const mover = job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
   let entries = 0
   for (cursor.first(); cursor.valid; cursor.next()) {
     entries++
@@ -86,7 +88,7 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
     if (verdict === KEEP || verdict === BURY) {
       // Only between user keys: versions of one key never part.
       if (rules.isNewKey && outputs.isDue(cursor)) await outputs.startTable()
-      if (verdict === KEEP) outputs.add(cursor)
+      if (verdict === KEEP) outputs.add(cursor, mover?.moved(cursor))
       else outputs.addTombstone(cursor)
     }
     if (verdict !== KEEP) losses.count(verdict, cursor)

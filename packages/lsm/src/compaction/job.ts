@@ -9,6 +9,7 @@
 import { compareBytes } from '@wk/codec'
 import type { MemtableDescription } from '@wk/memtable'
 import type { TableSummary } from '@wk/sstable'
+import type { PointerMove } from './pointer-moves.js'
 
 /** A closed interval of user keys. */
 export interface KeyInterval {
@@ -77,6 +78,8 @@ export interface CompactionJob extends JobBase {
   deeper: KeyInterval[]
   /** Tables of level `outputLevel + 1` that overlap the job, sorted: outputs are cut so that none overlaps too many. */
   grandparents: (KeyInterval & { size: number })[]
+  /** Pointers into these value-log files are written anew. Default: none. */
+  moves?: readonly PointerMove[]
 }
 
 /** Any job. */

@@ -9,15 +9,17 @@ import { compareBytes } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 import { hullOf, intersects, intervalOf, outputCountBound, unionOf } from './job.js'
 import type { CompactionJob, JobInput, JobOptions, KeyInterval } from './job.js'
+import type { PointerMove } from './pointer-moves.js'
 
 /** `Version.levels`: level 0 newest first, the others sorted by key and disjoint. */
 export type Levels = readonly (readonly TableSummary[])[]
 
 /**
  * Why it was picked. `l0`, `size`: a level is too large. `reclaim`: it frees space that deleted or overwritten entries
- * hold. `rewrite`: nothing lies below, its tombstones can go. `full`: part of an explicit compaction.
+ * hold. `rewrite`: nothing lies below, its tombstones can go. `full`: part of an explicit compaction. `pointers`: its pointers are
+ * to be written anew.
  */
-export type PickReason = 'l0' | 'size' | 'reclaim' | 'rewrite' | 'full'
+export type PickReason = 'l0' | 'size' | 'reclaim' | 'rewrite' | 'full' | 'pointers'
 
 export interface CompactionPick {
   reason: PickReason
@@ -30,6 +32,8 @@ export interface CompactionPick {
   hull: KeyInterval
   deeper: KeyInterval[]
   grandparents: (KeyInterval & { size: number })[]
+  /** Pointers into these value-log files are written anew on the way. */
+  moves?: readonly PointerMove[]
 }
 
 /** Tables of a level from 1 that share a key with `interval`, in order. A binary search, then a walk. */
@@ -140,6 +144,6 @@ export function jobOf(
   pick: CompactionPick,
   rest: { dir: string; fileNumbers: number[]; options: JobOptions; snapshots: number[]; now: number },
 ): CompactionJob {
-  const { inputs, outputLevel, deeper, grandparents } = pick
-  return { type: 'compact', ...rest, inputs, outputLevel, deeper, grandparents }
+  const { inputs, outputLevel, deeper, grandparents, moves } = pick
+  return { type: 'compact', ...rest, inputs, outputLevel, deeper, grandparents, ...(moves === undefined ? {} : { moves }) }
 }

@@ -78,17 +78,17 @@ export class TableOutputs {
     this.#passed = 0
   }
 
-  /** Requires a table that was started. */
-  add(entry: EntryCursor): void {
+  /** Requires a table that was started. `payload`: instead of the entry's own. */
+  add(entry: EntryCursor, payload?: Uint8Array): void {
     this.#writer!.add(
       entry.keyBytes,
       entry.keyStart,
       entry.keyEnd,
       entry.sequence,
       entry.kind,
-      entry.valueBytes,
-      entry.valueStart,
-      entry.valueEnd,
+      payload ?? entry.valueBytes,
+      payload === undefined ? entry.valueStart : 0,
+      payload === undefined ? entry.valueEnd : payload.length,
     )
   }
 

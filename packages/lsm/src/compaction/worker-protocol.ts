@@ -10,7 +10,7 @@ import type { WkErrorCode } from '@wk/codec'
 import type { FileSystemDescription } from '@wk/fs'
 
 /** Changes with every change of messages, jobs or results. */
-export const WORKER_PROTOCOL = 4
+export const WORKER_PROTOCOL = 5
 
 /** Kind of the tree's own jobs. */
 export const TREE_JOB = 'job'
