@@ -2,8 +2,9 @@
  * Live ranges for passes that follow one another: those of all candidates are read at once, since a table's list is
  * decoded as a whole anyway.
  *
- * What was read counts until the tables change or {@link LiveRangeCache.forget}. It would be right for longer, as sealed and
- * flushed files only lose references, but what has died meanwhile would be copied.
+ * What was read counts until the tables change or {@link LiveRangeCache.forget}. Of most files it would be right for longer, as sealed
+ * and flushed ones only lose references, but what has died meanwhile would be copied. A relocated file gains references while pointers
+ * are rewritten (`readdressing.ts`), which ends with a change of the tables.
  */
 import { throwIfAborted } from '@wk/codec'
 import type { LsmTree, RecordRanges } from '@wk/lsm'

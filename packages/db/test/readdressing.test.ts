@@ -104,6 +104,54 @@ describe.each(['in-line', 'worker'] as const)('run tables under endless overwrit
   }, 60_000)
 })
 
+describe('a database whose pointers name relocated files', () => {
+  /** Closed, or left by a crash with writes that no table knows. */
+  async function prepare(isClean: boolean): Promise<{ fs: MemoryFileSystem; model: Model; options: typeof BOUNDED }> {
+    const fs = new MemoryFileSystem()
+    const options = { ...BOUNDED, fs, workers: 0 }
+    const db = await openWith('/db', options, 100)
+    const model: Model = new Map()
+    const rng = new Rng(12)
+    for (let round = 0; round < 8; round++) {
+      await overwrite(db, model, rng, round, 150)
+      await db.gc()
+    }
+    await overwrite(db, model, rng, 9, 50)
+    expect(db.stats().gcReaddressed).toBeGreaterThan(10)
+    await db.sync()
+    const image = isClean ? fs : fs.crashClone('P0', 1)
+    await db.close()
+    return { fs: image, model, options: { ...options, fs: image } }
+  }
+
+  it.each([true, false])('is read without being changed, backed up, and copied; clean: %s', async (isClean) => {
+    const { model, options } = await prepare(isClean)
+    const reading = await openWith('/db', { ...options, readOnly: true }, 100)
+    await expectContents(reading, model)
+    await reading.close()
+    const db = await openWith('/db', options, 100)
+    await db.checkpoint('/copy')
+    const copy = await openWith('/copy', options, 100)
+    await expectContents(copy, model)
+    const loaded = await openWith('/loaded', options, 100)
+    await loaded.load(db.backup())
+    await expectContents(loaded, model)
+    for (const opened of [db, copy, loaded]) await opened.close()
+  })
+
+  it.each(['whole', 'without CURRENT', 'without a manifest'])('is repaired %s', async (damage) => {
+    const { fs, model, options } = await prepare(true)
+    for (const name of await fs.list('/db')) {
+      if ((name === 'CURRENT' && damage !== 'whole') || (name.startsWith('MANIFEST') && damage === 'without a manifest')) await fs.remove(`/db/${name}`)
+    }
+    const report = await DB.repair('/db', { fs, to: '/repaired', target: { valueThreshold: 1, workers: 0 } })
+    expect(report.losses).toEqual([])
+    const db = await openWith('/repaired', options, 100)
+    await expectContents(db, model)
+    await db.close()
+  })
+})
+
 describe('what is encrypted', () => {
   it('keeps its run tables, and says so when there are too many entries', async () => {
     const db = await openWith('/db', { ...BOUNDED, fs: new MemoryFileSystem({ crashable: false }), workers: 0, encryptionKey: new Uint8Array(16) }, 150)

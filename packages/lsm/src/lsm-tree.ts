@@ -356,8 +356,8 @@ export class LsmTree {
 
   /**
    * The records of value-log files that some live version references, by offset; `undefined` for a file that a memtable
-   * references. Ask for files that are sealed and flushed: those can only lose references meanwhile. Rejects with
-   * `AbortedError` after `signal`.
+   * references. Ask for files that are sealed and flushed, and no target of {@link LsmTree.movePointers}: those can only lose references
+   * meanwhile. Rejects with `AbortedError` after `signal`.
    */
   async liveRanges(fids: readonly number[], signal?: AbortSignal): Promise<Map<number, RecordRanges | undefined>> {
     const { dir, executor, lifecycle, views, options } = this.context
