@@ -61,7 +61,7 @@ export interface DbOptions {
   /** Default of the write option `sync`. Default false: an acknowledged write survives a crash of the process, not power loss. */
   syncWrites?: boolean
 
-  /** Bytes of one memtable, at least 64 KiB. Larger ones mean fewer flushes, more memory and a longer recovery. Default 64 MiB. */
+  /** Bytes of one memtable, at least 64 KiB. Larger ones mean fewer flushes, more memory and a longer recovery. Default 32 MiB. */
   memTableSize?: number
   /** Bytes of a table block before compression. Default 4 KiB. */
   blockSize?: number
@@ -155,7 +155,7 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     valueCompression: oneOf('valueCompression', options.valueCompression, 'none', ['none', 'lz4']),
     valueLogMaxEntries: integer('valueLogMaxEntries', options.valueLogMaxEntries, 1_000_000, 1, 0xffff_ffff),
     syncWrites: flag('syncWrites', options.syncWrites, false),
-    memTableSize: integer('memTableSize', options.memTableSize, 64 * MIB, 64 * KIB, 1024 * MIB),
+    memTableSize: integer('memTableSize', options.memTableSize, 32 * MIB, 64 * KIB, 1024 * MIB),
     blockSize: integer('blockSize', options.blockSize, 4 * KIB, 256, 4 * MIB),
     blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
     bloomBitsPerKey: integer('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),

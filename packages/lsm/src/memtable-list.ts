@@ -2,8 +2,8 @@
  * The active memtable and the sealed ones that wait for their flush.
  *
  * Rotation is synchronous and in memory. The first write makes an arena, not the opening: until then, and after a flush,
- * the active memtable is a placeholder without room. Arenas of usual size are used again once no view holds them: fresh
- * pages cost more than what is copied into them.
+ * the active memtable is a placeholder without room. While writing goes on, arenas of usual size are used again once no view
+ * holds them: fresh pages cost more than what is copied into them. A database at rest keeps none.
  */
 import { invariant } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
@@ -78,11 +78,13 @@ export class MemtableList {
     this.#retired.push(flushed.memtable)
   }
 
-  /** Takes back arenas of dropped memtables that `isHeld` says nobody reads. */
+  /** Takes back arenas of dropped memtables that `isHeld` says nobody reads: for use again, if something was written since. */
   recycle(isHeld: (memtable: Memtable) => boolean): void {
+    const isAtRest = this.#active.memtable.capacity < this.#capacity
+    if (isAtRest) this.#spares.length = 0
     this.#retired = this.#retired.filter((memtable) => {
       if (isHeld(memtable)) return true
-      if (memtable.capacity === this.#capacity && this.#spares.length < SPARE_ARENAS) this.#spares.push(memtable.buffer)
+      if (!isAtRest && memtable.capacity === this.#capacity && this.#spares.length < SPARE_ARENAS) this.#spares.push(memtable.buffer)
       return false
     })
   }

@@ -30,7 +30,7 @@ export interface LsmOptions {
   /** Writes a WAL. Without it a write survives only once it was flushed: for file systems that are gone at the end anyway. Default true. */
   wal?: boolean
 
-  /** Bytes of one memtable. Larger ones mean fewer flushes, more memory and a longer recovery. Default 64 MiB, at least 64 KiB. */
+  /** Bytes of one memtable. Larger ones mean fewer flushes, more memory and a longer recovery. Default 32 MiB, at least 64 KiB. */
   memTableSize?: number
   /** Sealed memtables that may wait for their flush before writers are held. Default 2. */
   maxImmutableMemtables?: number
@@ -121,7 +121,7 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     createIfMissing: options.createIfMissing ?? true,
     errorIfExists: options.errorIfExists ?? false,
     wal: options.wal ?? true,
-    memTableSize: integer('memTableSize', options.memTableSize, 64 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
+    memTableSize: integer('memTableSize', options.memTableSize, 32 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
     maxImmutableMemtables: integer('maxImmutableMemtables', options.maxImmutableMemtables, 2, 1, 64),
     blockSize: integer('blockSize', options.blockSize, 4096, 256, 4 * MIB),
     restartInterval: integer('restartInterval', options.restartInterval, 16, 1, 1024),

@@ -75,7 +75,7 @@ test('snapshots count', () => {
 
 test('options have defaults and bounds', () => {
   const fs = new MemoryFileSystem()
-  expect(resolveOptions({ fs })).toMatchObject({ memTableSize: 64 * 2 ** 20, maxLevels: 7, l0CompactionTrigger: 4, l0SlowdownTrigger: 12, l0StopTrigger: 20 })
+  expect(resolveOptions({ fs })).toMatchObject({ memTableSize: 32 * 2 ** 20, maxLevels: 7, l0CompactionTrigger: 4, l0SlowdownTrigger: 12, l0StopTrigger: 20 })
   expect(resolveOptions({ fs, memTableSize: 65536 }).memTableSize).toBe(65536)
   for (const bad of [
     { memTableSize: 65535 },

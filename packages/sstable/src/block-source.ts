@@ -24,6 +24,11 @@ export interface BlockContents {
   length: number
 }
 
+/** Memory of one reader that is done with a block when it asks for the next. It grows as needed. */
+export interface ReadMemory {
+  bytes: Uint8Array
+}
+
 export class BlockSource {
   readonly number: number
   /** Size that the table must have, in bytes. */
@@ -46,10 +51,10 @@ export class BlockSource {
     }
   }
 
-  /** `length` bytes at `offset`, no fewer. Requires that they are within `size`. */
-  readBytes(offset: number, length: number): Uint8Array {
+  /** `length` bytes at `offset`, no fewer: in `memory` if it is given. Requires that they are within `size`. */
+  readBytes(offset: number, length: number, memory?: ReadMemory): Uint8Array {
     invariant(offset >= 0 && length >= 0 && offset + length <= this.size, 'a read inside the table')
-    const bytes = new Uint8Array(length)
+    const bytes = memory === undefined ? new Uint8Array(length) : reserve(memory, length)
     const file = this.#acquire()
     let count: number
     try {
@@ -61,9 +66,9 @@ export class BlockSource {
     return bytes
   }
 
-  /** The block at `handle`, read and checked. */
-  readBlock(handle: BlockHandle, verifyChecksum: boolean): BlockContents {
-    return this.openBlock(this.readBytes(handle.offset, blockEnd(handle) - handle.offset), handle, verifyChecksum)
+  /** The block at `handle`, read (into `memory` if it is given) and checked. */
+  readBlock(handle: BlockHandle, verifyChecksum: boolean, memory?: ReadMemory): BlockContents {
+    return this.openBlock(this.readBytes(handle.offset, blockEnd(handle) - handle.offset, memory), handle, verifyChecksum)
   }
 
   /** Checks the bytes of the block at `handle`, trailer included, and uncompresses them. */
@@ -88,4 +93,9 @@ export class BlockSource {
     const file = this.#file
     if ('acquireSync' in file) file.release()
   }
+}
+
+function reserve(memory: ReadMemory, length: number): Uint8Array {
+  if (memory.bytes.length < length) memory.bytes = new Uint8Array(2 * length)
+  return memory.bytes.subarray(0, length)
 }

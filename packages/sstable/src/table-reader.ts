@@ -13,7 +13,7 @@ import type { File } from '@wk/fs'
 import type { BlockCache, TableBlocks } from './block-cache.js'
 import { Block } from './block-reader.js'
 import { BlockSource } from './block-source.js'
-import type { FileHandle } from './block-source.js'
+import type { FileHandle, ReadMemory } from './block-source.js'
 import { filterMayContain, isFilter } from './bloom-filter.js'
 import { FOOTER_LENGTH, blockEnd, decodeFooter, tableDamage } from './format.js'
 import type { BlockHandle, TableFooter } from './format.js'
@@ -122,7 +122,7 @@ export class TableReader {
       return false
     }
     const block = this.#index.find(key, sequence)
-    const found = block < this.#index.length && this.block(block, true).find(key, sequence, out)
+    const found = block < this.#index.length && this.block(block, undefined).find(key, sequence, out)
     this.#streak = found ? this.#streak + 1 : 0
     return found
   }
@@ -160,11 +160,14 @@ export class TableReader {
     return verifyTable(this, this.#index, this.#footer)
   }
 
-  /** Data block `block` from the cache or the file. `keep`: put it into the cache. For cursors. */
-  block(block: number, keep: boolean): Block {
+  /**
+   * Data block `block` from the cache or the file. With `memory` a block from the file is put there, else into the cache. For
+   * cursors.
+   */
+  block(block: number, memory: ReadMemory | undefined): Block {
     const cached = this.#cached === undefined ? undefined : this.#cache?.get(this.#cached, block)
     if (cached !== undefined) return cached
-    return keep ? this.#load(block) : this.readBlock(block)
+    return memory === undefined ? this.#load(block) : this.readBlock(block, this.#verifyChecksums, memory)
   }
 
   /** Data block `block` from the file, and into the cache. */
@@ -175,9 +178,9 @@ export class TableReader {
   }
 
   /** Data block `block` from the file. For the verifier. */
-  readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums): Block {
+  readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums, memory?: ReadMemory): Block {
     const offset = this.#index.offset(block)
-    const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum)
+    const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum, memory)
     return new Block(bytes, length, this.number, offset)
   }
 

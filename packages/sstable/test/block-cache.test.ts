@@ -87,4 +87,13 @@ describe('block cache', () => {
     for (cursor.first(); cursor.valid; cursor.next());
     expect(cache.stats().blocks).toBe(0)
   })
+
+  it('is passed by where blocks are read one over the other', () => {
+    const { open } = build(pointerEntries(2000))
+    const cursor = open().cursor({ fillCache: false })
+    const memory = new Set<ArrayBufferLike>()
+    for (cursor.first(); cursor.valid; cursor.next()) memory.add(cursor.valueBytes.buffer)
+    // Memory for twice the first block; more if one is longer than that.
+    expect(memory.size).toBeLessThanOrEqual(2)
+  })
 })

@@ -38,6 +38,8 @@ export interface Scan<T> {
 export interface OpenOptions {
   /** Every write is on the device before it is acknowledged. Only asked of engines with {@link Engine.syncedDurability}. */
   readonly sync: boolean
+  /** Memory as the engine takes it by default, where it is otherwise set as large as that of the others. */
+  readonly ownMemory?: boolean
   /** Bytes of one value-log file, for engines that have such files and this setting. */
   readonly valueLogFileSize?: number
 }

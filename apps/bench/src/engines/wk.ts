@@ -1,6 +1,6 @@
 /**
- * `@wk/db` as an {@link Engine}. Memtable and block cache as large as the write buffer and cache of the others, no compression;
- * everything else, background collection included, as it comes.
+ * `@wk/db` as an {@link Engine}. Memtable and block cache as large as the write buffer and cache of the others (unless its own
+ * memory is what is measured), no compression; everything else, background collection included, as it comes.
  */
 import { createRequire } from 'node:module'
 import { DB, type DbOptions } from '@wk/db'
@@ -8,7 +8,8 @@ import { packageVersion } from './package-version.js'
 import type { Database, Engine, EngineName, PutOperation, Scan } from './engine.js'
 
 const MIB = 1024 * 1024
-const OPTIONS = { memTableSize: 64 * MIB, blockCacheSize: 64 * MIB, compression: 'none' } as const
+const UNCOMPRESSED = { compression: 'none' } as const
+const OPTIONS = { memTableSize: 64 * MIB, blockCacheSize: 64 * MIB, ...UNCOMPRESSED } as const
 const CHUNK = { entries: 256, keys: 1024, bytes: MIB }
 /** A value-log file is collected if at least this share of it is garbage; the rivals' compaction rewrites everything. */
 const DISCARD_RATIO = 0.2
@@ -41,8 +42,8 @@ function variant(name: EngineName, options: DbOptions): Engine {
     durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
     syncedDurability: 'syncWrites: true: a put resolves once value log and WAL are on the device',
     collection: null,
-    async open(dir, { sync, ...own }) {
-      const db = await DB.open(dir, { ...OPTIONS, ...options, ...own, syncWrites: sync })
+    async open(dir, { sync, ownMemory, ...own }) {
+      const db = await DB.open(dir, { ...(ownMemory === true ? UNCOMPRESSED : OPTIONS), ...options, ...own, syncWrites: sync })
       return name === 'wk-gc-loop' ? new LoopedDatabase(db) : new WkDatabase(db)
     },
   }

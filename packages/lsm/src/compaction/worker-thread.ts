@@ -17,6 +17,9 @@ export class WorkerLostError extends IoError {
   }
 }
 
+/** Of the thread's heap, in MiB, what is for new objects: jobs leave few, and the usual 48 would be filled before anything is collected. */
+const YOUNG_MIB = 6
+
 interface PendingJob {
   resolve: (result: unknown) => void
   reject: (error: Error) => void
@@ -39,7 +42,7 @@ export class WorkerThread {
     this.#onEnd = onEnd
     const workerData: WorkerStart = { wkLsmWorker: WORKER_PROTOCOL, fs }
     // No options of the process: loaders and conditions of a development set-up must not reach the built file.
-    this.#worker = new Worker(url, { name: 'wk-lsm', workerData, execArgv: [] })
+    this.#worker = new Worker(url, { name: 'wk-lsm', workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } })
     this.#worker.unref()
     this.#worker.on('message', (reply: WorkerReply) => this.#receive(reply))
     this.#worker.on('messageerror', (error) => this.#terminate(error))
