@@ -78,8 +78,7 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
   const unflushed = unflushedFids(tree)
   const newest = vlog.position().fid
   const files = vlog.physicalFiles().map((file) => describeFile(file, live, newest, notes))
-  let runs = 0
-  for (const file of files) runs += file.runs
+  const room = roomFor(files, notes)
   for (const [i, info] of vlog.physicalFiles().entries()) {
     const file = files[i]
     if (file === undefined) continue
@@ -90,9 +89,32 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
     else if (notes.damaged.has(file.number)) file.state = 'damaged'
     else if (file.logical.some((fid) => unflushed.has(fid))) file.state = 'unflushed'
     else if (notes.pinned.has(file.number)) file.state = 'pinned'
-    else if (file.liveRecords > file.runs && runs + file.liveRecords - file.runs > notes.mostRuns) file.state = 'run tables full'
+    else if (growthOf(file) > 0 && growthOf(file) > room) file.state = 'run tables full'
   }
   return files
+}
+
+/** Entries of run tables that moving a file adds, at most. */
+function growthOf({ liveRecords, runs }: Pick<ValueLogFile, 'liveRecords' | 'runs'>): number {
+  return Math.max(0, liveRecords - runs)
+}
+
+/** Entries that may be added yet, when the passes under way have ended. */
+function roomFor(files: readonly ValueLogFile[], { moving, mostRuns }: Pick<FileNotes, 'moving' | 'mostRuns'>): number {
+  let room = mostRuns
+  for (const file of files) room -= file.runs + (moving.has(file.number) ? growthOf(file) : 0)
+  return room
+}
+
+/** Those of `victims` that run tables have room for together, the first ones first. `files`: all there are. */
+export function fittingVictims(victims: readonly ValueLogFile[], files: readonly ValueLogFile[], notes: Pick<FileNotes, 'moving' | 'mostRuns'>): ValueLogFile[] {
+  let room = roomFor(files, notes)
+  return victims.filter((file) => {
+    const growth = growthOf(file)
+    if (growth > 0 && growth > room) return false
+    room -= growth
+    return true
+  })
 }
 
 function describeFile(file: PhysicalFileInfo, live: ReadonlyMap<number, { count: number; bytes: number }>, newest: number, notes: FileNotes): ValueLogFile {

@@ -17,7 +17,7 @@ import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
 import { LiveRangeCache } from './live-range-cache.js'
-import { describeFiles, nextGeneration, pickVictims } from './gc-victims.js'
+import { describeFiles, fittingVictims, nextGeneration, pickVictims } from './gc-victims.js'
 import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { Readdressing } from './readdressing.js'
@@ -382,7 +382,9 @@ export class ValueLogGc {
   }
 
   /** Moves what is alive in `files` to a new one. A file that a pinned memtable still refers to is left alone. */
-  async #rewrite(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
+  async #rewrite(victims: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
+    const files = fittingVictims(victims, this.files(), { moving: this.#moving, mostRuns: this.#mostRuns })
+    if (files.length === 0) return
     for (const { number, recordBytes, liveBytes } of files) this.#moving.set(number, recordBytes - liveBytes)
     try {
       await this.#rewriteMarked(files, report, options)

@@ -62,7 +62,7 @@ describe.each([true, false])('with hardly any entries of run tables, background 
     })
     const replay = `WK_SEED=${FIRST_SEED} npx vitest run test/readdressing.crash.test.ts`
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])
-    expect(workload.readdressed).toBeGreaterThan(0)
+    if (process.env.WK_SEED === undefined) expect(workload.readdressed).toBeGreaterThan(0)
     expect(report.images).toBeGreaterThan(150)
   }, BUDGET_MS + 60_000)
 })
