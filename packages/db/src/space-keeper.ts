@@ -338,6 +338,8 @@ export class SpaceKeeper {
     // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
     const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
     vlog.limitFiles(fileEnd, waiting)
+    // The first garbage is brought out as soon as a thread has started and learnt its work.
+    if (bytes >= granuleOf(this.#figures, this.#parts.bounds)) tree.prepare()
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }
@@ -411,7 +413,7 @@ export class SpaceKeeper {
     this.#reason = step.reason
     const { dir } = this.#parts
     const { spaceAmp } = this.#figures
-publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: numbersOf(step.victims) } : {}) }))
+    publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: numbersOf(step.victims) } : {}) }))
     if (step.kind === 'bring out' && step.victims.length > 0) publishGc(() => ({ dir, type: 'relocate', reason: 'meanwhile', spaceAmp, files: numbersOf(step.victims) }))
   }
 

@@ -56,13 +56,14 @@ export class FlushScheduler {
     })
   }
 
-  /**
-   * Resolves when every memtable up to `target` is in tables; rejects when that will not come. `merge`: it is merged with the
-   * tables below it, if they let it, rather than put on top of them.
-   */
-  async until(target: LoggedMemtable, merge = false): Promise<void> {
+  /** When `target` is flushed it is merged with the tables below it, if they let it, rather than put on top of them. */
+  merge(target: LoggedMemtable): void {
+    this.#merged.add(target)
+  }
+
+  /** Resolves when every memtable up to `target` is in tables; rejects when that will not come. */
+  async until(target: LoggedMemtable): Promise<void> {
     const { memtables, lifecycle } = this.#context
-    if (merge) this.#merged.add(target)
     this.schedule()
     while (memtables.immutables.includes(target)) await lifecycle.changes.next()
   }

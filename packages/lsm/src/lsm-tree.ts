@@ -277,10 +277,13 @@ export class LsmTree {
    */
   async flush({ merge = false }: { merge?: boolean } = {}): Promise<void> {
     this.#checkWritable()
-    const { memtables } = this.context
-    if (memtables.active.memtable.count > 0) this.#rotate(0)
-    const newest = memtables.immutables.at(-1)
-    if (newest !== undefined) await this.#flushes.until(newest, merge)
+    const { active, immutables } = this.context.memtables
+    const newest = active.memtable.count > 0 ? active : immutables.at(-1)
+    if (newest === undefined) return
+    // Before it is sealed: what is written already is flushed in the same turn.
+    if (merge) this.#flushes.merge(newest)
+    if (newest === active) this.#rotate(0)
+    await this.#flushes.until(newest)
   }
 
   /**
@@ -363,6 +366,11 @@ export class LsmTree {
     const { dir, executor, lifecycle, views, options } = this.context
     lifecycle.checkOpen()
     return collectLiveRanges(fids, views, { dir, executor, verifyChecksums: options.verifyChecksums }, signal)
+  }
+
+  /** A flush is likely to come soon: starts the thread that it would wait for. Idempotent, and cheap. */
+  prepare(): void {
+    this.context.executor.prepare?.()
   }
 
   /** Runs a task of the host where the tree's own jobs run. Rejects as the task does, and with `ClosedError` after `close`. */

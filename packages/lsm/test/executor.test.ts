@@ -170,6 +170,18 @@ describe('workers', () => {
     expect(executor.threads).toBe(0)
   })
 
+  test('are started ahead where a job is foreseen, once, and keep no process alive', async () => {
+    const executor = new WorkerExecutor({ fs, runtime: defaultRuntime })
+    executor.prepare()
+    executor.prepare()
+    expect(executor.threads).toBe(1)
+    await executor.run(flushOf(many(5000)))
+    expect(executor.threads).toBe(1)
+    await executor.close()
+    executor.prepare()
+    expect(executor.threads).toBe(0)
+  })
+
   test.each([
     ['a file that is not there', (): URL | string => pathToFileURL(join(dir, 'nothing.mjs'))],
     ['a path that is not there', (): URL | string => join(dir, 'nothing.mjs')],

@@ -59,6 +59,19 @@ describe('a flush that merges', () => {
     await tree.close({ clean: true })
   })
 
+  test('merges what was written before the call as well', async () => {
+    const tree = await opened(new MemoryFileSystem())
+    point(tree, 'a', 1, 1000)
+    await flush(tree, false)
+    await tree.compact()
+    point(tree, 'a', 2, 20)
+    await tree.writeGroup(tree.takeGroup()!, NO_DEPENDENCY)
+    await tree.flush({ merge: true })
+    expect(tablesByLevel(tree)[0]).toBe(0)
+    expect(tree.liveReferences()).toEqual(new Map([[2, { count: 1, bytes: 100 }]]))
+    await tree.close({ clean: true })
+  })
+
   test('keeps what a snapshot sees, and old tables for who reads them', async () => {
     const fs = new MemoryFileSystem()
     const tree = await opened(fs)

@@ -25,6 +25,8 @@ export interface Executor {
   run(job: Job, signal?: AbortSignal): Promise<JobResult>
   /** Runs a task; on this thread if no worker knows it or the worker dies. Rejects as the task does. */
   runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R>
+  /** A job is likely to come soon: does ahead what it would have to wait for, a thread's start. Idempotent, and cheap. Default: nothing. */
+  prepare?(): void
   /** Aborts what runs and waits for its end. Later calls of `run` reject with `ClosedError`. */
   close(): Promise<void>
 }

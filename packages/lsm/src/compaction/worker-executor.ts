@@ -1,7 +1,7 @@
 /**
  * Runs jobs in worker threads, so that the tree's own thread is free.
  *
- * Threads are started when there is a job for them, not before, and keep the process alive only while they have one. A
+ * Threads are started when there is a job for them, or one is foreseen (`prepare`), and keep the process alive only while they have one. A
  * thread that dies costs time only: what its jobs had written is removed, and they are rejected with `WorkerLostError`, upon
  * which the tree runs them again under new file numbers, the first time in a new thread, then on its own thread, with a
  * warning. Where threads cannot be had at all (the worker's file is not there, as in bundled applications) everything
@@ -72,6 +72,10 @@ export class WorkerExecutor implements Executor {
 
   runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
     return this.#tracked((own) => this.#runTask(task, data, own), signal)
+  }
+
+  prepare(): void {
+    if (!this.#closed && this.#threads.size === 0) this.#thread()
   }
 
   async #tracked<R>(work: (signal: AbortSignal) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
