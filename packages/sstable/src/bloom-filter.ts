@@ -21,8 +21,10 @@ export const MAX_PROBES = 30
 
 /** Most bits of a filter: what a probe can reach. */
 const MAX_BITS = 0xffff_fff8
-/** Keys between two steps. */
+/** Keys between two steps, and in one piece of the hashes that are collected. */
 const STEP = 1 << 13
+/** Hashes of a first piece: most tables of a small database have fewer keys. */
+const FIRST_PIECE = 1 << 10
 const SEED_A = 0x9747_b28c | 0
 const SEED_B = 0x5bd1_e995 | 0
 
@@ -99,7 +101,11 @@ export function isFilter(bytes: Uint8Array): boolean {
 /** Collects keys and makes their filter. */
 export class FilterBuilder {
   readonly #bitsPerKey: number
-  #hashes = new Int32Array(2048)
+  /** Both lanes of each key, in pieces: an array that grows would leave as much behind as it holds. */
+  readonly #pieces: Int32Array[] = []
+  #piece = new Int32Array(2 * FIRST_PIECE)
+  /** Where the next hash goes in the current piece. */
+  #at = 0
   #count = 0
 
   /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
@@ -121,14 +127,11 @@ export class FilterBuilder {
   /** Adds a key. Each one should come once. */
   add(bytes: Uint8Array, start: number, end: number): void {
     if (this.#bitsPerKey === 0) return
-    if (this.#count * 2 === this.#hashes.length) {
-      const grown = new Int32Array(this.#hashes.length * 2)
-      grown.set(this.#hashes)
-      this.#hashes = grown
-    }
+    if (this.#at === this.#piece.length) this.#nextPiece()
     hashKey(bytes, start, end)
-    this.#hashes[this.#count * 2] = laneA
-    this.#hashes[this.#count * 2 + 1] = laneB
+    this.#piece[this.#at] = laneA
+    this.#piece[this.#at + 1] = laneB
+    this.#at += 2
     this.#count++
   }
 
@@ -146,18 +149,26 @@ export class FilterBuilder {
     filter[0] = HASH_MURMUR_PAIR
     filter[1] = probes
     const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
-    for (let k = 0; k < this.#count; k++) {
-      if (k % STEP === 0) yield
-      let x = this.#hashes[k * 2]!
-      let y = this.#hashes[k * 2 + 1]!
-      for (let i = 0; i < probes; i++) {
-        const bit = (x >>> 0) % bits
-        const at = FILTER_HEADER_LENGTH + (bit >>> 3)
-        filter[at] = filter[at]! | (1 << (bit & 7))
-        x = (x + y) | 0
-        y = (y + i + 1) | 0
+    for (const piece of [...this.#pieces, this.#piece.subarray(0, this.#at)]) {
+      yield
+      for (let k = 0; k < piece.length; k += 2) {
+        let x = piece[k]!
+        let y = piece[k + 1]!
+        for (let i = 0; i < probes; i++) {
+          const bit = (x >>> 0) % bits
+          const at = FILTER_HEADER_LENGTH + (bit >>> 3)
+          filter[at] = filter[at]! | (1 << (bit & 7))
+          x = (x + y) | 0
+          y = (y + i + 1) | 0
+        }
       }
     }
     return filter
+  }
+
+  #nextPiece(): void {
+    this.#pieces.push(this.#piece)
+    this.#piece = new Int32Array(2 * STEP)
+    this.#at = 0
   }
 }

@@ -35,41 +35,66 @@ const U32 = 0xffff_ffff
 const PACKED = 1 << 20
 /** Records between two steps. */
 const STEP = 1 << 14
+/** Records in the first and in the largest piece of what is collected. */
+const FIRST_PIECE = 64
+const LARGEST_PIECE = 1 << 13
+/** Bytes a record takes in a reference block, reckoned. */
+const ENCODED = 5
 
 class FileReferences {
-  offsets = new Uint32Array(64)
-  lengths = new Uint32Array(64)
-  count = 0
-  bytes = 0
-  ascending = true
+  /** Offset and length of each record, in pieces: an array that grows would leave as much behind as it holds. */
+  readonly #pieces: Uint32Array[] = []
+  #piece = new Uint32Array(2 * FIRST_PIECE)
+  /** Where the next record goes in the current piece. */
+  #at = 0
+  #last = 0
+  #count = 0
+  #bytes = 0
+  #ascending = true
 
   add(offset: number, length: number): void {
-    const { count } = this
-    if (count === this.offsets.length) {
-      this.offsets = doubled(this.offsets)
-      this.lengths = doubled(this.lengths)
+    if (this.#at === this.#piece.length) {
+      this.#pieces.push(this.#piece)
+      this.#piece = new Uint32Array(Math.min(2 * this.#piece.length, 2 * LARGEST_PIECE))
+      this.#at = 0
     }
-    if (count > 0 && this.offsets[count - 1]! > offset) this.ascending = false
-    this.offsets[count] = offset
-    this.lengths[count] = length
-    this.count++
-    this.bytes += length
+    if (this.#last > offset) this.#ascending = false
+    this.#piece[this.#at] = offset
+    this.#piece[this.#at + 1] = length
+    this.#at += 2
+    this.#last = offset
+    this.#count++
+    this.#bytes += length
   }
 
   *list(fid: number): Generator<undefined, ReferenceList, void> {
-    const { count, bytes } = this
-    const offsets = this.offsets.slice(0, count)
-    const lengths = this.lengths.slice(0, count)
-    if (!this.ascending) {
-      const order = yield* sortedOrder(offsets)
-      for (let i = 0; i < count; i++) {
-        if (i % STEP === 0) yield
-        offsets[i] = this.offsets[order[i]!]!
-        lengths[i] = this.lengths[order[i]!]!
+    const count = this.#count
+    let offsets = new Uint32Array(count)
+    let lengths = new Uint32Array(count)
+    let next = 0
+    for (const piece of [...this.#pieces, this.#piece.subarray(0, this.#at)]) {
+      for (let i = 0; i < piece.length; i += 2, next++) {
+        offsets[next] = piece[i]!
+        lengths[next] = piece[i + 1]!
       }
     }
-    return { fid, count, bytes, offsets, lengths }
+    if (!this.#ascending) {
+      const order = yield* sortedOrder(offsets)
+      offsets = yield* arranged(offsets, order)
+      lengths = yield* arranged(lengths, order)
+    }
+    return { fid, count, bytes: this.#bytes, offsets, lengths }
   }
+}
+
+/** The numbers in this order. */
+function* arranged(numbers: Uint32Array, order: ArrayLike<number>): Generator<undefined, Uint32Array<ArrayBuffer>, void> {
+  const result = new Uint32Array(numbers.length)
+  for (let i = 0; i < result.length; i++) {
+    if (i % STEP === 0) yield
+    result[i] = numbers[order[i]!]!
+  }
+  return result
 }
 
 /** Collects references in any order. */
@@ -112,7 +137,8 @@ export function encodeReferences(lists: readonly ReferenceList[]): Uint8Array {
 
 /** {@link encodeReferences} in steps of a millisecond or two. */
 export function* encodeReferenceSteps(lists: readonly ReferenceList[]): Generator<undefined, Uint8Array, void> {
-  const writer = new ByteWriter(1024)
+  const records = lists.reduce((sum, { count }) => sum + count, 0)
+  const writer = new ByteWriter(ENCODED * (records + 2 * lists.length))
   let previousFid = 0
   for (const { fid, count, offsets, lengths } of lists) {
     writer.uvarint(fid - previousFid).uvarint(count)
@@ -124,7 +150,7 @@ export function* encodeReferenceSteps(lists: readonly ReferenceList[]): Generato
       previous = offsets[i]!
     }
   }
-  return writer.toBytes()
+  return writer.bytes.subarray(0, writer.length)
 }
 
 /** Takes a reference block apart. Throws `CorruptionError`; counts are checked before anything is allocated. */
@@ -153,12 +179,6 @@ export function decodeReferences(bytes: Uint8Array, length: number, table: numbe
     lists.push({ fid, count, bytes: sum, offsets, lengths })
   }
   return lists
-}
-
-function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(array.length * 2)
-  grown.set(array)
-  return grown
 }
 
 /** Indices of `offsets` in ascending order of offset. Sorting numbers is native and quick, a comparator is not. */

@@ -17,8 +17,11 @@ export class WorkerLostError extends IoError {
   }
 }
 
-/** Of the thread's heap, in MiB, what is for new objects: jobs leave few, and the usual 48 would be filled before anything is collected. */
-const YOUNG_MIB = 6
+/**
+ * Of the thread's heap, in MiB, what is for new objects. Jobs leave few objects, but arrays hang on them: with the usual 48 some
+ * 40 MB of those wait for a collection, with 6 some 25.
+ */
+const YOUNG_MIB = 3
 
 interface PendingJob {
   resolve: (result: unknown) => void
