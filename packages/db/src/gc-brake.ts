@@ -25,8 +25,6 @@ export class GcBrake {
   /** Bytes written whose wait was too short to be one. */
   #saved = 0
   #end: AbortController | undefined
-  /** Changes with each {@link GcBrake.hurry}. */
-  #turn = 0
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
@@ -40,12 +38,6 @@ export class GcBrake {
   /** There is no work, or the work waits for groups: who waits goes on. */
   release(): void {
     this.#isOn = false
-    this.#end?.abort()
-  }
-
-  /** The group that waits goes on now, because work waits for what comes behind it; the next one waits again. */
-  hurry(): void {
-    this.#turn++
     this.#end?.abort()
   }
 
@@ -68,9 +60,8 @@ export class GcBrake {
 
   async #wait(bytes: number, excess: () => number): Promise<void> {
     const start = this.#runtime.monotonic()
-    const turn = this.#turn
     this.slowdowns++
-    while (this.#isOn && this.#turn === turn) {
+    while (this.#isOn) {
       const left = start + shareOf(bytes, excess()) - this.#runtime.monotonic()
       if (left <= 0) break
       this.#end = new AbortController()

@@ -275,14 +275,8 @@ export class SpaceKeeper {
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
-    this.#needsWriters = seal
-    if (seal) this.brake.release()
     try {
-      const onSealed = (): void => {
-        this.#writersDone()
-        this.brake.hurry()
-      }
-      await gc.bringOut({ seal, signal: this.#controller.signal, onSealed })
+      await gc.bringOut({ seal, signal: this.#controller.signal, onWritersNeeded: () => this.#needWriters(), onWritersDone: () => this.#writersDone() })
     } finally {
       this.#writersDone()
       this.#isBringingOut = false
@@ -295,6 +289,11 @@ export class SpaceKeeper {
     const isQuiet = this.#written.operations === operations
     this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
     this.#tablesChanged = true
+  }
+
+  #needWriters(): void {
+    this.#needsWriters = true
+    this.brake.release()
   }
 
   #writersDone(): void {

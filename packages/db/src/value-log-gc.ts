@@ -56,6 +56,14 @@ export interface RelocateFilesOptions extends MaintenanceOptions {
 /** Records of files that are not victims yet, whose live ranges are read along with those of victims. */
 const MOST_CANDIDATE_RECORDS = 1 << 18
 
+/** Options of {@link ValueLogGc.bringOut}. */
+export interface BringOutOptions {
+  seal: boolean
+  signal: AbortSignal
+  onWritersNeeded: () => void
+  onWritersDone: () => void
+}
+
 /** A report while it is being made. */
 type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 
@@ -233,19 +241,20 @@ export class ValueLogGc {
   }
 
   /**
-   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first, for which
-   * writers have to go on until `onSealed` is called. What they have staged by then has to be written, too.
+   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. It needs writers:
+   * for that, and for what they have staged when the memtable is sealed, no group may wait between `onWritersNeeded` and `onWritersDone`,
+   * which is called once that is written, if it comes to that.
    */
-  async bringOut({ seal, signal, onSealed }: { seal: boolean; signal: AbortSignal; onSealed: () => void }): Promise<void> {
+  async bringOut({ seal, signal, onWritersNeeded, onWritersDone }: BringOutOptions): Promise<void> {
+    onWritersNeeded()
     if (seal) await this.seal()
     throwIfAborted(signal)
     const before = this.#state()
     const flushed = this.#tree.flush({ merge: true })
     // Awaited below: a database that fails meanwhile refuses the barrier.
     flushed.catch(() => undefined)
-    // What was staged is in the sealed memtable, which is flushed as soon as that is written: before it is acknowledged.
-    this.#queue.barrier().catch(() => undefined)
-    onSealed()
+    // What was staged is in the sealed memtable, which is flushed as soon as that is written.
+    this.#queue.barrier().then(onWritersDone, () => undefined)
     await flushed
     throwIfAborted(signal)
     if (this.#compactedAt === before) return

@@ -44,15 +44,6 @@ describe('the brake', () => {
     expect(await waited).toBeLessThan(40)
   })
 
-  it('hurries one group on, and none behind it', async () => {
-    const { brake, runtime } = engaged()
-    const first = waitOf(brake, runtime, 4 * MB, () => 1)
-    await runtime.advance(5)
-    brake.hurry()
-    expect(await first).toBeLessThan(10)
-    expect(await waitOf(brake, runtime, 4 * MB, () => 1)).toBe(100)
-  })
-
   it('lets everybody go when it is released, and nobody waits until it is engaged again', async () => {
     const { brake, runtime } = engaged()
     let isOver = false

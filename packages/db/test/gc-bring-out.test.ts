@@ -1,5 +1,5 @@
-/** Background work that meets a database which has failed: the failure is told once, and no rejection is left without a listener. */
-import { WkError } from '@wk/codec'
+/** Bringing garbage out: with a database that has failed, and what it asks of writers. */
+import { KIND_VALUE, WkError } from '@wk/codec'
 import { MemoryFileSystem } from '@wk/fs'
 import { expect, it } from 'vitest'
 import { closeFiles } from '../src/close-files.js'
@@ -17,7 +17,7 @@ it('bringing garbage out of a database that failed meanwhile rejects, and nothin
     const failure = new WkError('WK_IO', 'the device is gone')
     tree.fail(failure, tree.nextSequence())
     health.fail(failure)
-    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onSealed: () => undefined })
+    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onWritersNeeded: () => undefined, onWritersDone: () => undefined })
     await expect(bringOut).rejects.toMatchObject({ code: 'WK_READ_ONLY' })
     // Rejections are counted as unheard when the event loop turns.
     await new Promise((resolve) => setImmediate(resolve))
@@ -27,4 +27,17 @@ it('bringing garbage out of a database that failed meanwhile rejects, and nothin
   } finally {
     process.off('unhandledRejection', listen)
   }
+})
+
+it('bringing garbage out lets writers go on until what was staged before it is written, and no longer', async () => {
+  const parts = await openParts('/db', resolveOptions({ ...SMALL, fs: new MemoryFileSystem() }))
+  const { tree, queue, gc } = parts
+  const events: string[] = []
+  const note = (event: string) => (): void => void events.push(event)
+  const put = queue.write(false, () => tree.stage(KIND_VALUE, Buffer.from('k'), Buffer.from('v'))).then(note('written'))
+  const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onWritersNeeded: note('needed'), onWritersDone: note('done') })
+  await Promise.all([put, bringOut.then(note('out'))])
+  expect(events).toEqual(['needed', 'written', 'done', 'out'])
+  await closeFiles(parts, false)
+  await parts.lock.release()
 })
