@@ -13,7 +13,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowedGarbage, fileLimitOf, granuleOf, planStep, pressureOf } from './gc-plan.js'
+import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
@@ -338,7 +338,7 @@ export class SpaceKeeper {
     const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
     vlog.limitFiles(fileEnd, waiting)
     // The first garbage is brought out as soon as a thread has started and learnt its work.
-    if (bytes >= granuleOf(this.#figures, this.#parts.bounds)) tree.prepare()
+    if (operations > 0 && isComing(this.#figures, this.#parts.bounds)) tree.prepare()
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }

@@ -25,6 +25,8 @@ class SteppedFileSystem extends InterceptedFileSystem {
   readonly #happen: () => Promise<void>
   #isOn = false
 
+  #happening: Promise<void> = Promise.resolve()
+
   constructor(inner: MemoryFileSystem, at: number, happen: () => Promise<void>) {
     super(inner, 'stepped')
     this.#at = at
@@ -34,13 +36,16 @@ class SteppedFileSystem extends InterceptedFileSystem {
   async during(pass: () => Promise<unknown>): Promise<void> {
     this.#isOn = true
     await pass().catch((error: unknown) => expect(error).toMatchObject({ code: 'WK_NO_REWRITE' }))
+    // It may have begun before an operation that the pass does not wait for.
+    await this.#happening
     this.#isOn = false
   }
 
   async around<T>(_operation: Operation, run: () => Promise<T>): Promise<T> {
     if (this.#isOn && this.steps++ === this.#at) {
       this.#isOn = false
-      await this.#happen()
+      this.#happening = this.#happen()
+      await this.#happening
       this.#isOn = true
     }
     return run()
