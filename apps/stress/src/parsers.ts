@@ -2,22 +2,30 @@
 import { parseFileName } from '@wk/codec'
 import { LsmTree } from '@wk/lsm'
 import { TableReader } from '@wk/sstable'
-import { cleanSpecimen, mountImage, uncleanSpecimen, type DiskImage } from '@wk/testkit'
+import { cleanSpecimen, type DiskImage, mountImage, type Part, partsOf, uncleanSpecimen } from '@wk/testkit'
 import { ValueLog } from '@wk/vlog'
 import { DIR, open } from './damage.js'
 import { attempt } from './hostile.js'
 
-/** A file to change, in the directory that it belongs to. */
+/** A file to change, beside the files that its parser reads with it. */
 export interface Victim {
   readonly name: string
   readonly bytes: Uint8Array
+  /** Where its fields are. */
+  readonly parts: readonly Part[]
   readonly image: DiskImage
 }
 
 /** Files of every kind: WAL, tables, value logs, relocated values, manifests, CURRENT. */
 export async function victims(): Promise<Victim[]> {
   const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image]
-  return images.flatMap((image) => [...image].filter(([name, bytes]) => bytes.length > 0 && name !== 'LOCK').map(([name, bytes]) => ({ name, bytes, image })))
+  return images.flatMap((image) => [...image].filter(([name, bytes]) => bytes.length > 0 && name !== 'LOCK').map(([name, bytes]) => ({ name, bytes, parts: partsOf(name, bytes), image: besides(name, image) })))
+}
+
+/** A table and a value log are read alone; a log, a manifest and `CURRENT` lead to the tables. */
+function besides(name: string, image: DiskImage): DiskImage {
+  const kind = parseFileName(name)?.kind
+  return kind === 'table' || kind === 'vlog' || kind === 'relocated' ? new Map() : image
 }
 
 /** Has a changed file read by everything that reads files of its kind. @throws what is no typed error */

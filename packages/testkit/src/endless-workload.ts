@@ -7,6 +7,7 @@ import { valueBytes } from './operations.js'
 import { Rng } from './rng.js'
 
 const KEYS = 80
+const PREFIX = 'key '
 const SIZES = [0, 5, 40, 63, 64, 65, 200, 200, 500, 1000, 1000, 3000, 9000]
 
 /** The changes of one step: a put, a deletion, or a batch of up to eight of both with one value in common. */
@@ -19,8 +20,13 @@ export function endlessStep(seed: number, step: number): Change[] {
   return Array.from({ length: rng.between(2, 8) }, () => ({ key: drawKey(rng), value: rng.chance(0.8) ? shared : undefined }))
 }
 
+/** Whether the workload writes this key. */
+export function isEndlessKey(key: KeyText): boolean {
+  return key.startsWith(PREFIX)
+}
+
 function drawKey(rng: Rng): KeyText {
-  return `key ${rng.below(KEYS)}`
+  return `${PREFIX}${rng.below(KEYS)}`
 }
 
 function drawValue(rng: Rng): Uint8Array {

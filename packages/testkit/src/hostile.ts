@@ -62,9 +62,8 @@ export function* hostileFields(name: string, bytes: Uint8Array): Generator<Uint8
   }
 }
 
-/** One file changed at random: in half of the cases with knowledge of its parts and sums put right, else anyhow. */
-export function mutate(name: string, bytes: Uint8Array, rng: Rng): Uint8Array {
-  const parts = partsOf(name, bytes)
+/** One file changed at random: in half of the cases with knowledge of its parts ({@link partsOf}) and sums put right, else anyhow. */
+export function mutate(bytes: Uint8Array, parts: readonly Part[], rng: Rng): Uint8Array {
   if (parts.length === 0 || rng.chance(0.5)) return mutateRaw(bytes, rng)
   const part = rng.pick(parts)
   const changed = bytes.slice()
@@ -87,7 +86,7 @@ export function hostileImage(image: DiskImage, rng: Rng): DiskImage {
   for (let left = rng.chance(0.7) ? 1 : rng.between(2, 3); left > 0; left--) {
     const name = rng.pick(names)
     const bytes = hostile.get(name) ?? new Uint8Array(0)
-    hostile.set(name, mutate(name, bytes, rng))
+    hostile.set(name, mutate(bytes, partsOf(name, bytes), rng))
   }
   return hostile
 }

@@ -6,7 +6,7 @@
 export type { BatchEntry, Bytes, Database, IteratorHandle, OpenDatabase, ReadOptions, ScanOptions, SnapshotHandle, VerifyReport, WriteOptions } from './database.js'
 export { exploreCrashes, type CrashFinding, type CrashPoint, type CrashReport, type ExploreOptions, type Law } from './crash-explorer.js'
 export { readAll } from './crash-judge.js'
-export { endlessStep } from './endless-workload.js'
+export { endlessStep, isEndlessKey } from './endless-workload.js'
 export { errorCases, shortCases, syncCases, type FaultCase } from './fault-case.js'
 export { operationsOf, runFault, type FaultReport, type FaultRunOptions } from './fault-run.js'
 export { HistoryFailure, HistoryRunner, type HistoryCounts } from './history-runner.js'

@@ -1,10 +1,11 @@
-/** H1: days of work with everything small: memory, descriptors and disk stay flat. The kills are in B1. */
-import { readdirSync, statSync } from 'node:fs'
+/** H1: days of work with everything small, and a kill now and then: memory, descriptors and disk stay flat. */
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DB, WkError, type DbOptions, type DbStats } from '@wk/db'
-import { Rng, sameBytes, valueBytes, type ValueSpec } from '@wk/testkit'
+import { isEndlessKey, readAll, Rng, sameBytes, valueBytes, type ValueSpec } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { debrisIn } from '../debris.js'
+import { drawMoment, KillLoop } from '../kill/kill-loop.js'
 import { withDirectory } from '../temporary.js'
 
 const KEYS = 3000
@@ -40,39 +41,88 @@ interface Space {
   readonly live: number
 }
 
-/** Random overwrites, deletions and reads until there were so many flushes; reopened after every hundred. */
+/** Flushes for each of the others that must have been at the end; to 20,000 flushes belong 5,000 compactions, 2,000 passes, 200 reopenings and 50 kills. */
+const FLUSHES_PER = { compactions: 4, passes: 10, reopened: 100, kills: 400 }
+
+/** Random overwrites, deletions and reads until there were so many flushes and enough of the rest; reopened after every hundred. */
 export const check: Check = {
   id: 'H1',
-  title: 'soak: overwrites, deletions, reads, GC, a reopening every 100 flushes',
-  means: 'disk ≤ 2.5 × live + 4 files, memory of the last quarter ≤ the first + 10 % (after 400 flushes), descriptors flat, no orphan, nothing unhandled',
+  title: 'soak: overwrites, deletions, reads; to 20,000 flushes 5,000 compactions, 2,000 GC passes, 200 reopenings, 50 kills',
+  means: 'all values right after each kill; disk ≤ 2.5 × live + 4 files, memory of the last quarter ≤ the first + 10 % (after 400 flushes), descriptors flat, no orphan, nothing unhandled',
   unit: 'flushes',
   cases: { commit: 0, nightly: 2000, release: 20_000 },
   run: ({ cases }, seed, report) =>
     withDirectory(async (place) => {
-      const soak = new Soak(join(place, 'db'), seed)
-      while (soak.flushes < cases && !report.full) {
+      const soak = new Soak(place, seed)
+      // What does not come in twice the time does not come.
+      while ((soak.flushes < cases || soak.missing(cases).length > 0) && soak.flushes < 2 * cases && !report.full) {
         const before = soak.flushes
         for (const wrong of await soak.untilReopened(Math.min(100, Math.ceil(cases / 20)))) report.fail(wrong)
+        const wrong = soak.isKillDue(cases) ? await soak.kill() : undefined
+        if (wrong !== undefined) report.fail(wrong)
         report.ran(soak.flushes - before)
       }
+      for (const missing of soak.missing(cases)) report.fail(missing)
       for (const wrong of await soak.judge()) report.fail(wrong)
       report.note(soak.summary())
     }),
 }
 
 class Soak {
+  readonly #place: string
   readonly #dir: string
+  readonly #seed: number
   readonly #rng: Rng
   readonly #model = new Map<string, ValueSpec>()
   readonly #samples: Sample[] = []
-  #compactions = 0
-  #passes = 0
-  #reopened = 0
+  readonly #done = { compactions: 0, passes: 0, reopened: 0, kills: 0 }
   flushes = 0
 
-  constructor(dir: string, seed: number) {
-    this.#dir = dir
+  /** @param place a directory of its own, in which the database is one more */
+  constructor(place: string, seed: number) {
+    this.#place = place
+    this.#dir = join(place, 'db')
+    this.#seed = seed
     this.#rng = new Rng(seed)
+  }
+
+  /** What was too seldom for so many flushes. */
+  missing(flushes: number): string[] {
+    const kinds = Object.keys(FLUSHES_PER) as (keyof typeof FLUSHES_PER)[]
+    return kinds.filter((kind) => this.#done[kind] < Math.floor(flushes / FLUSHES_PER[kind])).map((kind) => `only ${this.#done[kind]} ${kind} in ${this.flushes} flushes`)
+  }
+
+  /** Kills are spread evenly. */
+  isKillDue(flushes: number): boolean {
+    return this.#done.kills < Math.floor(flushes / FLUSHES_PER.kills) && this.flushes >= (this.#done.kills + 1) * FLUSHES_PER.kills
+  }
+
+  /** Has another process write keys of its own into the database, and kills it. Returns what was wrong. */
+  async kill(): Promise<string | undefined> {
+    rmSync(join(this.#place, 'journal'), { force: true })
+    const loop = new KillLoop(this.#place, this.#seed * 1000 + this.#done.kills, { options: OPTIONS, beside: (others) => this.#compare(others)[0] })
+    const moment = drawMoment(this.#rng)
+    await loop.killAt(moment)
+    const wrong = await loop.judge(false)
+    this.#done.kills++
+    if (wrong !== undefined) return `kill ${this.#done.kills} (${moment.word} + ${moment.delay} ms): ${wrong}`
+    // The next one begins with nothing.
+    const db = await DB.open(this.#dir, OPTIONS)
+    for (const key of (await readAll(db)).keys()) if (isEndlessKey(key)) await db.del(key)
+    await db.close()
+    return undefined
+  }
+
+  /** What differs from what was written. */
+  #compare(visible: ReadonlyMap<string, Uint8Array>): string[] {
+    const wrong = [...visible].filter(([key, value]) => !this.#isRight(key, value)).map(([key]) => `${key} is another value, or there again`)
+    if (visible.size !== this.#model.size) wrong.push(`${visible.size} keys instead of ${this.#model.size}`)
+    return wrong
+  }
+
+  #isRight(key: string, value: Uint8Array): boolean {
+    const spec = this.#model.get(key)
+    return spec !== undefined && sameBytes(value, valueBytes(spec))
   }
 
   /** Works until there were so many flushes, closes. Returns what was wrong. */
@@ -85,7 +135,7 @@ class Soak {
       const key = this.#key()
       const spec = this.#model.get(key)
       if (!sameBytes(await db.get(key), spec && valueBytes(spec))) wrong.push(`${key} is another value`)
-      if (turn % 50 === 49) await db.runValueLogGC(0.3).then(() => this.#passes++, tolerate)
+      if (turn % 50 === 49) await db.runValueLogGC(0.3).catch(tolerate)
       stats = db.stats()
     }
     // Collection lags behind by design; it is given its time before the disk is looked at.
@@ -93,9 +143,9 @@ class Soak {
     stats = db.stats()
     const space = { disk: this.#diskBytes(), live: stats.liveBytes }
     this.flushes += stats.flushes
-    this.#compactions += stats.compactions
-    this.#passes += stats.gcPasses
-    this.#reopened++
+    this.#done.compactions += stats.compactions
+    this.#done.passes += stats.gcPasses
+    this.#done.reopened++
     await db.close()
     this.#sample(space)
     return wrong
@@ -135,13 +185,7 @@ class Soak {
   async judge(): Promise<string[]> {
     const wrong = await debrisIn(this.#dir, OPTIONS)
     const db = await DB.open(this.#dir, OPTIONS)
-    let seen = 0
-    for await (const [key, value] of db.iterator()) {
-      const spec = this.#model.get(Buffer.from(key).toString())
-      if (spec === undefined || !sameBytes(value, valueBytes(spec))) wrong.push(`${Buffer.from(key).toString()} is another value, or there again`)
-      seen++
-    }
-    if (seen !== this.#model.size) wrong.push(`${seen} keys instead of ${this.#model.size}`)
+    wrong.push(...this.#compare(await readAll(db)))
     if (!(await db.verify()).ok) wrong.push('verify() found damage')
     await db.close()
     const samples = this.#samples
@@ -166,10 +210,11 @@ class Soak {
   }
 
   summary(): string {
+    const { compactions, passes, reopened, kills } = this.#done
     const [first, last] = [this.#samples[0], this.#samples.at(-1)]
     const warm = this.#warm()
     const judged = warm.length < LEAST_SAMPLES ? 'not judged: too few flushes' : `of which ${mebibytes(meanOf(warm, 'rss'))} on average when warm, ${mebibytes(meanOf(warm, 'held'))} held`
-    return `${this.#compactions} compactions, ${this.#passes} GC passes, ${this.#reopened} openings; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)} (${judged}), descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
+    return `${compactions} compactions, ${passes} GC passes, ${reopened} reopenings, ${kills} kills; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)} (${judged}), descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
   }
 }
 

@@ -6,8 +6,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DB } from '@wk/db'
-import { CrashOracle, endlessStep, KILLED, readAll, type Rng } from '@wk/testkit'
+import { DB, type DbOptions } from '@wk/db'
+import { CrashOracle, endlessStep, isEndlessKey, KILLED, type KeyText, readAll, type Rng } from '@wk/testkit'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from './kill-child.js'
 
@@ -26,18 +26,30 @@ export function drawMoment(rng: Rng): Moment {
   return { word, skip: rng.below(4), delay: rng.below(6) }
 }
 
+/** What else there is to a directory. */
+export interface KillOptions {
+  /** Options of the child and of whoever judges. Default: {@link KILLED}. */
+  readonly options?: DbOptions
+  /** Judges the keys that are not of the endless workload; without it there may be none. Returns what is wrong. */
+  readonly beside?: (others: ReadonlyMap<KeyText, Uint8Array>) => string | undefined
+}
+
 /** One directory, and everything that was ever called on it. */
 export class KillLoop {
   readonly #dir: string
+  readonly #options: DbOptions
+  readonly #beside: KillOptions['beside']
   readonly #journal: string
   readonly #seed: number
   readonly #oracle = new CrashOracle()
   #survived = 0
 
-  constructor(place: string, seed: number) {
+  constructor(place: string, seed: number, { options = KILLED, beside }: KillOptions = {}) {
     this.#dir = join(place, 'db')
     this.#journal = join(place, 'journal')
     this.#seed = seed
+    this.#options = options
+    this.#beside = beside
   }
 
   /** Runs the child and kills it at the moment. Throws if it ended by itself. */
@@ -56,7 +68,7 @@ export class KillLoop {
   }
 
   async #run(more: Partial<KillRequest>, moment?: Moment): Promise<{ signal: string | null; errors: string; output: string }> {
-    const request: KillRequest = { dir: this.#dir, journal: this.#journal, seed: this.#seed, first: this.#survived, options: KILLED, ...more }
+    const request: KillRequest = { dir: this.#dir, journal: this.#journal, seed: this.#seed, first: this.#survived, options: this.#options, ...more }
     const child = spawn(process.execPath, [childPath('kill/kill-child.js'), JSON.stringify(request)], { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
     let output = ''
@@ -91,9 +103,16 @@ export class KillLoop {
     // First without touching anything: the image stays as the kill left it. Then with recovery, twice.
     for (const readOnly of readOnlyOnly ? [true] : [true, false, false]) {
       try {
-        const db = await DB.open(this.#dir, { ...KILLED, readOnly })
+        const db = await DB.open(this.#dir, { ...this.#options, readOnly })
         try {
-          const verdict = oracle.check(await readAll(db), bounds)
+          const visible = await readAll(db)
+          if (this.#beside !== undefined) {
+            const others = new Map([...visible].filter(([key]) => !isEndlessKey(key)))
+            for (const key of others.keys()) visible.delete(key)
+            const wrong = this.#beside(others)
+            if (wrong !== undefined) return wrong
+          }
+          const verdict = oracle.check(visible, bounds)
           if (!verdict.ok) return `law ${verdict.law}: ${verdict.message}`
           this.#survived = verdict.steps
           const verified = await db.verify()

@@ -1,0 +1,4 @@
+/** The fuzzer of single files at the size of the commit tier. */
+import { declareChecks } from './commit-tier.js'
+
+await declareChecks((id) => id === 'F1')
