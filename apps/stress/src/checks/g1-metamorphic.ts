@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { DB, type DbOptions } from '@wk/db'
 import { MemoryFileSystem } from '@wk/fs'
-import { drawHistory, drawOptions, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
+import { drawHistory, drawOptions, HistoryRunner, modelProfile, type Operation, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { withDirectory } from '../temporary.js'
 
@@ -10,6 +10,7 @@ const OPERATIONS = 500
 
 /** Option sets of one history; every fifth runs on the real file system, with a worker thread every other time. */
 const SETS = 20
+const isOnDisk = (set: number): boolean => set % 5 === 4
 
 /** Every answer is compared with a sorted map, so all runs of a history agree with each other as well. */
 export const check: Check = {
@@ -21,22 +22,29 @@ export const check: Check = {
   async run({ cases, only }, seed, report) {
     const [onlyHistory, onlySet] = only?.split('/').map(Number) ?? []
     let ran = 0
+    const run = async (history: readonly Operation[], number: number, set: number): Promise<void> => {
+      const options = drawOptions(new Rng((seed * 100_000 + number) * SETS + set + 7))
+      const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(() => DB.open(dir, { ...options, ...more })).run(history)
+      const workers = set % 10 === 4 ? 1 : 0
+      try {
+        if (isOnDisk(set)) await withDirectory((dir) => runIn(join(dir, 'db'), { workers }))
+        else await runIn('/db', { fs: new MemoryFileSystem({ crashable: false }) })
+      } catch (error) {
+        const place = isOnDisk(set) ? `disk, ${workers} workers` : 'memory'
+        report.fail(`history ${number} on ${place} under ${JSON.stringify(options)}: ${String(error)}`, `${number}/${set}`)
+      }
+      report.ran(history.length)
+      ran += history.length
+    }
     for (let number = onlyHistory ?? 0; ran < cases && !report.full; number++) {
       const history = drawHistory(new Rng(seed * 100_000 + number), modelProfile(OPERATIONS, 64))
-      for (let set = onlySet ?? 0; set < SETS && ran < cases && !report.full; set++) {
-        const options = drawOptions(new Rng((seed * 100_000 + number) * SETS + set + 7))
-        const run = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(() => DB.open(dir, { ...options, ...more })).run(history)
-        const place = set % 5 === 4 ? (set % 10 === 4 ? 'disk, one worker' : 'disk, in-line') : 'memory'
-        try {
-          if (place === 'memory') await run('/db', { fs: new MemoryFileSystem({ crashable: false }) })
-          else await withDirectory((dir) => run(join(dir, 'db'), { workers: set % 10 === 4 ? 1 : 0 }))
-        } catch (error) {
-          report.fail(`history ${number} on ${place} under ${JSON.stringify(options)}: ${String(error)}`, `${number}/${set}`)
-        }
-        report.ran(history.length)
-        ran += history.length
-        if (only !== undefined) return
+      if (onlySet !== undefined) return run(history, number, onlySet)
+      const runAll = async (sets: readonly number[]): Promise<void> => {
+        for (const set of sets) if (ran < cases && !report.full) await run(history, number, set)
       }
+      const sets = Array.from({ length: SETS }, (_, set) => set)
+      // Beside each other: on disk most of the time is waiting.
+      await Promise.all([runAll(sets.filter(isOnDisk)), runAll(sets.filter((set) => !isOnDisk(set)))])
     }
   },
 }
