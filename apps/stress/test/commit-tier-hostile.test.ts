@@ -1,4 +1,4 @@
-/** The fuzzer of single files at the size of the commit tier. */
+/** Fuzzed files and fuzzed databases at the size of the commit tier. */
 import { declareChecks } from './commit-tier.js'
 
-await declareChecks((id) => id === 'F1')
+await declareChecks((id) => id === 'F1' || id === 'F3')

@@ -11,7 +11,7 @@ export const check: Check = {
   unit: 'flips',
   cases: { commit: 400, nightly: Infinity, release: Infinity },
   async run(budget, seed, report) {
-    const specimen = await cleanSpecimen(DIR, open, budget.tier === 'release' ? 7 : 1)
+    const specimen = await cleanSpecimen(DIR, open, budget.tier === 'release' ? 8 : 1)
     const image = budget.tier === 'commit' ? oneKind(specimen.image, seed) : specimen.image
     // Flips of the chosen files, in an image that holds all of them.
     const damages = function* (): Generator<Damage> {

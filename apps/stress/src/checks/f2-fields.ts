@@ -10,7 +10,7 @@ export const check: Check = {
   title: 'every place of every structure set to 0, 1, 2^31-1, 2^31, 2^32-1, 2^53, overlong varints, sums put right',
   means: 'as F1: refused before anything is allocated',
   unit: 'fields',
-  cases: { commit: 2000, nightly: Infinity, release: Infinity },
+  cases: { commit: Infinity, nightly: Infinity, release: Infinity },
   async run({ cases, only }, seed, report) {
     const files = await victims()
     let total = 0
