@@ -1,4 +1,4 @@
-import { KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, compareBytes } from '@wk/codec'
+import { CorruptionError, KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, compareBytes } from '@wk/codec'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { BURY, DropRules, KEEP, SHADOWED, VANISH } from '../src/compaction/drop-rules.js'
@@ -66,6 +66,14 @@ describe('drop rules', () => {
       }),
       propertyOptions(2000),
     )
+  })
+
+  test.each([
+    ['keys that descend', [valueEntry('b', 1, ''), valueEntry('a', 2, '')]],
+    ['versions that ascend', [valueEntry('a', 1, ''), valueEntry('a', 2, '')]],
+    ['a key that comes again', [valueEntry('a', 2, ''), valueEntry('b', 1, ''), valueEntry('a', 3, '')]],
+  ])('a table that is not in order is damage, no internal error: %s', (_name, entries) => {
+    expect(() => judge(entries, { snapshots: [], now: 0, versionsToKeep: 1, deeper: undefined })).toThrow(CorruptionError)
   })
 
   test('keeps exactly what the rules say', () => {

@@ -14,7 +14,7 @@
  * Rule 4 is right only if every older version of the key is in the job or below the output level. The picker sees to
  * it: level 0 is compacted oldest tables first, never past a level that is not empty.
  */
-import { KIND_TOMBSTONE, baseKind, compareRanges, readExpiresAt } from '@wk/codec'
+import { CorruptionError, KIND_TOMBSTONE, baseKind, compareRanges, readExpiresAt } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { KeyInterval } from './job.js'
 
@@ -68,11 +68,12 @@ export class DropRules {
   /** Whether the entry last judged was the first of its key. */
   isNewKey = false
 
-  /** Judges the entry at the cursor. Requires that it is not before the one judged last. */
+  /** Judges the entry at the cursor. @throws CorruptionError if it belongs before the one judged last: a table is not in order */
   judge(entry: EntryCursor): Verdict {
     const { keyBytes, keyStart, keyEnd, sequence, kind } = entry
-    this.isNewKey =
-      this.#keyLength < 0 || compareRanges(keyBytes, keyStart, keyEnd, this.#key, 0, this.#keyLength) !== 0
+    const order = this.#keyLength < 0 ? 1 : compareRanges(keyBytes, keyStart, keyEnd, this.#key, 0, this.#keyLength)
+    if (order < 0 || (order === 0 && sequence > this.#newer)) throw new CorruptionError('the entries of a table are out of order')
+    this.isNewKey = order !== 0
     let needed: boolean
     if (this.isNewKey) {
       this.#startKey(keyBytes, keyStart, keyEnd)
