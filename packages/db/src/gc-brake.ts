@@ -12,6 +12,8 @@ import type { Runtime } from '@wk/fs'
 const FULL_RATE = 40_000
 /** How that grows towards the bound and shrinks beyond full excess: eight times at half of it, a third at one and a half times. */
 const STEEPNESS = 3
+/** Bytes that a group waits for beside its own, at most. */
+const MOST_SAVED = 16_000_000
 /** Longest wait of one group, in milliseconds. */
 const LONGEST_MS = 1000
 
@@ -22,7 +24,7 @@ export class GcBrake {
   slowedMs = 0
   readonly #runtime: Runtime
   #isOn = false
-  /** Bytes written whose wait was too short to be one. */
+  /** Bytes written whose wait was too short to be one, or is still to come. */
   #saved = 0
   #end: AbortController | undefined
 
@@ -51,8 +53,11 @@ export class GcBrake {
    * saved up. @param excess tells 0 or less where writers are not to be slowed, 1 at full excess, or more
    */
   wait(bytes: number, excess: () => number): Promise<void> | undefined {
-    this.#saved += bytes
-    if (!this.#isOn || shareOf(this.#saved, excess()) < 1) return undefined
+    const pull = excess()
+    // What is let through for the work's sake waits later. What was written before there was excess does, too, up to a bound: a
+    // crowd of writers is met at once, not a while after it has passed the target.
+    this.#saved = Math.min(this.#saved + bytes, Math.max(bytes, MOST_SAVED))
+    if (!this.#isOn || shareOf(this.#saved, pull) < 1) return undefined
     const saved = this.#saved
     this.#saved = 0
     return this.#wait(saved, excess)

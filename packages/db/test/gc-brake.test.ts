@@ -44,6 +44,16 @@ describe('the brake', () => {
     expect(await waited).toBeLessThan(40)
   })
 
+  it('asks little for what was written without excess, and later for what was let through', async () => {
+    const { brake, runtime } = engaged()
+    for (let i = 0; i < 100; i++) expect(brake.wait(4 * MB, () => 0)).toBeUndefined()
+    expect(await waitOf(brake, runtime, 4 * MB, () => 1)).toBe(400)
+    brake.release()
+    expect(brake.wait(4 * MB, () => 1)).toBeUndefined()
+    brake.engage()
+    expect(await waitOf(brake, runtime, 4 * MB, () => 1)).toBe(200)
+  })
+
   it('lets everybody go when it is released, and nobody waits until it is engaged again', async () => {
     const { brake, runtime } = engaged()
     let isOver = false
