@@ -12,7 +12,7 @@ export default defineConfig({
       include: ['packages/{codec,fs,memtable,sstable,vlog,lsm,gc,db,level}/src/**/*.ts'],
       // Suites for others to run: half of their branches are those of a host or a file system that breaks its contract.
       exclude: ['packages/gc/src/testing/**', 'packages/fs/src/conformance*'],
-      reporter: ['json', 'json-summary'],
+      reporter: ['json'],
       reportOnFailure: true,
       thresholds: {
         'packages/codec/src/**': FLOOR,

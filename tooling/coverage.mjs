@@ -6,7 +6,7 @@
  * or if a test failed. What runs in a worker thread or in another process is not counted.
  */
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { prepare } from './steps.mjs'
 
@@ -14,11 +14,19 @@ const root = join(import.meta.dirname, '..')
 const FLOORED = ['packages/codec/src/', 'packages/vlog/src/', 'packages/sstable/src/', 'packages/lsm/src/log/', 'packages/gc/src/']
 const THROW = /^throw (new \w+Error\(|\w+Of\()/
 
-prepare()
-const projects = ['codec', 'fs', 'memtable', 'sstable', 'vlog', 'lsm', 'gc', 'db', 'level'].flatMap((name) => ['--project', `@wk/${name}`])
-const { status } = spawnSync('vitest', ['run', '--coverage', '--reporter=dot', ...projects], { cwd: root, stdio: 'inherit', env: { ...process.env, NO_COLOR: '1' } })
+const report = join(root, 'coverage/coverage-final.json')
 
-const measured = Object.values(JSON.parse(readFileSync(join(root, 'coverage/coverage-final.json'), 'utf8'))).map((file) => ({ ...file, path: relative(root, file.path) }))
+prepare()
+// One of an earlier run must not pass for this one's.
+rmSync(report, { force: true })
+const projects = ['codec', 'fs', 'memtable', 'sstable', 'vlog', 'lsm', 'gc', 'db', 'level'].flatMap((name) => ['--project', `@wk/${name}`])
+const { status, signal } = spawnSync('vitest', ['run', '--coverage', '--reporter=dot', ...projects], { cwd: root, stdio: 'inherit', env: { ...process.env, NO_COLOR: '1' } })
+
+if (!existsSync(report)) {
+  console.error(`the tests ended without a report (${signal ?? `exit code ${status}`})`)
+  process.exit(1)
+}
+const measured = Object.values(JSON.parse(readFileSync(report, 'utf8'))).map((file) => ({ ...file, path: relative(root, file.path) }))
 for (const directory of FLOORED) {
   const branches = measured.filter(({ path }) => path.startsWith(directory)).flatMap(({ b }) => Object.values(b).flat())
   console.log(`${directory.padEnd(24)} ${((100 * branches.filter((count) => count > 0).length) / branches.length).toFixed(2)} % of ${branches.length} branches`)

@@ -53,11 +53,10 @@ export class GcBrake {
    * saved up. @param excess tells 0 or less where writers are not to be slowed, 1 at full excess, or more
    */
   wait(bytes: number, excess: () => number): Promise<void> | undefined {
-    const pull = excess()
     // What is let through for the work's sake waits later. What was written before there was excess does, too, up to a bound: a
     // crowd of writers is met at once, not a while after it has passed the target.
     this.#saved = Math.min(this.#saved + bytes, Math.max(bytes, MOST_SAVED))
-    if (!this.#isOn || shareOf(this.#saved, pull) < 1) return undefined
+    if (!this.#isOn || shareOf(this.#saved, excess()) < 1) return undefined
     const saved = this.#saved
     this.#saved = 0
     return this.#wait(saved, excess)

@@ -11,8 +11,8 @@ export interface GcEvent {
   dir: string
   /**
    * `rest`: nothing runs, for the reason given. `bring out`: a flush and a compaction begin, for hidden garbage. `relocate`: a
-   * pass begins. `readdress`: pointers into files are rewritten to where the records lie, for the reason given. `kept`: it leaves these alone, for the reason given. `collected`: files were given back. `failed`: a pass failed, for
-   * the reason given.
+   * pass begins. `kept`: it leaves these alone, for the reason given. `readdress`: pointers into files are rewritten to where the
+   * records lie, for the reason given. `collected`: files were given back. `failed`: a pass failed, for the reason given.
    */
   type: 'rest' | 'bring out' | 'relocate' | 'readdress' | 'kept' | 'collected' | 'failed'
   /** Why. */

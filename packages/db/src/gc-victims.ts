@@ -77,26 +77,31 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
   const live = tree.liveReferences()
   const unflushed = unflushedFids(tree)
   const newest = vlog.position().fid
-  const files = vlog.physicalFiles().map((file) => describeFile(file, live, newest, notes))
+  const physical = vlog.physicalFiles()
+  const files = physical.map((file) => describeFile(file, live, newest, notes))
   const room = roomFor(files, notes)
-  for (const [i, info] of vlog.physicalFiles().entries()) {
-    const file = files[i]
-    if (file === undefined) continue
-    if (!info.sealed) file.state = 'active'
+  for (const [i, file] of files.entries()) {
+    if (physical[i]?.sealed === false) file.state = 'active'
     else if (file.deadRatio === 0) file.state = 'clean'
     else if (notes.moving.has(file.number)) file.state = 'moving'
     else if (notes.readdressing.has(file.number)) file.state = 'readdressing'
     else if (notes.damaged.has(file.number)) file.state = 'damaged'
     else if (file.logical.some((fid) => unflushed.has(fid))) file.state = 'unflushed'
     else if (notes.pinned.has(file.number)) file.state = 'pinned'
-    else if (growthOf(file) > 0 && growthOf(file) > room) file.state = 'run tables full'
+    else if (!fits(file, room)) file.state = 'run tables full'
   }
   return files
 }
 
 /** Entries of run tables that moving a file adds, at most. */
-function growthOf({ liveRecords, runs }: Pick<ValueLogFile, 'liveRecords' | 'runs'>): number {
+function growthOf({ liveRecords, runs }: ValueLogFile): number {
   return Math.max(0, liveRecords - runs)
+}
+
+/** Whether a file may be moved with `room` for more entries: what adds none always may. */
+function fits(file: ValueLogFile, room: number): boolean {
+  const growth = growthOf(file)
+  return growth === 0 || growth <= room
 }
 
 /** Entries that may be added yet, when the passes under way have ended. */
@@ -110,9 +115,8 @@ function roomFor(files: readonly ValueLogFile[], { moving, mostRuns }: Pick<File
 export function fittingVictims(victims: readonly ValueLogFile[], files: readonly ValueLogFile[], notes: Pick<FileNotes, 'moving' | 'mostRuns'>): ValueLogFile[] {
   let room = roomFor(files, notes)
   return victims.filter((file) => {
-    const growth = growthOf(file)
-    if (growth > 0 && growth > room) return false
-    room -= growth
+    if (!fits(file, room)) return false
+    room -= growthOf(file)
     return true
   })
 }

@@ -65,8 +65,7 @@ export class Readdressing {
   /** Whether it is worth a call of {@link Readdressing.run}. `isBusy`: a physical file that somebody copies from. */
   isDue(isBusy: (number: number) => boolean): boolean {
     if (this.#files.size > 0) return false
-    const runs = runsOf(this.#vlog)
-    return runs > DUE_SHARE * this.#mostRuns && sumOf(this.#candidates(isBusy)) >= LEAST_SHARE * this.#mostRuns
+    return runsOf(this.#vlog.physicalFiles()) > DUE_SHARE * this.#mostRuns && runsOf(this.#candidates(isBusy)) >= LEAST_SHARE * this.#mostRuns
   }
 
   /**
@@ -119,7 +118,7 @@ export class Readdressing {
   /** Those with most entries for their bytes, as many as have to go; and whatever then costs no table more. */
   async #choose(candidates: readonly Candidate[], slice: TimeSlice): Promise<Candidate[]> {
     const ranked = [...candidates].sort((a, b) => b.runs / (b.liveBytes + 1) - a.runs / (a.liveBytes + 1))
-    const excess = runsOf(this.#vlog) - LEFT_SHARE * this.#mostRuns
+    const excess = runsOf(this.#vlog.physicalFiles()) - LEFT_SHARE * this.#mostRuns
     const chosen = new Set<number>()
     for (let i = 0, sum = 0; i < ranked.length && sum < excess; i++) {
       chosen.add(ranked[i]!.fid)
@@ -136,15 +135,9 @@ export class Readdressing {
   }
 }
 
-/** Entries of all run tables. */
-export function runsOf(vlog: ValueLog): number {
+/** Entries of the run tables of files. */
+function runsOf(files: readonly { readonly runs: number }[]): number {
   let entries = 0
-  for (const { runs } of vlog.physicalFiles()) entries += runs
-  return entries
-}
-
-function sumOf(candidates: readonly Candidate[]): number {
-  let entries = 0
-  for (const { runs } of candidates) entries += runs
+  for (const { runs } of files) entries += runs
   return entries
 }

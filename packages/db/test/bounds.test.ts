@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { InterceptedFileSystem, MemoryFileSystem, type Operation } from '@wk/fs'
+import { MemoryFileSystem } from '@wk/fs'
+import { HoldingFileSystem, createsTable } from '@wk/testkit'
 import { expect, test } from 'vitest'
 import { DB } from '../src/index.js'
 import { keep, large, memoryPlace, nodePlace, temporaryDirectory } from './harness.js'
@@ -20,23 +21,9 @@ test('law 10: every stall ends, and memtables and level 0 stay bounded under a w
   await db.close()
 })
 
-/** Creates no table until it is let. */
-class HeldTables extends InterceptedFileSystem {
-  release!: () => void
-  readonly #gate = new Promise<void>((resolve) => (this.release = resolve))
-
-  async around<T>({ kind, path }: Operation, run: () => Promise<T>): Promise<T> {
-    if (kind === 'create' && path.endsWith('.sst')) await this.#gate
-    return run()
-  }
-
-  aroundSync<T>(_operation: Operation, run: () => T): T {
-    return run()
-  }
-}
-
 test('law 10: a writer whose flushes stand still stalls, and goes on when they do', async () => {
-  const fs = new HeldTables(new MemoryFileSystem(), 'held tables')
+  const fs = new HoldingFileSystem(new MemoryFileSystem())
+  fs.hold = createsTable
   const db = keep(await DB.open('/db', { memTableSize: 64 * 1024, workers: 0, fs }))
   let waiting: Promise<unknown> | undefined
   for (let round = 0; round < 60 && waiting === undefined; round++) {

@@ -2,9 +2,8 @@
  * Bounded run tables: with hardly any entries allowed, endless overwriting goes on giving space back, because pointers are rewritten to where
  * values lie. Nobody who reads sees it.
  */
-import { InterceptedFileSystem, MemoryFileSystem } from '@wk/fs'
-import type { Operation } from '@wk/fs'
-import { Rng } from '@wk/testkit'
+import { MemoryFileSystem } from '@wk/fs'
+import { HoldingFileSystem, Rng, createsTable } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
 import type { DbIterator, Snapshot } from '../src/index.js'
@@ -171,29 +170,9 @@ describe('what is encrypted', () => {
   })
 })
 
-/** Keeps tables from being made until they are released. */
-class HoldingFileSystem extends InterceptedFileSystem {
-  holds = false
-  readonly held: (() => void)[] = []
-
-  async around<T>({ path, kind }: Operation, run: () => Promise<T>): Promise<T> {
-    if (this.holds && kind === 'create' && path.endsWith('.sst')) await new Promise<void>((resolve) => this.held.push(resolve))
-    return run()
-  }
-
-  aroundSync<T>(_operation: Operation, run: () => T): T {
-    return run()
-  }
-
-  release(): void {
-    this.holds = false
-    for (const resolve of this.held.splice(0)) resolve()
-  }
-}
-
 describe('while pointers are rewritten', () => {
   it('no pass takes the files that they will lead to, and nobody gives them up', async () => {
-    const fs = new HoldingFileSystem(new MemoryFileSystem({ crashable: false }), 'holding')
+    const fs = new HoldingFileSystem(new MemoryFileSystem({ crashable: false }))
     const parts = await openParts('/db', { ...resolveOptions({ ...BOUNDED, fs, workers: 0 }), mostRuns: 200 })
     const gc = parts.gc!
     const db = new DB(parts)
@@ -212,7 +191,7 @@ describe('while pointers are rewritten', () => {
     const victims = gc.files().filter(({ relocated, state }) => relocated && state === 'collectable')
     expect(victims.length).toBeGreaterThan(0)
 
-    fs.holds = true
+    fs.hold = createsTable
     const controller = new AbortController()
     const rewriting = gc.readdress(controller.signal)
     while (fs.held.length === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -238,7 +217,7 @@ describe('while pointers are rewritten', () => {
   })
 
   it('ends early where somebody waits for the collector', async () => {
-    const fs = new HoldingFileSystem(new MemoryFileSystem({ crashable: false }), 'holding')
+    const fs = new MemoryFileSystem({ crashable: false })
     const db = await openWith('/db', { ...BOUNDED, fs, workers: 0, tableSize: 4096, gc: { auto: true, minGarbage: 8192, maxSpaceAmp: 1.2 } }, 150)
     const model: Model = new Map()
     const rng = new Rng(11)

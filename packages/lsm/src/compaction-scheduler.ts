@@ -9,6 +9,7 @@ import { TimeSlice } from '@wk/fs'
 import type { KeyRange, WkError } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 import { planFullCompaction, remainingBytes } from './compaction/full-compaction.js'
+import type { FullCompactionInput, FullCompactionStep } from './compaction/full-compaction.js'
 import { INITIAL_SHADOW_RATIO, learnShadowRatio } from './compaction/garbage.js'
 import type { JobResult, KeyInterval } from './compaction/job.js'
 import { pickBelow } from './compaction/flush-pick.js'
@@ -99,38 +100,25 @@ export class CompactionScheduler {
    * Rejects with `AbortedError` after `signal`; what was published until then stays.
    */
   async compact({ signal, onProgress, range }: CompactOptions): Promise<void> {
-    const { versions, lifecycle, tables } = this.#context
+    const { versions, tables } = this.#context
     const floor = versions.nextFileNumber
     const sequence = highestSequence(versions.current)
     let done = 0
-    for (;;) {
-      throwIfAborted(signal)
-      lifecycle.checkWritable()
-      const { mayHoldGarbage } = tables
-      const input = { levels: versions.current.levels, options: this.#options, running: [...this.#running], floor, sequence, mayHoldGarbage }
-      const step = planFullCompaction(range === undefined ? input : { ...input, range })
-      if (step.type === 'done') {
-        // What the background did meanwhile was left to do in the report before.
-        onProgress?.({ phase: 'compact', done, total: done, bytes: done })
-        break
-      }
-      if (step.type === 'wait') {
-        await lifecycle.changes.next()
-        continue
-      }
-      try {
-        await this.#track(this.#runExplicitly(step.pick, signal))
-      } catch (error) {
-        // A job that ends because the tree does says why the tree does.
-        if (signal?.aborted !== true) lifecycle.checkWritable()
-        throw error
-      }
-      done += bytesOf(step.pick)
-      if (onProgress !== undefined) {
-        const total = done + remainingBytes({ ...input, levels: versions.current.levels })
-        onProgress({ phase: 'compact', done, total, bytes: done })
-      }
-    }
+    const input = (): FullCompactionInput => ({
+      levels: versions.current.levels,
+      options: this.#options,
+      running: [...this.#running],
+      floor,
+      sequence,
+      mayHoldGarbage: tables.mayHoldGarbage,
+      ...(range === undefined ? {} : { range }),
+    })
+    await this.#runSteps(() => planFullCompaction(input()), signal, (pick) => {
+      done += bytesOf(pick)
+      if (onProgress !== undefined) onProgress({ phase: 'compact', done, total: done + remainingBytes(input()), bytes: done })
+    })
+    // What the background did meanwhile was left to do in the report before.
+    onProgress?.({ phase: 'compact', done, total: done, bytes: done })
   }
 
   /**
@@ -159,31 +147,44 @@ export class CompactionScheduler {
         isDue(table)
         if (slice.due()) await slice.pause()
       }
-      while (!isEnough()) {
-        throwIfAborted(signal)
-        lifecycle.checkWritable()
-        const { levels } = versions.current
-        const step = planPointerMoves({ levels, options: this.#options, running: [...this.#running] }, isDue)
-        if (step.type === 'done') break
-        if (step.type === 'wait') {
-          await lifecycle.changes.next()
-          continue
-        }
-        const result = await this.#track(this.#runExplicitly(step.pick, signal))
+      const plan = (): FullCompactionStep =>
+        isEnough() ? { type: 'done' } : planPointerMoves({ levels: versions.current.levels, options: this.#options, running: [...this.#running] }, isDue)
+      await this.#runSteps(plan, signal, (pick, result) => {
         // What is left in them points to nowhere.
         for (const { number } of result?.tables ?? []) due.set(number, false)
-        done += bytesOf(step.pick)
+        done += bytesOf(pick)
+        if (onProgress === undefined) return
         let total = done
         for (const table of versions.current.tables()) if (isDue(table)) total += table.size
-        onProgress?.({ phase: 'pointers', done, total, bytes: done })
-      }
-    } catch (error) {
-      // A job that ends because the tree does says why the tree does.
-      if (signal?.aborted !== true) lifecycle.checkWritable()
-      throw error
+        onProgress({ phase: 'pointers', done, total, bytes: done })
+      })
     } finally {
       this.#moves = []
       while (lifecycle.isWritable && this.#isMoving) await lifecycle.changes.next()
+    }
+  }
+
+  /** Runs what `plan` says, step after step, until it says that all is done. Told of each step that was published. */
+  async #runSteps(plan: () => FullCompactionStep, signal: AbortSignal | undefined, onStep: (pick: CompactionPick, result: JobResult | undefined) => void): Promise<void> {
+    const { lifecycle } = this.#context
+    for (;;) {
+      throwIfAborted(signal)
+      lifecycle.checkWritable()
+      const step = plan()
+      if (step.type === 'done') return
+      if (step.type === 'wait') {
+        await lifecycle.changes.next()
+        continue
+      }
+      let result: JobResult | undefined
+      try {
+        result = await this.#track(this.#runExplicitly(step.pick, signal))
+      } catch (error) {
+        // A job that ends because the tree does says why the tree does.
+        if (signal?.aborted !== true) lifecycle.checkWritable()
+        throw error
+      }
+      onStep(step.pick, result)
     }
   }
 

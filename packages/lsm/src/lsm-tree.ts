@@ -277,13 +277,8 @@ export class LsmTree {
    */
   async flush({ merge = false }: { merge?: boolean } = {}): Promise<void> {
     this.#checkWritable()
-    const { active, immutables } = this.context.memtables
-    const newest = active.memtable.count > 0 ? active : immutables.at(-1)
-    if (newest === undefined) return
-    // Before it is sealed: what is written already is flushed in the same turn.
-    if (merge) this.#flushes.merge(newest)
-    if (newest === active) this.#rotate(0)
-    await this.#flushes.until(newest)
+    const newest = this.#sealNewest(merge)
+    if (newest !== undefined) await this.#flushes.until(newest)
   }
 
   /**
@@ -292,10 +287,8 @@ export class LsmTree {
    */
   async flushedView(): Promise<ReadView> {
     this.#checkWritable()
-    const { memtables, views } = this.context
-    if (memtables.active.memtable.count > 0) this.#rotate(0)
-    const newest = memtables.immutables.at(-1)
-    return newest === undefined ? views.acquire() : this.#flushes.viewAfter(newest)
+    const newest = this.#sealNewest(false)
+    return newest === undefined ? this.context.views.acquire() : this.#flushes.viewAfter(newest)
   }
 
   /**
@@ -440,6 +433,16 @@ export class LsmTree {
     // Its log goes with this flush: nobody needs it synced.
     if (!isEmpty) this.#replaceMemtable(0)
     await this.#flushes.finish(last)
+  }
+
+  /** Seals what was staged. Returns the memtable with the newest of what is in no table, if there is one. `merge`: see {@link LsmTree.flush}. */
+  #sealNewest(merge: boolean): LoggedMemtable | undefined {
+    const { active, immutables } = this.context.memtables
+    const newest = active.memtable.count > 0 ? active : immutables.at(-1)
+    // Before it is sealed: what is written already is flushed in the same turn.
+    if (merge && newest !== undefined) this.#flushes.merge(newest)
+    if (newest === active) this.#rotate(0)
+    return newest
   }
 
   #rotate(capacity: number): void {

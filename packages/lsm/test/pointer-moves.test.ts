@@ -1,8 +1,9 @@
 /** Pointers written anew: in every table, for every version, whoever compacts meanwhile; old views keep the old ones. */
 import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, baseKind, decodePointer, encodePointer, newLookupResult } from '@wk/codec'
 import type { EntryCursor, ValuePointer } from '@wk/codec'
-import { InterceptedFileSystem, MemoryFileSystem } from '@wk/fs'
-import type { FileSystem, Operation } from '@wk/fs'
+import { MemoryFileSystem } from '@wk/fs'
+import type { FileSystem } from '@wk/fs'
+import { HoldingFileSystem, createsTable } from '@wk/testkit'
 import { describe, expect, test } from 'vitest'
 import { PointerMover } from '../src/compaction/pointer-moves.js'
 import { planPointerMoves } from '../src/compaction/pointer-pick.js'
@@ -13,26 +14,6 @@ import { DIR, smallOptions, text } from './engine-support.js'
 
 /** No compaction but those asked for. */
 const QUIET = { l0CompactionTrigger: 100, l0SlowdownTrigger: 200, l0StopTrigger: 300, tableSize: 4096, blockSize: 512 }
-
-/** Keeps tables from being made until they are released. */
-class HoldingFileSystem extends InterceptedFileSystem {
-  holds = false
-  held: (() => void)[] = []
-
-  async around<T>({ path, kind }: Operation, run: () => Promise<T>): Promise<T> {
-    if (this.holds && kind === 'create' && path.endsWith('.sst')) await new Promise<void>((resolve) => this.held.push(resolve))
-    return run()
-  }
-
-  aroundSync<T>(_operation: Operation, run: () => T): T {
-    return run()
-  }
-
-  release(): void {
-    this.holds = false
-    for (const resolve of this.held.splice(0)) resolve()
-  }
-}
 
 async function opened(fs: FileSystem = new MemoryFileSystem()): Promise<LsmTree> {
   await fs.mkdir(DIR)
@@ -176,7 +157,7 @@ describe('moving pointers', () => {
   })
 
   test('aborted, it settles only when no job writes new pointers any more', async () => {
-    const fs = new HoldingFileSystem(new MemoryFileSystem(), 'holding')
+    const fs = new HoldingFileSystem(new MemoryFileSystem())
     const tree = await opened(fs)
     for (let i = 0; i < 20; i++) point(tree, i, 1)
     const snapshot = tree.snapshot()
@@ -186,7 +167,7 @@ describe('moving pointers', () => {
     snapshot.release()
     for (let i = 500; i < 520; i++) point(tree, i, 3)
     await flush(tree)
-    fs.holds = true
+    fs.hold = createsTable
     const controller = new AbortController()
     let isSettled = false
     const moving = tree.movePointers([moveOf(1, 600), moveOf(2, 600), moveOf(3, 600)], { signal: controller.signal })

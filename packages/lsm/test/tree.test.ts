@@ -1,7 +1,7 @@
 /** The tree as a host drives it: staging, groups, pointers, views, references, recovery beside a value log. */
 import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, encodePointer, formatFileName, newLookupResult } from '@wk/codec'
-import { FaultFileSystem, InterceptedFileSystem, MemoryFileSystem, defaultRuntime } from '@wk/fs'
-import type { FileSystem, Operation } from '@wk/fs'
+import { FaultFileSystem, MemoryFileSystem, defaultRuntime } from '@wk/fs'
+import { HoldingFileSystem } from '@wk/testkit'
 import { describe, expect, test } from 'vitest'
 import { LsmTree, NO_DEPENDENCY } from '../src/index.js'
 import type { DependencyPosition, LsmOptions } from '../src/index.js'
@@ -10,33 +10,6 @@ import { pointerEntry } from './iterator-support.js'
 import { readFile, replaceFile } from './log-support.js'
 
 const EMPTY = new Uint8Array(0)
-
-/** Keeps operations from being done until they are released. */
-class HoldingFileSystem extends InterceptedFileSystem {
-  hold: (operation: Operation) => boolean = () => false
-  holdTables = false
-  #held: (() => void)[] = []
-
-  constructor(inner: FileSystem) {
-    super(inner, 'holding')
-  }
-
-  async around<T>(operation: Operation, run: () => Promise<T>): Promise<T> {
-    const isHeld = this.hold(operation) || (this.holdTables && operation.path.endsWith('.sst'))
-    if (isHeld) await new Promise<void>((resolve) => this.#held.push(resolve))
-    return run()
-  }
-
-  aroundSync<T>(_operation: Operation, run: () => T): T {
-    return run()
-  }
-
-  release(): void {
-    this.hold = () => false
-    this.holdTables = false
-    for (const resolve of this.#held.splice(0)) resolve()
-  }
-}
 
 async function write(tree: LsmTree, dependency: DependencyPosition = NO_DEPENDENCY): Promise<void> {
   const group = tree.takeGroup()
@@ -164,8 +137,7 @@ describe('staging', () => {
     put(tree, 'a')
     await write(tree)
     const oldest = (await memory.list(DIR)).find((name) => name.endsWith('.wal')) ?? ''
-    fs.hold = ({ kind, path }) => kind === 'sync' && path.endsWith(oldest)
-    fs.holdTables = true
+    fs.hold = ({ kind, path }) => (kind === 'sync' && path.endsWith(oldest)) || path.endsWith('.sst')
     const flushed = tree.flush()
     put(tree, 'b')
     await write(tree)

@@ -13,6 +13,7 @@
  * On disk, never change: a new hash function takes a new number.
  */
 import { invariant } from '@wk/codec'
+import { PairList } from './pair-list.js'
 import { runSteps } from './steps.js'
 
 export const FILTER_HEADER_LENGTH = 2
@@ -21,10 +22,8 @@ export const MAX_PROBES = 30
 
 /** Most bits of a filter: what a probe can reach. */
 const MAX_BITS = 0xffff_fff8
-/** Keys between two steps, and in one piece of the hashes that are collected. */
-const STEP = 1 << 13
-/** Hashes of a first piece: most tables of a small database have fewer keys. */
-const FIRST_PIECE = 1 << 10
+/** Keys that there is room for at first: most tables of a small database have fewer. */
+const FIRST_KEYS = 1 << 10
 const SEED_A = 0x9747_b28c | 0
 const SEED_B = 0x5bd1_e995 | 0
 
@@ -101,12 +100,8 @@ export function isFilter(bytes: Uint8Array): boolean {
 /** Collects keys and makes their filter. */
 export class FilterBuilder {
   readonly #bitsPerKey: number
-  /** Both lanes of each key, in pieces: an array that grows would leave as much behind as it holds. */
-  readonly #pieces: Int32Array[] = []
-  #piece = new Int32Array(2 * FIRST_PIECE)
-  /** Where the next hash goes in the current piece. */
-  #at = 0
-  #count = 0
+  /** Both lanes of each key. */
+  readonly #hashes = new PairList(FIRST_KEYS)
 
   /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
   constructor(bitsPerKey: number) {
@@ -116,23 +111,19 @@ export class FilterBuilder {
 
   /** Keys added. */
   get count(): number {
-    return this.#count
+    return this.#hashes.count
   }
 
   /** Length of the filter if finished now. */
   get size(): number {
-    return FILTER_HEADER_LENGTH + Math.ceil((this.#count * this.#bitsPerKey) / 8)
+    return FILTER_HEADER_LENGTH + Math.ceil((this.#hashes.count * this.#bitsPerKey) / 8)
   }
 
   /** Adds a key. Each one should come once. */
   add(bytes: Uint8Array, start: number, end: number): void {
     if (this.#bitsPerKey === 0) return
-    if (this.#at === this.#piece.length) this.#nextPiece()
     hashKey(bytes, start, end)
-    this.#piece[this.#at] = laneA
-    this.#piece[this.#at + 1] = laneB
-    this.#at += 2
-    this.#count++
+    this.#hashes.add(laneA, laneB)
   }
 
   /** The filter's bytes. */
@@ -144,16 +135,16 @@ export class FilterBuilder {
   *finishSteps(): Generator<undefined, Uint8Array, void> {
     const probes = this.#bitsPerKey === 0 ? 0 : Math.min(MAX_PROBES, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
     if (probes === 0) return Uint8Array.of(HASH_MURMUR_PAIR, 0)
-    const wanted = Math.min(MAX_BITS, Math.max(64, this.#count * this.#bitsPerKey))
+    const wanted = Math.min(MAX_BITS, Math.max(64, this.#hashes.count * this.#bitsPerKey))
     const filter = new Uint8Array(FILTER_HEADER_LENGTH + Math.ceil(wanted / 8))
     filter[0] = HASH_MURMUR_PAIR
     filter[1] = probes
     const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
-    for (const piece of [...this.#pieces, this.#piece.subarray(0, this.#at)]) {
+    for (const piece of this.#hashes.pieces()) {
       yield
       for (let k = 0; k < piece.length; k += 2) {
-        let x = piece[k]!
-        let y = piece[k + 1]!
+        let x = piece[k]! | 0
+        let y = piece[k + 1]! | 0
         for (let i = 0; i < probes; i++) {
           const bit = (x >>> 0) % bits
           const at = FILTER_HEADER_LENGTH + (bit >>> 3)
@@ -164,11 +155,5 @@ export class FilterBuilder {
       }
     }
     return filter
-  }
-
-  #nextPiece(): void {
-    this.#pieces.push(this.#piece)
-    this.#piece = new Int32Array(2 * STEP)
-    this.#at = 0
   }
 }

@@ -13,6 +13,7 @@
  * | records   | count × (uvarint offset minus that of the record before, uvarint length) | ascending offsets |
  */
 import { ByteReader, ByteWriter, formatFileName } from '@wk/codec'
+import { PairList } from './pair-list.js'
 import { runSteps, sortSteps } from './steps.js'
 
 /** References into one value-log file, summed. */
@@ -35,44 +36,31 @@ const U32 = 0xffff_ffff
 const PACKED = 1 << 20
 /** Records between two steps. */
 const STEP = 1 << 14
-/** Records in the first and in the largest piece of what is collected. */
-const FIRST_PIECE = 64
-const LARGEST_PIECE = 1 << 13
+/** Records of one file that there is room for at first. */
+const FIRST_RECORDS = 64
 /** Bytes a record takes in a reference block, reckoned. */
 const ENCODED = 5
 
 class FileReferences {
-  /** Offset and length of each record, in pieces: an array that grows would leave as much behind as it holds. */
-  readonly #pieces: Uint32Array[] = []
-  #piece = new Uint32Array(2 * FIRST_PIECE)
-  /** Where the next record goes in the current piece. */
-  #at = 0
+  /** Offset and length of each record. */
+  readonly #records = new PairList(FIRST_RECORDS)
   #last = 0
-  #count = 0
   #bytes = 0
   #ascending = true
 
   add(offset: number, length: number): void {
-    if (this.#at === this.#piece.length) {
-      this.#pieces.push(this.#piece)
-      this.#piece = new Uint32Array(Math.min(2 * this.#piece.length, 2 * LARGEST_PIECE))
-      this.#at = 0
-    }
     if (this.#last > offset) this.#ascending = false
-    this.#piece[this.#at] = offset
-    this.#piece[this.#at + 1] = length
-    this.#at += 2
+    this.#records.add(offset, length)
     this.#last = offset
-    this.#count++
     this.#bytes += length
   }
 
   *list(fid: number): Generator<undefined, ReferenceList, void> {
-    const count = this.#count
+    const { count } = this.#records
     let offsets = new Uint32Array(count)
     let lengths = new Uint32Array(count)
     let next = 0
-    for (const piece of [...this.#pieces, this.#piece.subarray(0, this.#at)]) {
+    for (const piece of this.#records.pieces()) {
       for (let i = 0; i < piece.length; i += 2, next++) {
         offsets[next] = piece[i]!
         lengths[next] = piece[i + 1]!

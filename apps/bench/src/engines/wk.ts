@@ -38,7 +38,7 @@ function variant(name: EngineName, options: DbOptions): Engine {
   return {
     name,
     version: packageVersion('@wk/db', createRequire(import.meta.url).resolve('@wk/db/package.json')),
-    settings: { ...OPTIONS, ...(options.gc === undefined ? {} : { 'gc.auto': false }), 'scan highWaterMarkBytes': CHUNK.bytes },
+    settings: { ...OPTIONS, 'memory in scale': 'its defaults', ...(options.gc === undefined ? {} : { 'gc.auto': false }), 'scan highWaterMarkBytes': CHUNK.bytes },
     durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
     syncedDurability: 'syncWrites: true: a put resolves once value log and WAL are on the device',
     collection: null,

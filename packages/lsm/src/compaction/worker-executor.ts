@@ -1,8 +1,8 @@
 /**
  * Runs jobs in worker threads, so that the tree's own thread is free.
  *
- * Threads are started when there is a job for them, or one is foreseen (`prepare`), and keep the process alive only while they have one. A
- * thread that dies costs time only: what its jobs had written is removed, and they are rejected with `WorkerLostError`, upon
+ * Threads are started when there is a job for them, or one is foreseen (`prepare`), and keep the process alive only while they
+ * have one. A thread that dies costs time only: what its jobs had written is removed, and they are rejected with `WorkerLostError`, upon
  * which the tree runs them again under new file numbers, the first time in a new thread, then on its own thread, with a
  * warning. Where threads cannot be had at all (the worker's file is not there, as in bundled applications) everything
  * runs in-line from then on, with one warning. Very small jobs run in-line too: they cost less than their trip.
