@@ -3,7 +3,7 @@
  *
  * A value of at least `valueThreshold` bytes is encoded into the value log's buffers and its pointer becomes the
  * entry's payload; a shorter one is the payload itself. Runs inside a `WriteQueue.write`, whose caller has validated
- * everything: a stage call fails only when the database has failed.
+ * everything: a stage call fails only when the database has failed, or fails with it (a long value is written at the call).
  */
 import {
   KIND_POINTER,

@@ -72,7 +72,7 @@ export class WriteQueue {
 
   /**
    * Joins what was just staged to the group that is collecting and returns its promise. `stage` runs at once; when it
-   * throws after it staged something, or what no read or check of it would (memory that ran out), writing ends.
+   * throws after it staged something, or what no check of it would (memory that ran out, a write that failed), writing ends.
    */
   write(sync: boolean, stage: () => void): Promise<void> {
     this.#health.assertWritable()
@@ -82,7 +82,7 @@ export class WriteQueue {
       stage()
     } catch (error) {
       this.#schedule()
-      if (error instanceof WkError && this.#tree.nextSequence() === before) throw error
+      if (error instanceof WkError && error.code !== 'WK_IO' && this.#tree.nextSequence() === before) throw error
       // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
       throw this.#fail(error, this.firstUnacknowledged)
     }

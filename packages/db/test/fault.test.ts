@@ -183,6 +183,36 @@ describe('law 9: a failing device', () => {
     await expectSoundAfterReopening(at, new Map([['r0', new Uint8Array(Buffer.from('small'))], ['r1', large(300, 1)], ['r2', large(3_000_000, 2)]]))
   })
 
+  for (const index of [0, 1, 2]) {
+    it(`law 9: write ${index} of a large value that is written at the call fails: alone, or first in its batch`, async () => {
+      for (const write of [
+        (db: DB) => db.put('r0', large(300_000, 0)),
+        (db: DB) => db.batch([{ type: 'put', key: 'r0', value: large(300_000, 0) }, { type: 'put', key: 'r1', value: 'small' }]),
+      ]) {
+        const disk = new MemoryFileSystem()
+        const fault = new FaultFileSystem(disk)
+        const db = keep(await DB.open('/db', { ...SMALL, valueLogFileSize: 1 << 24, fs: fault }))
+        await db.put('old', large(500, 1))
+        const health: unknown[] = []
+        db.on('health', (event) => health.push(event))
+        fault.add({ operation: 'write', path: '.vlog', index, errno: 'ENOSPC', short: 1 })
+        const waiting = db.put('before', 'small')
+        const failed = write(db)
+        expect(health, 'in the turn of the call').toMatchObject([{ state: 'read-only', cause: { code: 'WK_IO' } }])
+        expect(await failureOf(() => failed)).toMatchObject({ code: 'WK_IO' })
+        await expectCode(() => waiting, 'WK_READ_ONLY')
+        await expectCode(() => db.put('late', 'x'), 'WK_READ_ONLY')
+        for (const key of ['r0', 'r1', 'before']) expect(await db.get(key)).toBeUndefined()
+        expect(await db.get('old')).toEqual(large(500, 1))
+        fault.clear()
+        await db.close()
+        const again = keep(await DB.open('/db', { ...SMALL, fs: disk }))
+        expect(await again.get('old')).toEqual(large(500, 1))
+        for (const key of ['r0', 'r1']) expect(await again.get(key)).toBeUndefined()
+      }
+    })
+  }
+
   describe.each([0, 1, 2])('a batch of which %i operations are staged when memory runs out', (staged) => {
     afterEach(() => vi.restoreAllMocks())
 

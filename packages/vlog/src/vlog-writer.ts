@@ -33,7 +33,7 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
  */
 export const DIRECT_FROM = 1 << 17
 /** Most bytes of a group that goes out synchronously with such values: to stage them would hold the event loop as long. */
-const DIRECT_WRITE_LIMIT = 8 << 20
+const DIRECT_WRITE_LIMIT = 32 << 20
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
  * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).
@@ -121,7 +121,8 @@ export class VlogWriter implements StagedSource {
 
   /**
    * Encodes a record into memory and fills `out` with where it will lie; compresses its value where that is wanted and
-   * pays. Readable at once; not yet with the operating system. Requires valid arguments. @throws ReadOnlyError
+   * pays. Readable at once. A long value is written now where that is possible, everything else is not yet with the operating
+   * system. Requires valid arguments. @throws ReadOnlyError, IoError
    */
   stage(
     key: Uint8Array,
@@ -133,9 +134,25 @@ export class VlogWriter implements StagedSource {
     out: ValuePointer,
   ): void {
     if (this.#failure !== undefined || this.#options.readOnly) this.checkWritable()
-    const stored = this.#compress ? compressValue(value) : undefined
-    if (stored === undefined) this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
-    else this.stageStored(key, version, meta | META_LZ4, userMeta, expiresAt, stored, out)
+    const packed = this.#compress ? compressValue(value) : undefined
+    const stored = packed ?? value
+    const storedMeta = packed === undefined ? meta : meta | META_LZ4
+    if (stored.length < DIRECT_FROM || !this.#takesNow(recordLength(key.length, stored.length, expiresAt))) {
+      this.stageStored(key, version, storedMeta, userMeta, expiresAt, stored, out)
+      return
+    }
+    this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
+    // Found in its file from here on, for nobody finds half a record in memory.
+    this.flushSync()
+  }
+
+  /** Whether a record of this length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
+  #takesNow(length: number): boolean {
+    if (length > DIRECT_WRITE_LIMIT || this.#jobCount > 0) return false
+    const files = this.#files
+    if (files.active === undefined && this.writeStagedSync()) files.advance()
+    const { current } = files
+    return current !== undefined && current === files.active && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
   }
 
   /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */
@@ -235,7 +252,10 @@ export class VlogWriter implements StagedSource {
   endGroup(): void {
     const file = this.#files.active
     if (file === undefined) return
-    if (file.end > this.#limit || this.#activeEntries > this.#options.maxEntries) this.#leaveActive()
+    if (file.end <= this.#limit && this.#activeEntries <= this.#options.maxEntries) return
+    this.#leaveActive()
+    // Otherwise whoever writes what is staged goes on.
+    if (this.#staging.first === undefined && this.#jobCount === 0) this.#files.advance()
   }
 
   get #limit(): number {

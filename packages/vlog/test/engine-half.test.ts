@@ -1,7 +1,7 @@
 import { MemoryFileSystem, ScheduledFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { CHUNK_SIZE } from '../src/staging.js'
-import { SYNC_WRITE_LIMIT } from '../src/vlog-writer.js'
+import { DIRECT_FROM, SYNC_WRITE_LIMIT } from '../src/vlog-writer.js'
 import { ValueLog, recordLength, type ValuePointer } from '../src/index.js'
 import { mulberry, randomBytes, SEED } from './support/bytes.js'
 import { DIR, newMemory, openLog, readFile } from './support/memory-log.js'
@@ -97,11 +97,54 @@ describe('the staged half', () => {
     await job
     expect(log.writeStagedSync()).toBe(true)
     expect(log.stagedBytes).toBe(0)
-    stage(log, random, SYNC_WRITE_LIMIT)
+    for (let bytes = 0; bytes <= SYNC_WRITE_LIMIT; bytes += 100_000) stage(log, random, 100_000)
     expect(log.writeStagedSync(), 'too much').toBe(false)
     await log.writeStaged()
     expect(log.stagedBytes).toBe(0)
     await log.close()
+  })
+
+  test('a long value is written at the call, what was staged before it first, unless a job is under way', async () => {
+    const log = await openLog(await newMemory(), { durable: null, fileSize: 2 ** 30 })
+    const random = mulberry(SEED)
+    const staged = [stage(log, random, 300_000)]
+    expect(log.stagedBytes, 'no file').toBeGreaterThan(300_000)
+    const job = log.writeStaged()
+    staged.push(stage(log, random, DIRECT_FROM))
+    expect(log.stagedBytes, 'a job').toBeGreaterThan(300_000 + DIRECT_FROM)
+    await job
+    expect(log.writeStagedSync()).toBe(true)
+    for (const length of [100, DIRECT_FROM, 3 << 20, 50, DIRECT_FROM - 1, 9 << 20]) {
+      staged.push(stage(log, random, length))
+      expectReadable(log, staged)
+      if (length < DIRECT_FROM) continue
+      expect(log.stagedBytes).toBe(0)
+      expect(log.writtenPosition()).toEqual(log.position())
+    }
+    await log.close()
+  })
+
+  test('long values that end files: each is written at the call once the next file is there', async () => {
+    const memory = await newMemory()
+    const log = await openLog(memory, { durable: null, lock: false, fileSize: 1 << 20, prepareAhead: 1 << 19 })
+    const random = mulberry(SEED)
+    const staged: Staged[] = []
+    let waited = 0
+    for (let i = 0; i < 30; i++) {
+      staged.push(stage(log, random, i % 3 === 0 ? 1000 : 400_000))
+      log.endGroup()
+      expectReadable(log, staged.slice(-5))
+      if (!log.writeStagedSync()) {
+        waited++
+        await log.writeStaged()
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect(waited, 'for the first file').toBeLessThan(5)
+    await log.close()
+    const again = await openLog(memory, { readOnly: true, durable: null })
+    expectReadable(again, staged)
+    await again.close()
   })
 
   test('positions: staged, synced, and that a sync covers only what was written before', async () => {
