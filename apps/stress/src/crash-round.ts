@@ -1,8 +1,10 @@
 /** What the crash checks share: workloads drawn from a seed and a round, on databases with small files. */
-import { DB, type DbOptions } from '@wk/db'
+import type { DB } from '@wk/db'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { MemoryFileSystem } from '@wk/fs'
-import { crashProfile, type CrashReport, drawHistory, EAGER, type Operation, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, type Operation, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Report } from './check.js'
+import type { Readdressed } from './readdressed.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** Where the database lies in a simulated file system. */
@@ -10,21 +12,37 @@ export const DIR = '/db'
 
 /** A workload, and the options it runs under. */
 export interface CrashRound {
-  readonly options: DbOptions
+  readonly options: BoundedOptions
   readonly history: readonly Operation[]
 }
 
-/** The workload of a round: the collector in the background in every third, compressed values in every fourth, two versions kept in every fifth. */
+/**
+ * The workload of a round: the collector in the background in every third, compressed values in every fourth, two versions kept in every
+ * fifth. In every second one run tables may have hardly any entries, and more records are collected, so that pointers are rewritten.
+ */
 export function drawRound(seed: number, round: number, operations = 100): CrashRound {
+  const isBounded = round % 2 === 0
+  const profile = crashProfile(operations, THRESHOLD)
   return {
-    options: { ...(round % 3 === 2 ? EAGER : SMALLEST), ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}), ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}) },
-    history: drawHistory(new Rng(seed * 1000 + round), crashProfile(operations, THRESHOLD)),
+    options: {
+      ...(round % 3 === 2 ? EAGER : SMALLEST),
+      ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}),
+      ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}),
+      ...(isBounded ? { mostRuns: FEW_RUNS } : {}),
+    },
+    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? { ...profile, keys: 24, sizes: [20, 100, 150, 600], maintenance: [0.4, 0.6, 0.8] } : profile),
   }
 }
 
 /** Opens a database on any simulated file system, under these options. */
-export function opener(options: DbOptions): (fs: MemoryFileSystem) => Promise<DB> {
-  return (fs) => DB.open(DIR, { ...options, fs, runtime: new SleepingRuntime(1) })
+export function opener(options: BoundedOptions): (fs: MemoryFileSystem) => Promise<DB> {
+  return (fs) => openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(1) })
+}
+
+/** Runs the workload of a round on a new database, and counts what was readdressed in it. */
+export async function runRound({ options, history }: CrashRound, readdressed: Readdressed, fs: MemoryFileSystem, oracle: CrashOracle): Promise<void> {
+  const open = opener(options)
+  await new HistoryRunner(async () => readdressed.watch(await open(fs)), oracle).run(history)
 }
 
 /** The round, and the index in it, that a replayed case names; see {@link reportFindings}. */

@@ -1,33 +1,45 @@
 /**
- * One collection pass with something else beside it: a value log with garbage, a pass over it, and at one await point of
+ * A collection with something else beside it: a value log with garbage, a pass over it, and at one await point of
  * the pass (a file-system operation of it) a put, a deletion, a batch, a snapshot, an iterator, a flush or a compaction.
  * Completions come in a drawn order. While the pass runs, what is read is compared with the model.
  */
-import { DB, WkError } from '@wk/db'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type DB, GC_CHANNEL, type GcEvent, WkError } from '@wk/db'
+import { openBounded } from '@wk/db/testing'
 import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
-import { bytesOf, type Change, type CrashOracle, Model, type Rng, sameBytes, SMALLEST, valueBytes, writeStep } from '@wk/testkit'
+import { bytesOf, type Change, type CrashOracle, FEW_RUNS, Model, type Rng, sameBytes, SMALLEST, valueBytes, writeStep } from '@wk/testkit'
 import { DIR } from './crash-round.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** What is done beside the pass. */
 const BESIDE = ['put', 'del', 'batch', 'overwriteAll', 'snapshot', 'iterator', 'flush', 'compact', 'sync'] as const
 
-/** A pass, and what stands beside it; drawn from a seed. */
+/** Where a collection is: `rewriting` from the first time on that it rewrites pointers. */
+export type GcPhase = 'collecting' | 'rewriting'
+
+/** A collection, and what stands beside it; drawn from a seed. */
 export interface GcRound {
   readonly beside: readonly (typeof BESIDE)[number][]
   /** The operations of the pass at which they start. */
   readonly places: readonly number[]
   readonly schedule: number
+  /** Most entries of run tables: so few that it ends with rewriting pointers, or the default. */
+  readonly mostRuns: number | undefined
   readonly seed: number
 }
 
-/** Draws a round. Places go up to 30: a pass over these files has about as many operations. */
+/**
+ * Draws a round. In every other one hardly any entries of run tables are allowed, and all files with garbage are collected, so that pointers are
+ * rewritten. Places go as far as the collection has operations, about.
+ */
 export function drawGcRound(rng: Rng): GcRound {
   const count = rng.between(1, 3)
+  const mostRuns = rng.chance(0.5) ? FEW_RUNS : undefined
   return {
     beside: Array.from({ length: count }, () => rng.pick(BESIDE)),
-    places: Array.from({ length: count }, () => rng.below(30)),
+    places: Array.from({ length: count }, () => rng.below(mostRuns === undefined ? 30 : 90)),
     schedule: rng.next(),
+    mostRuns,
     seed: rng.next(),
   }
 }
@@ -53,25 +65,30 @@ class AwaitPoints extends InterceptedFileSystem {
 /**
  * Runs a round. Throws an error that says what a read showed that it must not.
  *
- * @param inPass told when the pass begins and ends
- * @returns files that the pass collected
+ * @param enter told what begins; undefined when it is over
+ * @returns files that the pass collected, and logical files that lost their last pointer to it
  */
-export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, inPass: (begins: boolean) => void): Promise<number> {
+export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, enter: (phase: GcPhase | undefined) => void): Promise<{ collected: number; readdressed: number }> {
   const points = new AwaitPoints(new ScheduledFileSystem(fs, round.schedule))
-  const db = await DB.open(DIR, { ...SMALLEST, fs: points, runtime: new SleepingRuntime(round.seed) })
+  const db = await openBounded(DIR, { ...SMALLEST, ...(round.mostRuns === undefined ? {} : { mostRuns: round.mostRuns }), fs: points, runtime: new SleepingRuntime(round.seed) })
   const run = new GcPass(db, oracle, round)
   await run.prepare()
-  inPass(true)
+  const told = (event: unknown): void => {
+    if ((event as GcEvent).type === 'readdress') enter('rewriting')
+  }
+  subscribe(GC_CHANNEL, told)
+  enter('collecting')
   try {
     await run.pass(points)
   } finally {
-    inPass(false)
+    enter(undefined)
+    unsubscribe(GC_CHANNEL, told)
     points.hook = undefined
   }
-  const { gcFilesCollected } = db.stats()
+  const { gcFilesCollected, gcReaddressed } = db.stats()
   await db.close()
   oracle.durable(oracle.called)
-  return gcFilesCollected
+  return { collected: gcFilesCollected, readdressed: gcReaddressed }
 }
 
 class GcPass {
@@ -81,6 +98,7 @@ class GcPass {
   readonly #model = new Model()
   readonly #running: Promise<unknown>[] = []
   readonly #wrong: string[] = []
+  readonly #keys: number
   #tag: number
   #before: { handle: ReturnType<DB['snapshot']>; model: Model } | undefined
 
@@ -88,12 +106,14 @@ class GcPass {
     this.#db = db
     this.#oracle = oracle
     this.#round = round
+    this.#keys = round.mostRuns === undefined ? 20 : 60
     this.#tag = round.seed
   }
 
-  /** Twenty keys in value logs, half of them written twice, two deleted: each file has garbage and survivors. */
+  /** All keys in value logs, every second one written twice, two deleted: each file has garbage and survivors. */
   async prepare(): Promise<void> {
-    for (let i = 0; i < 30; i++) await this.#write([this.#put(i % 20)])
+    for (let i = 0; i < this.#keys; i++) await this.#write([this.#put(i)])
+    for (let i = 0; i < this.#keys; i += 2) await this.#write([this.#put(i)])
     await this.#write([{ key: 'k3', value: undefined }, { key: 'k11', value: undefined }])
     await this.#db.flush()
     this.#oracle.durable(this.#oracle.called)
@@ -110,9 +130,12 @@ class GcPass {
       at++
       if (at % 3 === 0) this.#look()
     }
-    await this.#db.runValueLogGC(0.05).catch((err: unknown) => {
-      if (!(err instanceof WkError && err.code === 'WK_NO_REWRITE')) throw err
-    })
+    if (this.#round.mostRuns !== undefined) await this.#db.gc({ maxSpaceAmp: 1.01 })
+    else {
+      await this.#db.runValueLogGC(0.05).catch((err: unknown) => {
+        if (!(err instanceof WkError && err.code === 'WK_NO_REWRITE')) throw err
+      })
+    }
     await Promise.all(this.#running)
     this.#look()
     points.hook = undefined
@@ -122,11 +145,11 @@ class GcPass {
 
   /** What everybody sees in this turn: every key, and some of the snapshot. */
   #look(): void {
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < this.#keys; i++) {
       const key = `k${i}`
       if (!sameBytes(this.#db.getSync(key), this.#model.get(key))) this.#wrong.push(`${key} reads as another value during the pass`)
     }
-    const key = `k${this.#tag % 20}`
+    const key = `k${this.#tag % this.#keys}`
     if (this.#before !== undefined && !sameBytes(this.#db.getSync(key, { snapshot: this.#before.handle }), this.#before.model.get(key))) this.#wrong.push(`the snapshot shows another ${key} during the pass`)
   }
 
@@ -139,7 +162,7 @@ class GcPass {
       case 'batch':
         return void this.#running.push(this.#write([this.#put(1), { key: 'k2', value: undefined }, this.#put(12)]))
       case 'overwriteAll':
-        return void this.#running.push(...Array.from({ length: 20 }, (_, i) => this.#write([this.#put(i)])))
+        return void this.#running.push(...Array.from({ length: this.#keys }, (_, i) => this.#write([this.#put(i)])))
       case 'snapshot':
         this.#before?.handle.close()
         this.#before = { handle: this.#db.snapshot(), model: this.#model.snapshot() }

@@ -1,9 +1,8 @@
 /** Databases of small values whose run tables may have hardly any entries. */
 import { expect } from 'vitest'
-import { DB } from '../src/db.js'
+import type { DB } from '../src/db.js'
 import type { DbOptions } from '../src/options.js'
-import { resolveOptions } from '../src/options.js'
-import { openParts } from '../src/open.js'
+import { openBounded } from '../src/testing.js'
 import { SMALL } from './harness.js'
 
 /** Every value goes to the value log. */
@@ -11,7 +10,7 @@ export const BOUNDED: DbOptions = { ...SMALL, valueThreshold: 1, tableSize: 4096
 
 /** Opens it with at most `mostRuns` entries of run tables. */
 export async function openWith(dir: string, options: DbOptions, mostRuns: number): Promise<DB> {
-  return new DB(await openParts(dir, { ...resolveOptions(options), mostRuns }))
+  return openBounded(dir, { ...options, mostRuns })
 }
 
 /** Compares everything in every way with the model. */

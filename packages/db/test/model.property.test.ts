@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { MemoryFileSystem, type FileSystem } from '@wk/fs'
 import { describe as describeOperation, drawHistory, drawOptions, HistoryRunner, modelProfile, Rng, shrinkHistory, type HistoryCounts, type Operation, type OptionSet } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
-import { DB } from '../src/index.js'
+import type { DB } from '../src/index.js'
+import { openBounded } from '../src/testing.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 200 : 1))
@@ -31,7 +32,7 @@ function optionsOf(seed: number): OptionSet {
 async function runHistory(fs: FileSystem | undefined, dir: string, options: OptionSet, history: readonly Operation[], crossed: Crossed): Promise<HistoryCounts> {
   let lastFile = 0
   const open = async (): Promise<DB> => {
-    const db = await DB.open(dir, fs === undefined ? options : { ...options, fs })
+    const db = await openBounded(dir, fs === undefined ? options : { ...options, fs })
     const close = db.close.bind(db)
     let open = true
     db.close = async () => {

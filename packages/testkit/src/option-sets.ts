@@ -27,6 +27,8 @@ export interface OptionSet {
   readonly syncWrites?: boolean
   readonly encryptionKey?: Uint8Array
   readonly workers?: number
+  /** Most entries of run tables; a bound that only tests can set. */
+  readonly mostRuns?: number
   readonly gc?: { readonly auto: boolean; readonly minGarbage?: number; readonly maxSpaceAmp?: number }
 }
 
@@ -50,6 +52,12 @@ export const EAGER: OptionSet = { ...SMALLEST, gc: { auto: true, minGarbage: 819
 
 /** For processes that are killed: a little larger, so that they come to something in between. */
 export const KILLED: OptionSet = { valueThreshold: THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 32 * 1024, tableSize: 8192, blockSize: 1024, levelBaseSize: 32 * 1024, l0CompactionTrigger: 2 }
+
+/** The same with so few entries of run tables that pointers are rewritten after many a collection. */
+export const KILLED_REWRITING: OptionSet = { ...KILLED, mostRuns: 12 }
+
+/** So few entries of run tables that pointers are rewritten after nearly every collection. */
+export const FEW_RUNS = 8
 
 /** For small databases to damage (`damage-images.ts`). */
 export const SPECIMEN_OPTIONS: OptionSet = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
@@ -76,6 +84,7 @@ export function drawOptions(rng: Rng): OptionSet {
     verifyChecksums: rng.chance(0.8),
     syncWrites: rng.chance(0.1),
     ...(rng.chance(0.25) ? { encryptionKey: rng.bytes(rng.pick([16, 24, 32])) } : {}),
+    ...(rng.chance(0.4) ? { mostRuns: rng.pick([6, 30]) } : {}),
     gc: rng.chance(0.5) ? { auto: false } : { auto: true, minGarbage: 8192, maxSpaceAmp: rng.pick([1.05, 1.3]) },
   }
 }

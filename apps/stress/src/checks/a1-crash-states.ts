@@ -1,8 +1,9 @@
 /** A1, and A4 with it: a crash before every mutating file-system operation, under every policy. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, exploreCrashes, HistoryRunner } from '@wk/testkit'
+import { CrashOracle, exploreCrashes } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, drawRound, opener, replayed, reportFindings } from '../crash-round.js'
+import { DIR, drawRound, opener, replayed, reportFindings, runRound } from '../crash-round.js'
+import { Readdressed } from '../readdressed.js'
 
 /** A crash before every mutating operation of one drawn workload after the other. */
 export const check: Check = {
@@ -13,16 +14,16 @@ export const check: Check = {
   cases: { commit: 2000, nightly: 20_000, release: 100_000 },
   async run({ cases, only }, seed, report) {
     const replay = replayed(only)
+    const readdressed = new Readdressed()
     let ran = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
-      const { options, history } = drawRound(seed, round)
-      const open = opener(options)
+      const drawn = drawRound(seed, round)
       const explored = await exploreCrashes({
         dir: DIR,
         createFileSystem: () => new MemoryFileSystem(),
-        open,
+        open: opener(drawn.options),
         createOracle: () => new CrashOracle(),
-        run: (fs, oracle) => new HistoryRunner(() => open(fs), oracle).run(history),
+        run: (fs, oracle) => runRound(drawn, readdressed, fs, oracle),
         policies: CRASH_POLICIES,
         seeds: [round + 1],
         recoveryEvery: 0,
@@ -34,5 +35,6 @@ export const check: Check = {
       ran += explored.images
       if (only !== undefined) return
     }
+    readdressed.report(report, 1 / 10)
   },
 }

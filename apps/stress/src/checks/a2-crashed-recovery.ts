@@ -1,8 +1,9 @@
 /** A2, and A4 with it: crashes while a crash is recovered from, and again while that is. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, exploreCrashes, HistoryRunner } from '@wk/testkit'
+import { CrashOracle, exploreCrashes } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, drawRound, opener, replayed, reportFindings } from '../crash-round.js'
+import { DIR, drawRound, opener, replayed, reportFindings, runRound } from '../crash-round.js'
+import { Readdressed } from '../readdressed.js'
 
 /** Operations of the workload from one that is crashed before to the next: many workloads rather than all of one. */
 const STEP = 53
@@ -16,16 +17,16 @@ export const check: Check = {
   cases: { commit: 200, nightly: 2000, release: 10_000 },
   async run({ cases, only }, seed, report) {
     const replay = replayed(only)
+    const readdressed = new Readdressed()
     let ran = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
-      const { options, history } = drawRound(seed + 500_000, round)
-      const open = opener(options)
+      const drawn = drawRound(seed + 500_000, round)
       const explored = await exploreCrashes({
         dir: DIR,
         createFileSystem: () => new MemoryFileSystem(),
-        open,
+        open: opener(drawn.options),
         createOracle: () => new CrashOracle(),
-        run: (fs, oracle) => new HistoryRunner(() => open(fs), oracle).run(history),
+        run: (fs, oracle) => runRound(drawn, readdressed, fs, oracle),
         policies: CRASH_POLICIES,
         seeds: [round + 1],
         recoveryEvery: 1,
@@ -39,5 +40,6 @@ export const check: Check = {
       ran += explored.recoveryImages
       if (only !== undefined) return
     }
+    readdressed.report(report, 1 / 10)
   },
 }

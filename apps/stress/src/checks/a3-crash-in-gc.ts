@@ -3,7 +3,7 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { CrashOracle, exploreCrashes, Rng, SMALLEST } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { DIR, opener, replayed, reportFindings } from '../crash-round.js'
-import { drawGcRound, runGcRound } from '../gc-round.js'
+import { drawGcRound, type GcPhase, runGcRound } from '../gc-round.js'
 
 /** Most crash states of one pass: many passes rather than every state of a few. */
 const STATES = 60
@@ -20,21 +20,31 @@ export const check: Check = {
     let ran = 0
     let collected = 0
     let passes = 0
+    let readdressed = 0
+    let whileRewriting = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
       const drawn = drawGcRound(new Rng(seed * 1_000_000 + round))
-      let running = false
+      let phase: GcPhase | undefined
+      // Where pointers are rewritten, the collection before it is the longer part.
+      const isDrawn = (index: number): boolean => (drawn.mostRuns !== undefined && phase === 'collecting' ? (index + round) % 25 === 0 : (index + round) % 5 < 2)
       let crashes = 0
       try {
         const explored = await exploreCrashes({
           dir: DIR,
           createFileSystem: () => new MemoryFileSystem(),
-          open: opener(SMALLEST),
+          open: opener(drawn.mostRuns === undefined ? SMALLEST : { ...SMALLEST, mostRuns: drawn.mostRuns }),
           createOracle: () => new CrashOracle(),
           run: async (fs, oracle) => {
             passes++
-            if ((await runGcRound(fs, oracle, drawn, (begins) => (running = begins))) > 0) collected++
+            const pass = await runGcRound(fs, oracle, drawn, (now) => (phase = now))
+            if (pass.collected > 0) collected++
+            if (pass.readdressed > 0) readdressed++
           },
-          crashBefore: (index) => running && (replay.index !== undefined || ((index + round) % 5 < 2 && crashes++ < STATES / CRASH_POLICIES.length)),
+          crashBefore: (index) => {
+            if (phase === undefined || (replay.index === undefined && !(isDrawn(index) && crashes++ < STATES / CRASH_POLICIES.length))) return false
+            if (phase === 'rewriting') whileRewriting += CRASH_POLICIES.length
+            return true
+          },
           policies: CRASH_POLICIES,
           seeds: [round + 1],
           recoveryEvery: 0,
@@ -52,7 +62,8 @@ export const check: Check = {
       }
       if (only !== undefined) return
     }
-    if (collected < passes / 2) report.fail(`only ${collected} of ${passes} passes collected something`)
-    report.note(`${passes} passes, ${collected} of which collected files`)
+    if (collected < passes / 2) report.fail(`only ${collected} of ${passes} collections gave back something`)
+    if (passes >= 20 && (readdressed < passes / 5 || whileRewriting < ran / 10)) report.fail(`only ${readdressed} of ${passes} collections had pointers rewritten, ${whileRewriting} of ${ran} states`)
+    report.note(`${passes} collections, ${collected} of which gave back files, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
   },
 }

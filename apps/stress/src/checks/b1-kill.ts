@@ -1,5 +1,5 @@
 /** B1: SIGKILL again and again, on the real file system. */
-import { Rng } from '@wk/testkit'
+import { KILLED, KILLED_REWRITING, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { drawMoment, KillLoop } from '../kill/kill-loop.js'
 import { withDirectory } from '../temporary.js'
@@ -7,7 +7,13 @@ import { withDirectory } from '../temporary.js'
 /** Kills of one directory: its history has to be kept as long as it is used. */
 const KILLS_EACH = 20
 
-/** A process is killed while it writes, compacts, collects or recovers; a third and more of the kills are aimed at collection and compaction. */
+/** Directories until pointers must have been rewritten somewhere. */
+const LEAST_PLACES = 2
+
+/**
+ * A process is killed while it writes, compacts, collects or recovers; a third and more of the kills are aimed at collection and compaction. In every
+ * second directory pointers are rewritten, and some kills are aimed at that.
+ */
 export const check: Check = {
   id: 'B1',
   title: 'kill -9 of a real process on a real file system',
@@ -17,23 +23,31 @@ export const check: Check = {
   async run({ cases, only }, seed, report) {
     let ran = 0
     let aimed = 0
+    let places = 0
+    let rewriting = 0
+    let readdressings = 0
     for (let place = Number(only ?? 0); ran < cases && !report.full; place++) {
       await withDirectory(async (dir) => {
         const rng = new Rng(seed * 1000 + place)
-        const loop = new KillLoop(dir, seed * 1000 + place)
+        const rewrites = place % 2 === 1
+        const loop = new KillLoop(dir, seed * 1000 + place, { options: rewrites ? KILLED_REWRITING : KILLED })
         for (let kill = 0; kill < KILLS_EACH && ran < cases; kill++, ran++) {
-          const moment = drawMoment(rng)
+          const moment = drawMoment(rng, rewrites)
           await loop.killAt(moment)
           if (moment.word === 'gc' || moment.word === 'compact') aimed++
+          if (moment.word === 'readdress') rewriting++
           const wrong = await loop.judge(rng.chance(0.5))
           report.ran()
           if (wrong === undefined) continue
           report.fail(`kill ${kill} of directory ${place} (${moment.word} + ${moment.delay} ms): ${wrong}`, String(place))
-          return
+          break
         }
+        places++
+        readdressings += loop.readdressings
       })
       if (only !== undefined) return
     }
-    report.note(`${aimed} of ${ran} kills were aimed at collection or compaction`)
+    if (places >= LEAST_PLACES && readdressings < places) report.fail(`pointers were rewritten only ${readdressings} times in ${places} directories`)
+    report.note(`${aimed} of ${ran} kills were aimed at collection or compaction, ${rewriting} at rewriting pointers, which was begun ${readdressings} times`)
   },
 }

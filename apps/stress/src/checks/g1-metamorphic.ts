@@ -1,9 +1,11 @@
 /** G1: the same history under many option sets, on the simulated and the real file system, in-line and with workers. */
 import { join } from 'node:path'
-import { DB, type DbOptions } from '@wk/db'
+import type { DbOptions } from '@wk/db'
+import { openBounded } from '@wk/db/testing'
 import { MemoryFileSystem } from '@wk/fs'
 import { drawHistory, drawOptions, HistoryRunner, modelProfile, type Operation, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
+import { Readdressed } from '../readdressed.js'
 import { withDirectory } from '../temporary.js'
 
 const OPERATIONS = 500
@@ -21,10 +23,11 @@ export const check: Check = {
   cases: { commit: 50_000, nightly: 2_000_000, release: 20_000_000 },
   async run({ cases, only }, seed, report) {
     const [onlyHistory, onlySet] = only?.split('/').map(Number) ?? []
+    const readdressed = new Readdressed()
     let ran = 0
     const run = async (history: readonly Operation[], number: number, set: number): Promise<void> => {
       const options = drawOptions(new Rng((seed * 100_000 + number) * SETS + set + 7))
-      const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(() => DB.open(dir, { ...options, ...more })).run(history)
+      const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(async () => readdressed.watch(await openBounded(dir, { ...options, ...more }))).run(history)
       const workers = set % 10 === 4 ? 1 : 0
       try {
         if (isOnDisk(set)) await withDirectory((dir) => runIn(join(dir, 'db'), { workers }))
@@ -46,5 +49,6 @@ export const check: Check = {
       // Beside each other: on disk most of the time is waiting.
       await Promise.all([runAll(sets.filter(isOnDisk)), runAll(sets.filter((set) => !isOnDisk(set)))])
     }
+    readdressed.report(report, 1 / 100)
   },
 }

@@ -1,5 +1,5 @@
 /** G3: the same seed does the same, byte for byte, on the file system. Without it no replay could be trusted. */
-import { DB } from '@wk/db'
+import { openBounded } from '@wk/db/testing'
 import { MemoryFileSystem, TraceFileSystem } from '@wk/fs'
 import { drawHistory, drawOptions, HistoryRunner, modelProfile, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
@@ -11,7 +11,7 @@ async function traceOf(seed: number): Promise<{ hash: string; count: number }> {
   const { encryptionKey: _, ...options } = drawOptions(rng)
   const fs = new TraceFileSystem(new MemoryFileSystem({ crashable: false }), { keep: false })
   const runtime = new SleepingRuntime(seed)
-  await new HistoryRunner(() => DB.open('/db', { ...options, fs, runtime })).run(drawHistory(rng, modelProfile(300, 64)))
+  await new HistoryRunner(() => openBounded('/db', { ...options, fs, runtime })).run(drawHistory(rng, modelProfile(300, 64)))
   return fs
 }
 

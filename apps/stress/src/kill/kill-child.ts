@@ -4,8 +4,10 @@
  * outlives this process; what it is about to do is a line on stdout, so that it can be killed at that. With `killAt` it
  * kills itself instead, before or after that sync, rename, unlink or truncation.
  */
+import { subscribe } from 'node:diagnostics_channel'
 import { openSync, writeSync } from 'node:fs'
-import { DB, WkError, type DbOptions } from '@wk/db'
+import { GC_CHANNEL, type GcEvent, WkError } from '@wk/db'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import { InterceptedFileSystem, MemoryFileSystem, NodeFileSystem, type Operation } from '@wk/fs'
 import { endlessStep, writeStep } from '@wk/testkit'
 
@@ -18,7 +20,7 @@ export interface KillRequest {
   readonly first: number
   /** Ends by itself after so many steps; absent: never. */
   readonly steps?: number
-  readonly options: DbOptions
+  readonly options: BoundedOptions
   /** Every so many steps one is synced: those whose number, counted from 1, it divides. Default 50. */
   readonly syncEvery?: number
   /** Keep the database in a file system in memory. */
@@ -63,10 +65,14 @@ async function main(request: KillRequest): Promise<void> {
   const deadly = request.killAt === undefined ? undefined : new DeadlyFileSystem(request.killAt)
   const fs = request.memory === true ? new MemoryFileSystem({ crashable: false }) : deadly
   say('opening')
-  const db = await DB.open(dir, { ...request.options, ...(fs === undefined ? {} : { fs }) })
+  const db = await openBounded(dir, { ...request.options, ...(fs === undefined ? {} : { fs }) })
   say('open')
+  subscribe(GC_CHANNEL, (event) => {
+    if ((event as GcEvent).type === 'readdress') say('readdress')
+  })
+  // Pointers are rewritten where more is collected than the worst file.
   const collect = (ratio: number): Promise<unknown> =>
-    db.runValueLogGC(ratio).catch((err: unknown) => {
+    (request.options.mostRuns === undefined ? db.runValueLogGC(ratio) : db.gc({ maxSpaceAmp: 1 + ratio })).catch((err: unknown) => {
       if (!(err instanceof WkError && (err.code === 'WK_NO_REWRITE' || err.code === 'WK_GC_RUNNING'))) throw err
     })
   const maintenance: [string, () => Promise<unknown>][] = [['flush', () => db.flush()], ['compact', () => db.compact()], ['gc', () => collect(0.2)], ['gc', () => collect(0.05)]]

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DB, type DbOptions } from '@wk/db'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import { CrashOracle, endlessStep, isEndlessKey, KILLED, type KeyText, readAll, type Rng } from '@wk/testkit'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from './kill-child.js'
@@ -18,9 +18,11 @@ export interface Moment {
   readonly delay: number
 }
 
-/** Draws a moment: more than every third in a collection or compaction, some while opening. */
-export function drawMoment(rng: Rng): Moment {
-  const word = rng.pick(['opening', 'open', 'open', 'flush', 'compact', 'compact', 'gc', 'gc', 'gc'])
+/**
+ * Draws a moment: more than every third in a collection or compaction, some while opening; of a child that rewrites pointers some in that.
+ */
+export function drawMoment(rng: Rng, rewrites = false): Moment {
+  const word = rng.pick(['opening', 'open', 'open', 'flush', 'compact', 'compact', 'gc', 'gc', 'gc', ...(rewrites ? ['readdress', 'readdress', 'readdress'] : [])])
   if (word === 'opening') return { word, skip: 0, delay: rng.below(12) }
   if (word === 'open') return { word, skip: 0, delay: rng.below(200) }
   return { word, skip: rng.below(4), delay: rng.below(6) }
@@ -29,7 +31,7 @@ export function drawMoment(rng: Rng): Moment {
 /** What else there is to a directory. */
 export interface KillOptions {
   /** Options of the child and of whoever judges. Default: {@link KILLED}. */
-  readonly options?: DbOptions
+  readonly options?: BoundedOptions
   /** Judges the keys that are not of the endless workload; without it there may be none. Returns what is wrong. */
   readonly beside?: (others: ReadonlyMap<KeyText, Uint8Array>) => string | undefined
 }
@@ -37,12 +39,14 @@ export interface KillOptions {
 /** One directory, and everything that was ever called on it. */
 export class KillLoop {
   readonly #dir: string
-  readonly #options: DbOptions
+  readonly #options: BoundedOptions
   readonly #beside: KillOptions['beside']
   readonly #journal: string
   readonly #seed: number
   readonly #oracle = new CrashOracle()
   #survived = 0
+  /** How often a child began to rewrite pointers. */
+  readdressings = 0
 
   constructor(place: string, seed: number, { options = KILLED, beside }: KillOptions = {}) {
     this.#dir = join(place, 'db')
@@ -87,6 +91,7 @@ export class KillLoop {
     })
     const [, signal] = await gone
     clearTimeout(late)
+    this.readdressings += output.split('\n').filter((line) => line === 'readdress').length
     return { signal, errors, output }
   }
 
@@ -103,7 +108,7 @@ export class KillLoop {
     // First without touching anything: the image stays as the kill left it. Then with recovery, twice.
     for (const readOnly of readOnlyOnly ? [true] : [true, false, false]) {
       try {
-        const db = await DB.open(this.#dir, { ...this.#options, readOnly })
+        const db = await openBounded(this.#dir, { ...this.#options, readOnly })
         try {
           const visible = await readAll(db)
           if (this.#beside !== undefined) {

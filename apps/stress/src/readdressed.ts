@@ -1,0 +1,37 @@
+/** Counts what became of pointers while databases were open whose run tables have few entries (ADR 0018). */
+import type { DB } from '@wk/db'
+import type { Report } from './check.js'
+
+/** Fewer databases tell nothing about how often it should happen. */
+const LEAST_DATABASES = 40
+
+/** Added up as databases close. */
+export class Readdressed {
+  #opened = 0
+  #databases = 0
+  #files = 0
+
+  /** Watches a database until it is closed. */
+  watch(db: DB): DB {
+    this.#opened++
+    const close = db.close.bind(db)
+    let isOpen = true
+    db.close = () => {
+      if (isOpen) {
+        const { gcReaddressed } = db.stats()
+        this.#files += gcReaddressed
+        this.#databases += gcReaddressed > 0 ? 1 : 0
+        isOpen = false
+      }
+      return close()
+    }
+    return db
+  }
+
+  /** Notes it. A failure if it happened in less than `share` of the databases: then the check does not do what it says. */
+  report(report: Report, share: number): void {
+    const done = `${this.#databases} of ${this.#opened} databases retired ${this.#files} logical files by rewriting pointers`
+    if (this.#opened >= LEAST_DATABASES && this.#databases < share * this.#opened) report.fail(`only ${done}`)
+    report.note(done)
+  }
+}
