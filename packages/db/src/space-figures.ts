@@ -3,7 +3,7 @@
  * the garbage that is estimated. Sums over table summaries and file lists; nothing is read.
  *
  * Known garbage are records that no entry refers to. Hidden garbage are entries that a compaction would drop; their
- * part of all entries comes from a sample (`space-sample.ts`).
+ * part of all entries is estimated (`hidden-garbage.ts`).
  */
 import { POINTER_LENGTH } from '@wk/codec'
 import type { LsmTree } from '@wk/lsm'

@@ -19,7 +19,6 @@ import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
-import { sampleHidden } from './space-sample.js'
 import { WrittenCounter } from './space-written.js'
 import type { ValueLogGc } from './value-log-gc.js'
 
@@ -271,7 +270,7 @@ export class SpaceKeeper {
 
   /** Brings hidden garbage out, and notes what stays hidden because something holds it. */
   async #bringOut(seal: boolean): Promise<void> {
-    const { gc, tree, runtime } = this.#parts
+    const { gc, tree } = this.#parts
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
@@ -283,7 +282,7 @@ export class SpaceKeeper {
     }
     const { snapshots } = tree.stats()
     this.#snapshots = snapshots
-    const { share } = await sampleHidden(tree, runtime)
+    const share = await gc.hidden.share()
     this.#learn(bytes)
     // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
     const isQuiet = this.#written.operations === operations
@@ -324,7 +323,7 @@ export class SpaceKeeper {
     this.#written.update()
     if (this.#tablesChanged || this.#isDue()) {
       this.#tablesChanged = false
-      const { share } = await sampleHidden(tree, runtime)
+      const share = await this.#parts.gc.hidden.share()
       this.#hiddenShare = Math.max(0, share - this.#heldShare)
     }
     const { bytes, operations } = this.#written
@@ -338,7 +337,7 @@ export class SpaceKeeper {
     const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
     vlog.limitFiles(fileEnd, waiting)
     // The first garbage is brought out as soon as a thread has started and learnt its work.
-    if (operations > 0 && isComing(this.#figures, this.#parts.bounds)) tree.prepare()
+    if (isComing(bytes, this.#parts.bounds)) tree.prepare()
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }

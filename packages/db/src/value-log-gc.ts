@@ -16,13 +16,13 @@ import type { LsmTree, MovePointersOptions, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
+import { HiddenGarbage } from './hidden-garbage.js'
 import { LiveRangeCache } from './live-range-cache.js'
 import { describeFiles, fittingVictims, nextGeneration, pickVictims } from './gc-victims.js'
 import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { Readdressing } from './readdressing.js'
 import { measureSpace } from './space-figures.js'
-import { sampleHidden } from './space-sample.js'
 import type { WriteQueue } from './write-queue.js'
 
 /** What `gc({ dryRun: true })` would do. */
@@ -92,6 +92,9 @@ export class ValueLogGc {
   readonly #readdressing: Readdressing
   readonly #mostRuns: number
 
+  /** Garbage that no sum knows of yet. */
+  readonly hidden: HiddenGarbage
+
   /** Passes that copied values since open. */
   passes = 0
   /** Files removed or rewritten since open. */
@@ -110,6 +113,7 @@ export class ValueLogGc {
     this.#ranges = new LiveRangeCache(tree)
     this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
     this.#mostRuns = mostRuns
+    this.hidden = new HiddenGarbage(tree, runtime)
   }
 
   /** One pass: dead files go, and the worst file whose dead part is at least `ratio` is rewritten. `WK_NO_REWRITE` if there is neither. */
@@ -159,7 +163,7 @@ export class ValueLogGc {
 
   /** What {@link collectTo} would do now. Changes nothing. */
   async plan(maxSpaceAmp: number, background: string): Promise<GcPlan> {
-    const { share } = await sampleHidden(this.#tree, this.#runtime)
+    const share = await this.hidden.share()
     const { spaceAmp, hiddenBytes } = measureSpace(this.#tree, this.#vlog, share)
     const dead = new Set(this.#deadFids())
     const files = this.files()
@@ -351,7 +355,7 @@ export class ValueLogGc {
   }
 
   async #hidesMore(maxSpaceAmp: number): Promise<boolean> {
-    const { share } = await sampleHidden(this.#tree, this.#runtime)
+    const share = await this.hidden.share()
     return measureSpace(this.#tree, this.#vlog, share).spaceAmp > maxSpaceAmp
   }
 
