@@ -268,7 +268,7 @@ export class ValueLog {
   }
 
   /**
-   * Encodes a record into memory now and fills `out`; readable at once. One of 128 KiB to 32 MiB is written instead, after what was staged
+   * Encodes a record into memory now and fills `out`; readable at once. One of 128 KiB to 8 MiB is written instead, after what was staged
    * before it, if its file takes writes and none is on its way there. Arguments are not checked: key at most 65,000 bytes, value at most
    * 1 GiB, numbers safe integers. @throws IoError if the write fails, ReadOnlyError after a failure
    */

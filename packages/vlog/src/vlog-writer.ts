@@ -32,8 +32,8 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
  * write with its neighbours: many small writes cost the kernel up to twice the time of a large one.
  */
 export const DIRECT_FROM = 1 << 17
-/** Most bytes of a group that goes out synchronously with such values: to stage them would hold the event loop as long. */
-const DIRECT_WRITE_LIMIT = 32 << 20
+/** Most bytes that go out synchronously with such values: more would hold the event loop for longer than 20 milliseconds. */
+const DIRECT_WRITE_LIMIT = 8 << 20
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
  * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).

@@ -114,13 +114,16 @@ describe('the staged half', () => {
     expect(log.stagedBytes, 'a job').toBeGreaterThan(300_000 + DIRECT_FROM)
     await job
     expect(log.writeStagedSync()).toBe(true)
-    for (const length of [100, DIRECT_FROM, 3 << 20, 50, DIRECT_FROM - 1, 9 << 20]) {
+    for (const length of [100, DIRECT_FROM, 3 << 20, 50, DIRECT_FROM - 1, 7 << 20]) {
       staged.push(stage(log, random, length))
       expectReadable(log, staged)
       if (length < DIRECT_FROM) continue
       expect(log.stagedBytes).toBe(0)
       expect(log.writtenPosition()).toEqual(log.position())
     }
+    staged.push(stage(log, random, 9 << 20))
+    expect(log.stagedBytes, 'it would hold the event loop').toBeGreaterThan(9 << 20)
+    expectReadable(log, staged)
     await log.close()
   })
 
