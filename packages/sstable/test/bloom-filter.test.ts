@@ -1,4 +1,5 @@
-import { FilterBuilder, filterMayContain, isFilter } from '../src/bloom-filter.js'
+import { FilterBuilder, filterMayContain, isFilter, remainder } from '../src/bloom-filter.js'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { numbered } from './support.js'
 
@@ -68,6 +69,18 @@ describe('bloom filter', () => {
     expect(isFilter(Uint8Array.of(1, 31, 1))).toBe(false)
     expect(isFilter(Uint8Array.of(1, 0, 1))).toBe(false)
     expect(isFilter(Uint8Array.of(1, 7, 0xff))).toBe(true)
+  })
+
+  it('remainders are exact, next to multiples and at both ends as well', () => {
+    const U32 = 0xffff_ffff
+    const bits = fc.oneof(fc.integer({ min: 1, max: U32 >>> 3 }), fc.integer({ min: 1, max: 40 }), fc.constant(U32 >>> 3)).map((bytes) => 8 * bytes)
+    fc.assert(
+      fc.property(bits, fc.integer({ min: 0, max: U32 }), fc.integer({ min: -1, max: 1 }), (divisor, any, near) => {
+        const multiple = Math.floor(any / divisor) * divisor + near
+        for (const x of [any, multiple, U32, 0]) if (x >= 0 && x <= U32) expect(remainder(x, divisor, 1 / divisor)).toBe(x % divisor)
+      }),
+      { numRuns: 2000 },
+    )
   })
 
   it('never changes its bits', () => {
