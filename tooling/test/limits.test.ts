@@ -77,7 +77,8 @@ describe('limits of data', () => {
     ['lsm', 'SYNC_WRITE_LIMIT = 512 * 1024', 'up to 512 KiB to the WAL'],
     ['lsm', 'ROLL_SIZE = 1024 * 1024', '| manifest | 1 MiB'],
     ['lsm', 'LONGEST_DELAY_MS = 10', 'up to 10 ms a group'],
-    ['db', 'SYNC_READ_LIMIT = 64 * 1024', 'reads of up to 64 KiB'],
+    ['vlog', 'SYNC_READ_LIMIT = 1 << 16', 'reads of up to 64 KiB'],
+    ['vlog', 'LONG_SYNC_READ_LIMIT = 1 << 20', 'up to 1 MiB while they are quick'],
     ['db', 'MAX_HOLD_MS = 4', 'yield after 4 ms'],
   ]
   it.each(constants)('%s has %s', (name, constant, said) => {

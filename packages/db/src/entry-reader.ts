@@ -42,9 +42,6 @@ export interface StoredValue {
   version: number
 }
 
-/** Bytes up to which a read from the value log is done on the calling thread: such a read costs less than a thread-pool trip. */
-const SYNC_READ_LIMIT = 64 * 1024
-
 export class EntryReader {
   readonly #tree: LsmTree
   readonly #vlog: ValueLog | undefined
@@ -86,8 +83,9 @@ export class EntryReader {
     const fid = readPointerFid(valueBytes, valueStart)
     const offset = readPointerOffset(valueBytes, valueStart)
     const len = readPointerLen(valueBytes, valueStart)
-    if (len <= SYNC_READ_LIMIT) return this.#log().readValueSync(fid, offset, len, key, this.#found.sequence)
-    return this.#log().readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
+    const log = this.#log()
+    if (log.readsAtOnce(len)) return log.readValueSync(fid, offset, len, key, this.#found.sequence)
+    return log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
   }
 
   /** The values of `keys`, in their order, or a promise of them. */

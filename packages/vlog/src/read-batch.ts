@@ -12,7 +12,7 @@ import { locate, type LogicalFile } from './file-map.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordBatch } from './record-batch.js'
 import type { FetchedRecord } from './stored-record.js'
-import { SYNC_READ_LIMIT, type VlogReader } from './vlog-reader.js'
+import { wasSlow, type VlogReader } from './vlog-reader.js'
 import { shortFile, type VlogSet } from './vlog-set.js'
 
 /**
@@ -26,9 +26,6 @@ const MAX_SPAN = 1 << 17
 const MAX_IN_FLIGHT = 16
 /** Milliseconds of reads on the calling thread between two turns of the event loop. */
 const SLICE_MS = 2
-/** A read from the page cache takes less, in milliseconds and for each byte. */
-const QUICK_MS = 0.08
-const QUICK_MS_A_BYTE = 1e-6
 /** The pool takes over after so many slow reads, if they are a quarter of all. (Other threads interrupt now and then.) */
 const MOST_SLOW = 4
 /** Records of a batch, at most. */
@@ -101,14 +98,14 @@ class BatchRead {
     const until = before + SLICE_MS
     while (before < until && !this.#isSlow && this.#takeSpan(span)) {
       const length = span.end - span.start
-      if (length > SYNC_READ_LIMIT && span.to === span.from + 1) {
+      if (span.to === span.from + 1 && !this.#reader.readsAtOnce(length)) {
         this.#long.push({ ...span })
         continue
       }
       this.#readSync(span, length)
       const now = runtime.monotonic()
       this.#reads++
-      if (now - before > QUICK_MS + QUICK_MS_A_BYTE * length) this.#slowReads++
+      if (wasSlow(now - before, length)) this.#slowReads++
       before = now
     }
     return this.#next === this.#order.length && this.#long.length === 0

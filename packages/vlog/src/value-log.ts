@@ -70,7 +70,7 @@ export class ValueLog {
     this.#set = set
     this.#lock = lock
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
-    this.#reader = new VlogReader(set, this.#writer)
+    this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#appender = new Appender(this.#writer, options.compress)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
@@ -345,7 +345,12 @@ export class ValueLog {
     return this.#reader.readValueSync(fid, offset, len, key, version)
   }
 
-  /** {@link readValueSync}, through the thread pool for records over 64 KiB. */
+  /** Whether a record of this length had better be read on the calling thread: up to 64 KiB, or 1 MiB while such reads turn out quick. */
+  readsAtOnce(len: number): boolean {
+    return this.#reader.readsAtOnce(len)
+  }
+
+  /** {@link readValueSync}, through the thread pool for a record that is not {@link readsAtOnce}. */
   async readValue(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
     this.#checkOpen()
     return this.#reader.readValue(fid, offset, len, key, version)

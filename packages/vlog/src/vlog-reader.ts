@@ -9,7 +9,7 @@
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
 import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
-import { readFully, readFullySync } from '@wk/fs'
+import { readFully, readFullySync, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
 import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 import type { StagedPlace } from './staging.js'
@@ -19,6 +19,21 @@ import { shortFile, type VlogSet } from './vlog-set.js'
 
 /** Records up to this many bytes are read synchronously also by {@link VlogReader.readValue}. */
 export const SYNC_READ_LIMIT = 1 << 16
+/**
+ * Records up to this many bytes are, too, as long as that is quick: half a millisecond at most, where they are cached. Through the pool they
+ * take up to twice the time, also with many reads at once.
+ */
+const LONG_SYNC_READ_LIMIT = 1 << 20
+/** After a slow one so many go through the pool: what is not cached had better be read beside other work. */
+const POOLED_AFTER_SLOW = 32
+/** A read from the page cache takes less, in milliseconds and for each byte. */
+const QUICK_MS = 0.08
+const QUICK_MS_A_BYTE = 1e-6
+
+/** Whether a read of this length was slower than the page cache is. */
+export function wasSlow(ms: number, length: number): boolean {
+  return ms > QUICK_MS + QUICK_MS_A_BYTE * length
+}
 
 const NOTHING = new Uint8Array(0)
 
@@ -34,14 +49,23 @@ export class VlogReader {
   readonly memory = new ResultMemory()
   readonly #set: VlogSet
   readonly #staged: StagedSource
+  readonly #runtime: Runtime
   #scratch: Uint8Array = NOTHING
+  /** Long records that the pool reads before the calling thread reads one again. */
+  #pooled = 0
   readonly #header = newRecordHeader()
   /** The record fetched last; it holds on to nothing once it was opened. */
   readonly #record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
 
-  constructor(set: VlogSet, staged: StagedSource) {
+  constructor(set: VlogSet, staged: StagedSource, runtime: Runtime) {
     this.#set = set
     this.#staged = staged
+    this.#runtime = runtime
+  }
+
+  /** Whether a record of this length had better be read on the calling thread. */
+  readsAtOnce(len: number): boolean {
+    return len <= SYNC_READ_LIMIT || (len <= LONG_SYNC_READ_LIMIT && this.#pooled === 0)
   }
 
   /** The verified value of a record of this key and version. Blocks for one read. */
@@ -55,7 +79,7 @@ export class VlogReader {
 
   /** {@link readValueSync}, through the thread pool if the record is long. The file stays while the read goes on. */
   async readValue(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
-    if (len <= SYNC_READ_LIMIT) return this.readValueSync(fid, offset, len, key, version)
+    if (this.readsAtOnce(len)) return this.readValueSync(fid, offset, len, key, version)
     const logical = this.#set.map.require(fid)
     const record = await this.#fetchAsync(logical, offset, len)
     return this.openValue(logical, offset, len, record, key, version)
@@ -71,7 +95,7 @@ export class VlogReader {
   }
 
   async readEntry(fid: number, offset: number, len: number): Promise<VlogEntry> {
-    if (len <= SYNC_READ_LIMIT) return this.readEntrySync(fid, offset, len)
+    if (this.readsAtOnce(len)) return this.readEntrySync(fid, offset, len)
     const logical = this.#set.map.require(fid)
     const record = await this.#fetchAsync(logical, offset, len)
     return this.openEntry(logical, offset, len, record)
@@ -123,7 +147,10 @@ export class VlogReader {
     const { memory } = this
     memory.reserve(len)
     const file = this.#set.handles.use(logical.physical)
+    const isLong = len > SYNC_READ_LIMIT
+    const before = isLong ? this.#runtime.monotonic() : 0
     const count = readFullySync(file, memory.bytes, memory.start, len, position)
+    if (isLong && wasSlow(this.#runtime.monotonic() - before, len)) this.#pooled = POOLED_AFTER_SLOW
     if (count < len) throw shortFile(logical.physical, position + len)
     record.bytes = memory.bytes
     record.start = memory.start
@@ -140,6 +167,7 @@ export class VlogReader {
       record.start = 0
       return record
     }
+    if (this.#pooled > 0) this.#pooled--
     const { physical } = logical
     const { handles } = this.#set
     this.#set.pin(physical)

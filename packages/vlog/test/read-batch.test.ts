@@ -37,9 +37,14 @@ class SlowFileSystem extends TraceFileSystem {
   readonly clock = new Clock()
   /** What a read on the calling thread takes. */
   ms = 0
+  /** Reads on the calling thread. */
+  reads = 0
 
   override aroundSync<T>(operation: Parameters<TraceFileSystem['aroundSync']>[0], run: () => T): T {
-    if (operation.kind === 'read') this.clock.time += this.ms
+    if (operation.kind === 'read') {
+      this.clock.time += this.ms
+      this.reads++
+    }
     return super.aroundSync(operation, run)
   }
 }
@@ -49,6 +54,7 @@ async function open(inner: FileSystem, ms: number): Promise<{ log: ValueLog; fs:
   const log = await openLog(fs, { readOnly: true, runtime: fs.clock })
   fs.entries.length = 0
   fs.ms = ms
+  fs.reads = 0
   return { log, fs }
 }
 
@@ -96,6 +102,39 @@ describe('a batch of values', () => {
     await log.readBatch(batch)
     expectValues(batch, twice)
     expect(log.readBatch(new ValueBatch())).toBe(undefined)
+    await log.close()
+  })
+})
+
+describe('values of more than 64 KiB', () => {
+  test('are read on the calling thread up to 1 MiB, alone and in a batch', async () => {
+    for (const length of [70_000, 1_000_000, 1_100_000]) {
+      const { fs: inner, kept } = await prepare(3, length)
+      const { log, fs } = await open(inner, 0.1)
+      const isLong = length > 1 << 20
+      for (const { pointer: { fid, offset, len }, entry: { key, version, value } } of kept) {
+        expect(log.readsAtOnce(len)).toBe(!isLong)
+        expect(crc32c(await log.readValue(fid, offset, len, Buffer.from(key), version!))).toBe(crc32c(value as Uint8Array))
+      }
+      const batch = batchOf(kept)
+      await log.readBatch(batch)
+      expectValues(batch, kept)
+      expect(fs.reads).toBe(isLong ? 0 : 6)
+      await log.close()
+    }
+  })
+
+  test('are read through the pool for a while after one was slow', async () => {
+    const { fs: inner, kept } = await prepare(1, 100_000)
+    const { log, fs } = await open(inner, 5)
+    const { pointer: { fid, offset, len }, entry: { key, version } } = kept[0]!
+    const inCall: boolean[] = []
+    for (let i = 0; i < 70; i++) {
+      const before = fs.reads
+      await log.readValue(fid, offset, len, Buffer.from(key), version!)
+      inCall.push(fs.reads > before)
+    }
+    expect(inCall.flatMap((is, i) => (is ? [i] : []))).toEqual([0, 33, 66])
     await log.close()
   })
 })
