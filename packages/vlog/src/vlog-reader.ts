@@ -26,6 +26,8 @@ export const SYNC_READ_LIMIT = 1 << 16
 const LONG_SYNC_READ_LIMIT = 1 << 20
 /** After a slow one so many go through the pool: what is not cached had better be read beside other work. */
 const POOLED_AFTER_SLOW = 32
+/** Milliseconds of such reads in one turn of the event loop: further ones of that turn go through the pool. */
+const LONG_READS_MS = 4
 /** A read from the page cache takes less, in milliseconds and for each byte. */
 const QUICK_MS = 0.08
 const QUICK_MS_A_BYTE = 1e-6
@@ -53,6 +55,9 @@ export class VlogReader {
   #scratch: Uint8Array = NOTHING
   /** Long records that the pool reads before the calling thread reads one again. */
   #pooled = 0
+  /** Milliseconds that long reads took on the calling thread in this turn of the event loop. */
+  #heldMs = 0
+  #isHolding = false
   readonly #header = newRecordHeader()
   /** The record fetched last; it holds on to nothing once it was opened. */
   readonly #record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
@@ -65,7 +70,7 @@ export class VlogReader {
 
   /** Whether a record of this length had better be read on the calling thread. */
   readsAtOnce(len: number): boolean {
-    return len <= SYNC_READ_LIMIT || (len <= LONG_SYNC_READ_LIMIT && this.#pooled === 0)
+    return len <= SYNC_READ_LIMIT || (len <= LONG_SYNC_READ_LIMIT && this.#pooled === 0 && this.#heldMs < LONG_READS_MS)
   }
 
   /** The verified value of a record of this key and version. Blocks for one read. */
@@ -150,12 +155,23 @@ export class VlogReader {
     const isLong = len > SYNC_READ_LIMIT
     const before = isLong ? this.#runtime.monotonic() : 0
     const count = readFullySync(file, memory.bytes, memory.start, len, position)
-    if (isLong && wasSlow(this.#runtime.monotonic() - before, len)) this.#pooled = POOLED_AFTER_SLOW
+    if (isLong) this.#noteLong(this.#runtime.monotonic() - before, len)
     if (count < len) throw shortFile(logical.physical, position + len)
     record.bytes = memory.bytes
     record.start = memory.start
     record.hold = 'reserved'
     return record
+  }
+
+  #noteLong(ms: number, len: number): void {
+    if (wasSlow(ms, len)) this.#pooled = POOLED_AFTER_SLOW
+    this.#heldMs += ms
+    if (this.#isHolding) return
+    this.#isHolding = true
+    void this.#runtime.yield().then(() => {
+      this.#isHolding = false
+      this.#heldMs = 0
+    })
   }
 
   async #fetchAsync(logical: LogicalFile, offset: number, len: number): Promise<FetchedRecord> {

@@ -124,6 +124,19 @@ describe('values of more than 64 KiB', () => {
     }
   })
 
+  test('hold the event loop for 4 ms of a turn, then go through the pool', async () => {
+    const { fs: inner, kept } = await prepare(60, 100_000)
+    const { log, fs } = await open(inner, 0.15)
+    const read = ({ pointer: { fid, offset, len }, entry: { key, version } }: (typeof kept)[number]): Promise<Uint8Array> => log.readValue(fid, offset, len, Buffer.from(key), version!)
+    const values = await Promise.all(kept.map(read))
+    expect(values.map((value) => crc32c(value))).toEqual(kept.map(({ entry }) => crc32c(entry.value as Uint8Array)))
+    expect(fs.reads).toBe(Math.ceil(4 / 0.15))
+    await fs.clock.yield()
+    await read(kept[0]!)
+    expect(fs.reads).toBe(Math.ceil(4 / 0.15) + 1)
+    await log.close()
+  })
+
   test('are read through the pool for a while after one was slow', async () => {
     const { fs: inner, kept } = await prepare(1, 100_000)
     const { log, fs } = await open(inner, 5)
