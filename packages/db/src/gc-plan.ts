@@ -34,8 +34,8 @@ const SEAL_SHARE = 1 / 3
 const WHOLE_SHARE = 1 / 16
 /** Bytes of full value logs that may wait for their sync while there is little garbage. */
 const MOST_WAITING = 64 * 1024 * 1024
-/** Part of the allowance after which a thread is started for the work to come: starting one takes as long as writing that much again. */
-const COMING_SHARE = 1 / 4
+/** From this part of the way to the soft bound on a thread is started for the work to come. Not sooner: loads need the processors (a fifth of a short one). */
+const COMING_SHARE = 1 / 8
 /** Parts of the garbage that the target allows: one file, one pass, and the least that is worth a flush and a compaction. */
 const GRANULE_SHARE = 1 / 12
 const PASS_SHARE = 1 / 12
@@ -59,9 +59,9 @@ export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): num
   return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * GRANULE_SHARE))
 }
 
-/** Whether there will soon be work, if it goes on like this. @param written bytes since open */
-export function isComing(written: number, { allowance }: SpaceBounds): boolean {
-  return written > Math.max(LEAST_GRANULE, COMING_SHARE * allowance)
+/** Whether there will soon be work, if it goes on like this. */
+export function isComing({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBounds): boolean {
+  return diskBytes - liveBytes > COMING_SHARE * allowedGarbage(liveBytes, bounds).soft
 }
 
 /** Bytes at which value logs shall end, and how many bytes of those that have ended may wait for their sync. */

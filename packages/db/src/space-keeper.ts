@@ -337,7 +337,7 @@ export class SpaceKeeper {
     const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
     vlog.limitFiles(fileEnd, waiting)
     // The first garbage is brought out as soon as a thread has started and learnt its work.
-    if (isComing(bytes, this.#parts.bounds)) tree.prepare()
+    if (operations > 0 && isComing(this.#figures, this.#parts.bounds)) tree.prepare()
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
   }
