@@ -1,11 +1,12 @@
 /**
- * The public write path over the writer: checks arguments, stages a whole call as one group, waits for the operating
- * system and, where asked, for the device. Calls may overlap; they are written in call order.
+ * The public write path over the writer: checks arguments, stages a whole call, waits for the operating system and, where
+ * asked, for the device. Calls may overlap; they are written in call order, those of one turn of the event loop in one write.
  */
 import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
+import type { Runtime } from '@wk/fs'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import { compressValue, uncompressedLength } from './lz4.js'
-import { DIRECT_FROM, type VlogWriter } from './vlog-writer.js'
+import { DIRECT_FROM, DIRECT_WRITE_LIMIT, SYNC_WRITE_LIMIT, type VlogWriter } from './vlog-writer.js'
 
 /** A record to append. Its bytes may be reused as soon as `append` has returned its promise: by then they are copied or written. */
 export interface AppendEntry {
@@ -48,50 +49,71 @@ interface CheckedEntry {
 /** Most bytes that a record adds to key and value. */
 const MAX_RECORD_OVERHEAD = MAX_RECORD_HEADER_LENGTH + VERSION_LENGTH + RECORD_CRC_LENGTH
 
+/** Appends of one turn, on their way to one write. */
+class Group {
+  readonly written: Promise<void>
+  resolve!: () => void
+  reject!: (error: unknown) => void
+
+  constructor() {
+    this.written = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
 export class Appender {
   readonly #writer: VlogWriter
+  readonly #runtime: Runtime
   readonly #compress: boolean
+  /** Takes the next append; undefined = none waits. */
+  #group: Group | undefined
+  #isWriting = false
   readonly #pending = new Set<Promise<unknown>>()
 
   /** With `compress` values are compressed where it pays. */
-  constructor(writer: VlogWriter, compress: boolean) {
+  constructor(writer: VlogWriter, runtime: Runtime, compress: boolean) {
     this.#writer = writer
+    this.#runtime = runtime
     this.#compress = compress
   }
 
   /** Stages all entries in this turn. @throws InvalidArgumentError before anything is staged */
   append(entries: readonly AppendEntry[], sync: boolean, stored = false): Promise<ValuePointer[]> {
-    this.#writer.checkWritable()
     const writer = this.#writer
+    writer.checkWritable()
     const isCompressing = this.#compress && !stored
     const checked = new Array<CheckedEntry>(entries.length)
+    let short = 0
+    let long = 0
     for (let i = 0; i < checked.length; i++) {
       const entry = checkEntry(entries[i]!, stored)
       if (isCompressing) compressEntry(entry)
       checked[i] = entry
-    }
-    let short = 0
-    let long = 0
-    for (const { key, value } of checked) {
-      const most = key.length + value.length + MAX_RECORD_OVERHEAD
-      if (value.length < DIRECT_FROM) short += most
+      const most = entry.key.length + entry.value.length + MAX_RECORD_OVERHEAD
+      if (entry.value.length < DIRECT_FROM) short += most
       else long += most
     }
-    // Written at once, or staged as a whole for a write that takes time.
-    const isSync = writer.beginGroup(short, long)
+    if (this.#group !== undefined && long > 0) this.#write(this.#group)
+    // Long values are written at once, if they can be; all else is staged for a write that it shares.
+    const isDirect = writer.beginGroup(short, long) && long > 0
+    const isShort = short + long <= DIRECT_WRITE_LIMIT
     const pointers = new Array<ValuePointer>(checked.length)
     for (let i = 0; i < checked.length; i++) {
       const { key, version, meta, userMeta, expiresAt, value } = checked[i]!
       const pointer = { fid: 0, offset: 0, len: 0 }
-      if (isSync) writer.putSync(key, version, meta, userMeta, expiresAt, value, pointer)
+      // A chunk that is full goes out while the processor still has it in its cache.
+      if (isShort && writer.stagedBytes + key.length + value.length + MAX_RECORD_OVERHEAD > SYNC_WRITE_LIMIT) writer.writeStagedSync()
+      if (isDirect) writer.putSync(key, version, meta, userMeta, expiresAt, value, pointer)
       else writer.stageStored(key, version, meta, userMeta, expiresAt, value, pointer)
       pointers[i] = pointer
     }
     writer.endGroup()
-    if (isSync) writer.flushSync()
-    const isWritten = isSync || writer.writeStagedSync()
-    if (isWritten && !sync) return Promise.resolve(pointers)
-    return this.#track(this.#settle(pointers, isWritten, sync))
+    if (isDirect) writer.flushSync()
+    const written = isDirect ? undefined : this.#join()
+    if (sync) return this.#track(this.#settle(pointers, written))
+    return written === undefined ? Promise.resolve(pointers) : written.then(() => pointers)
   }
 
   /** Resolves when every append called before has settled, however it did. */
@@ -99,10 +121,49 @@ export class Appender {
     await Promise.allSettled([...this.#pending])
   }
 
-  async #settle(pointers: ValuePointer[], isWritten: boolean, sync: boolean): Promise<ValuePointer[]> {
-    if (!isWritten) await this.#writer.writeStaged()
-    if (sync) await this.#writer.sync()
+  async #settle(pointers: ValuePointer[], written: Promise<void> | undefined): Promise<ValuePointer[]> {
+    await written
+    await this.#writer.sync()
     return pointers
+  }
+
+  /** Resolves when what was staged is with the operating system: together with the rest of this turn. */
+  #join(): Promise<void> {
+    let group = this.#group
+    if (group === undefined) {
+      const begun = (this.#group = group = new Group())
+      void this.#track(begun.written)
+      this.#runtime.microtask(() => this.#write(begun))
+    }
+    return group.written
+  }
+
+  /**
+   * Begins the write of a group, which takes no more, unless another one is under way: then it goes on to collect until that
+   * has ended.
+   */
+  #write(group: Group): void {
+    if (this.#group !== group || this.#isWriting) return
+    this.#group = undefined
+    try {
+      if (this.#writer.writeStagedSync()) group.resolve()
+      else void this.#writeAside(group)
+    } catch (error) {
+      group.reject(error)
+    }
+  }
+
+  async #writeAside(group: Group): Promise<void> {
+    this.#isWriting = true
+    try {
+      await this.#writer.writeStaged()
+      group.resolve()
+    } catch (error) {
+      group.reject(error)
+    } finally {
+      this.#isWriting = false
+      if (this.#group !== undefined) this.#write(this.#group)
+    }
   }
 
   #track<T>(promise: Promise<T>): Promise<T> {

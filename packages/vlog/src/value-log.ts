@@ -71,7 +71,7 @@ export class ValueLog {
     this.#lock = lock
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer, runtime)
-    this.#appender = new Appender(this.#writer, options.compress)
+    this.#appender = new Appender(this.#writer, runtime, options.compress)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
 
@@ -96,8 +96,8 @@ export class ValueLog {
 
   /**
    * Appends records as one group; resolves with their pointers, in order, when the bytes are with the operating system,
-   * with `sync` when they are on the device. The bytes may be reused as soon as this returns. A rejected group may exist
-   * after a restart as a whole, in part, or not at all; nothing points to it.
+   * with `sync` when they are on the device. The bytes may be reused as soon as this returns. Calls of one turn of the event loop share
+   * a write, and its failure. A rejected group may exist after a restart as a whole, in part, or not at all; nothing points to it.
    *
    * @throws InvalidArgumentError, ReadOnlyError (also after an earlier failure, its `cause`), IoError
    */

@@ -32,8 +32,8 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
  * write with its neighbours: many small writes cost the kernel up to twice the time of a large one.
  */
 export const DIRECT_FROM = 1 << 17
-/** Most bytes that go out synchronously with such values: more would hold the event loop for longer than 20 milliseconds. */
-const DIRECT_WRITE_LIMIT = 8 << 20
+/** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. */
+export const DIRECT_WRITE_LIMIT = 8 << 20
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
  * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).
@@ -368,8 +368,7 @@ export class VlogWriter implements StagedSource {
   /** Runs jobs one after another. */
   async #run(job: () => Promise<void>): Promise<void> {
     this.checkWritable()
-    this.#jobCount++
-    const run = this.#jobs.then(async () => {
+    const begin = async (): Promise<void> => {
       try {
         this.checkWritable()
         await job()
@@ -378,7 +377,8 @@ export class VlogWriter implements StagedSource {
       } finally {
         this.#jobCount--
       }
-    })
+    }
+    const run = this.#jobCount++ === 0 ? begin() : this.#jobs.then(begin)
     this.#jobs = run.catch(() => undefined)
     await run
   }
