@@ -2,28 +2,28 @@
  * A key-value store over classic-level with its values in a value log: what Titan is to RocksDB. LevelDB's tables hold
  * keys and 12-byte pointers, so compaction no longer copies values.
  *
- * LevelDB has no transactions, so whatever reads and then writes pointers does it under one lock. A write is visible, and survives
- * a crash of the process, when it resolves; it survives loss of power after `flush`.
+ * LevelDB has no transactions, so whatever reads and then writes pointers does it under one lock; writes that come meanwhile go out
+ * together. A write is visible, and survives a crash of the process, when it resolves (until then its bytes are the store's); it
+ * survives loss of power after `flush`.
  */
-import { GarbageCollector, WriteFence, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
+import { GarbageCollector, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
 import { ValueLog, decodePointer, encodePointer, samePointer, type ValueLogOptions, type ValuePointer } from '@wk/vlog'
 import { ClassicLevel } from 'classic-level'
 
 type Bytes = Uint8Array
 type Level = ClassicLevel<Bytes, Bytes>
 const pointersIn = (level: Level) => level.sublevel<Bytes, Bytes>('pointers', { keyEncoding: 'view', valueEncoding: 'view' })
-type Write = { key: Bytes; pointer: ValuePointer | undefined }
-type Change = { type: 'put'; key: Bytes; value: Bytes } | { type: 'del'; key: Bytes }
+type Put = { key: Bytes; value: Bytes }
 
 export class LevelBlobs implements PointerIndex {
   readonly vlog: ValueLog
   readonly #level: Level
   readonly #pointers: ReturnType<typeof pointersIn>
-  readonly #fence = new WriteFence()
   readonly #gc: GarbageCollector
+  /** Ends, always well, when the lock is free. */
   #last: Promise<unknown> = Promise.resolve()
-  /** Writes that go out as one batch. */
-  #waiting: Write[] = []
+  /** The newest write of each key that waits for the lock, by the key's bytes as a string. */
+  #waiting = new Map<string, Put | { key: Bytes; value: undefined }>()
   #written: Promise<void> | undefined
 
   private constructor(vlog: ValueLog, level: Level) {
@@ -46,23 +46,15 @@ export class LevelBlobs implements PointerIndex {
     return entry?.value
   }
 
-  put(key: Bytes, value: Bytes): Promise<void> {
-    return this.#fence.run(async () => {
-      const [pointer] = await this.vlog.append([{ key, value }])
-      await this.#set(key, pointer)
+  put = (key: Bytes, value: Bytes): Promise<void> => this.#write(key, value)
+  delete = (key: Bytes): Promise<void> => this.#write(key, undefined)
+
+  /** Makes every earlier write durable. Values first: no pointer to bytes that are not durable may come between. */
+  flush = (): Promise<void> =>
+    this.#locked(async () => {
+      await this.vlog.sync()
+      await this.#syncPointers()
     })
-  }
-
-  delete(key: Bytes): Promise<void> {
-    return this.#fence.run(() => this.#set(key, undefined))
-  }
-
-  /** Makes every earlier write durable. Values first: no durable pointer may name bytes that are not. */
-  async flush(): Promise<void> {
-    await this.settle()
-    await this.vlog.sync()
-    await this.#syncPointers()
-  }
 
   collect = (options?: GcRunOptions): Promise<GcReport> => this.#gc.run(options)
 
@@ -74,7 +66,7 @@ export class LevelBlobs implements PointerIndex {
     return this.#locked(async () => {
       const current = await this.lookup(moves.map(({ key }) => key))
       const won = moves.map(({ from }, i) => current[i] !== undefined && samePointer(current[i], from))
-      const changes: Change[] = moves.flatMap(({ key, to }, i) => (won[i] ? [{ type: 'put', key, value: encodePointer(to) }] : []))
+      const changes = moves.flatMap(({ key, to }, i) => (won[i] ? [{ type: 'put' as const, key, value: encodePointer(to) }] : []))
       await this.vlog.sync()
       await this.#pointers.batch(changes)
       await this.#syncPointers()
@@ -82,7 +74,7 @@ export class LevelBlobs implements PointerIndex {
     })
   }
 
-  settle = (): Promise<void> => this.#fence.settle()
+  settle = async (): Promise<void> => void (await this.#last)
 
   async close(): Promise<void> {
     await this.flush()
@@ -90,17 +82,22 @@ export class LevelBlobs implements PointerIndex {
     await this.#level.close()
   }
 
-  /** Joins the batch that waits for the lock. */
-  #set(key: Bytes, pointer: ValuePointer | undefined): Promise<void> {
-    this.#waiting.push({ key, pointer })
-    return (this.#written ??= this.#locked(async () => {
-      const changes = this.#waiting
-      this.#waiting = []
-      this.#written = undefined
-      const before = await this.lookup(changes.map((change) => change.key))
-      await this.#pointers.batch(changes.map(changeOf))
-      for (const old of before) if (old !== undefined) this.vlog.discard(old)
-    }))
+  #write(key: Bytes, value: Bytes | undefined): Promise<void> {
+    this.#waiting.set(Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'), { key, value } as Put)
+    return (this.#written ??= this.#locked(() => this.#writeGroup()))
+  }
+
+  async #writeGroup(): Promise<void> {
+    const writes = [...this.#waiting.values()]
+    this.#waiting = new Map()
+    this.#written = undefined
+    const puts = writes.filter((write): write is Put => write.value !== undefined)
+    const [before, pointers] = await Promise.all([this.lookup(writes.map(({ key }) => key)), this.vlog.append(puts)])
+    const batch = this.#pointers.batch()
+    for (const { key, value } of writes) if (value === undefined) batch.del(key)
+    puts.forEach(({ key }, i) => batch.put(key, encodePointer(pointers[i]!)))
+    await batch.write()
+    for (const old of before) if (old !== undefined) this.vlog.discard(old)
   }
 
   /** A synced write takes along everything that LevelDB has logged before; this one lies outside of the pointers. */
@@ -115,5 +112,4 @@ export class LevelBlobs implements PointerIndex {
   }
 }
 
-const changeOf = ({ key, pointer }: Write): Change => (pointer === undefined ? { type: 'del', key } : { type: 'put', key, value: encodePointer(pointer) })
 const pointerOf = (bytes: Bytes | undefined): ValuePointer | undefined => bytes && decodePointer(bytes, 0)

@@ -2,23 +2,29 @@
  * A key-value store over lmdb with its values in a value log: lmdb's pages hold keys and 12-byte pointers, so that large
  * values are written once and never copied by the B+tree. Two functions make it collectable: `lookup`, `compareAndSwap`.
  *
- * A write is visible, and survives a crash of the process, when it resolves; it survives loss of power after `flush`,
- * which makes the values durable before the pointers that name them.
+ * Writes of one turn go out together. A write is visible, and survives a crash of the process, when it resolves (until then its
+ * bytes are the store's); it survives loss of power after `flush`, which makes values durable before the pointers that name them.
  */
-import { GarbageCollector, WriteFence, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
+import { GarbageCollector, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
 import { ValueLog, decodePointer, encodePointer, samePointer, type ValueLogOptions, type ValuePointer } from '@wk/vlog'
 import { open, type RootDatabase, type RootDatabaseOptionsWithPath, type TransactionFlags } from 'lmdb'
 
 /** Commits at once, without waiting for the device: lmdb's `TransactionFlags` ABORTABLE, SYNCHRONOUS_COMMIT, NO_SYNC_FLUSH. */
 const COMMIT: TransactionFlags = 1 | 2 | 0x10000
 
-type Pointers = RootDatabase<Uint8Array, Uint8Array>
+/** lmdb has `sync`, and does not declare it. */
+type Pointers = RootDatabase<Uint8Array, Uint8Array> & { sync(done: (error?: Error) => void): void }
+type Put = { key: Uint8Array; value: Uint8Array }
 
 export class LmdbBlobs implements PointerIndex {
   readonly vlog: ValueLog
   readonly #pointers: Pointers
-  readonly #fence = new WriteFence()
   readonly #gc: GarbageCollector
+  /** The newest write of each key that waits for the group before, by the key's bytes as a string. */
+  #waiting = new Map<string, Put | { key: Uint8Array; value: undefined }>()
+  #written: Promise<void> | undefined
+  /** Ends, always well, when every group has. */
+  #last: Promise<unknown> = Promise.resolve()
 
   private constructor(vlog: ValueLog, pointers: Pointers) {
     this.vlog = vlog
@@ -29,7 +35,7 @@ export class LmdbBlobs implements PointerIndex {
   /** `pages` are lmdb's own options. By default it flushes every transaction in the background, which a put never waits for. */
   static async open(dir: string, options: ValueLogOptions = {}, pages: Partial<RootDatabaseOptionsWithPath> = {}): Promise<LmdbBlobs> {
     const vlog = await ValueLog.open(`${dir}/values`, options)
-    return new LmdbBlobs(vlog, open({ ...pages, path: `${dir}/pointers`, encoding: 'binary', keyEncoding: 'binary', cache: false }))
+    return new LmdbBlobs(vlog, open({ ...pages, path: `${dir}/pointers`, encoding: 'binary', keyEncoding: 'binary', cache: false }) as Pointers)
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -38,16 +44,8 @@ export class LmdbBlobs implements PointerIndex {
     return entry?.value
   }
 
-  put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    return this.#fence.run(async () => {
-      const [pointer] = await this.vlog.append([{ key, value }])
-      this.#set(key, pointer)
-    })
-  }
-
-  async delete(key: Uint8Array): Promise<void> {
-    this.#set(key, undefined)
-  }
+  put = (key: Uint8Array, value: Uint8Array): Promise<void> => this.#write(key, value)
+  delete = (key: Uint8Array): Promise<void> => this.#write(key, undefined)
 
   /** Keys and values in key order. */
   async *entries(range: { start?: Uint8Array; end?: Uint8Array } = {}): AsyncGenerator<[Uint8Array, Uint8Array]> {
@@ -57,42 +55,31 @@ export class LmdbBlobs implements PointerIndex {
     }
   }
 
-  /** Makes every earlier write durable. Values first: no durable pointer may name bytes that are not. */
-  async flush(): Promise<void> {
-    await this.vlog.sync()
-    // lmdb has this function, and does not declare it.
-    const pages = this.#pointers as Pointers & { sync(done: (error?: Error) => void): void }
-    await new Promise<void>((resolve, reject) => pages.sync((error) => (error ? reject(error) : resolve())))
-  }
+  /** Makes every earlier write durable. Values first: no pointer to bytes that are not durable may come between. */
+  flush = (): Promise<void> =>
+    this.#locked(async () => {
+      await this.vlog.sync()
+      await new Promise<void>((resolve, reject) => this.#pointers.sync((error) => (error ? reject(error) : resolve())))
+    })
 
-  collect(options?: GcRunOptions): Promise<GcReport> {
-    return this.#gc.run(options)
-  }
+  collect = (options?: GcRunOptions): Promise<GcReport> => this.#gc.run(options)
 
-  lookup(keys: readonly Uint8Array[]): (ValuePointer | undefined)[] {
-    return keys.map((key) => this.#pointer(key))
-  }
+  lookup = (keys: readonly Uint8Array[]): (ValuePointer | undefined)[] => keys.map((key) => this.#pointer(key))
 
   async compareAndSwap(moves: readonly PointerMove[]): Promise<boolean[]> {
-    const won = this.#pointers.transactionSync(
-      () => moves.map(({ key, from, to }) => {
-        const current = this.#pointer(key)
-        if (current === undefined || !samePointer(current, from)) return false
-        this.#pointers.putSync(key, encodePointer(to))
-        return true
-      }),
-      COMMIT,
-    )
+    const won = this.#pointers.transactionSync(() => moves.map(({ key, from, to }) => {
+      const current = this.#pointer(key)
+      if (current === undefined || !samePointer(current, from)) return false
+      this.#pointers.putSync(key, encodePointer(to))
+      return true
+    }), COMMIT)
     await this.flush()
     return won
   }
 
-  settle(): Promise<void> {
-    return this.#fence.settle()
-  }
+  settle = async (): Promise<void> => void (await this.#last)
 
   async close(): Promise<void> {
-    await this.settle()
     await this.flush()
     await this.vlog.close()
     await this.#pointers.close()
@@ -103,13 +90,30 @@ export class LmdbBlobs implements PointerIndex {
     return bytes === undefined ? undefined : decodePointer(bytes, 0)
   }
 
-  #set(key: Uint8Array, pointer: ValuePointer | undefined): void {
-    const old = this.#pointers.transactionSync(() => {
-      const before = this.#pointer(key)
-      if (pointer !== undefined) this.#pointers.putSync(key, encodePointer(pointer))
-      else if (before !== undefined) this.#pointers.removeSync(key)
-      return before
+  #write(key: Uint8Array, value: Uint8Array | undefined): Promise<void> {
+    this.#waiting.set(Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'), { key, value } as Put)
+    return (this.#written ??= this.#locked(() => this.#writeGroup()))
+  }
+
+  /** One append, one transaction. */
+  async #writeGroup(): Promise<void> {
+    const writes = [...this.#waiting.values()]
+    this.#waiting = new Map()
+    this.#written = undefined
+    const puts = writes.filter((write): write is Put => write.value !== undefined)
+    const pointers = await this.vlog.append(puts)
+    const before = this.#pointers.transactionSync(() => {
+      const old = this.lookup(writes.map(({ key }) => key))
+      for (const { key, value } of writes) if (value === undefined) this.#pointers.removeSync(key)
+      puts.forEach(({ key }, i) => this.#pointers.putSync(key, encodePointer(pointers[i]!)))
+      return old
     }, COMMIT)
-    if (old !== undefined) this.vlog.discard(old)
+    for (const old of before) if (old !== undefined) this.vlog.discard(old)
+  }
+
+  #locked<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work)
+    this.#last = result.catch(() => undefined)
+    return result
   }
 }

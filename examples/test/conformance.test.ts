@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DB } from '@wk/db'
 import { testPointerHost, type PointerHost, type PointerHostStore } from '@wk/gc/testing'
-import { describe, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { LevelBlobs } from '../level-blobs/store.js'
 import { LmdbBlobs } from '../lmdb-blobs/store.js'
 
@@ -72,6 +72,32 @@ function hostOf(store: LmdbBlobs | LevelBlobs): PointerHost {
 
 testPointerHost({ describe, it }, 'lmdb', async () => new DirectoryStore(async (dir) => hostOf(await LmdbBlobs.open(dir, { fileSize: FILE_SIZE }))), { runs, seed })
 testPointerHost({ describe, it }, 'classic-level', async () => new DirectoryStore(async (dir) => hostOf(await LevelBlobs.open(dir, { fileSize: FILE_SIZE }))), { runs, seed })
+
+describe.each([
+  ['lmdb', (dir: string) => LmdbBlobs.open(dir, { fileSize: FILE_SIZE })],
+  ['classic-level', (dir: string) => LevelBlobs.open(dir, { fileSize: FILE_SIZE })],
+] as const)('writes of one key in one turn: %s', (_, open) => {
+  it('the last one counts, and the garbage is what a recount finds', async () => {
+    const root = mkdtempSync(join(tmpdir(), 'wk-examples-'))
+    try {
+      const store = await open(root)
+      const keys = ['a', 'b', 'c'].map((name) => new TextEncoder().encode(name))
+      for (let round = 0; round < 20; round++) {
+        const writes = keys.flatMap((key, i) => [store.put(key, new Uint8Array(100)), store.delete(key), store.put(key, new Uint8Array(200 + round + i))])
+        await Promise.all([...writes, store.put(keys[0]!, new Uint8Array(7)), store.delete(keys[1]!)])
+        const lengths = await Promise.all(keys.map(async (key) => (await store.get(key))?.length))
+        expect(lengths).toEqual([7, undefined, 202 + round])
+      }
+      const told = store.vlog.files().reduce((sum, { discardBytes = 0 }) => sum + discardBytes, 0)
+      const { bytes } = await store.vlog.recountDiscards((asked) => store.lookup(asked))
+      expect(told).toBeGreaterThan(0)
+      expect(told).toBe(bytes)
+      await store.close()
+    } finally {
+      rmSync(root, { recursive: true, force: true })
+    }
+  })
+})
 
 describe.each([false, true])('@wk/db, background collection %s', (auto) => {
   const openDb = async (dir: string): Promise<PointerHost> => {
