@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { ClosedError, InvalidArgumentError, NotSupportedError, ReadOnlyError, copyBytes } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
@@ -470,7 +470,7 @@ export class DB extends EventEmitter {
     health.assertReadable()
     if (options.inMemory) throw new NotSupportedError('a database in memory has no value log')
     health.assertWritable()
-    if (gc === undefined) throw new ReadOnlyError('the database was opened read-only')
+    invariant(gc !== undefined, 'a writable database on disk has a collector')
     return gc
   }
 

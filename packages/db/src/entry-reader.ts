@@ -5,12 +5,12 @@
  * value. Expired entries are not there.
  */
 import {
-  CorruptionError,
   KIND_POINTER,
   KIND_TOMBSTONE,
   ResultMemory,
   baseKind,
   copyBytes,
+  invariant,
   newLookupResult,
   readPayload,
   readPointerFid,
@@ -173,7 +173,7 @@ export class EntryReader {
   }
 
   #log(): ValueLog {
-    if (this.#vlog === undefined) throw new CorruptionError('an entry points into a value log, and this database has none')
+    invariant(this.#vlog !== undefined, 'pointers are only in databases with a value log')
     return this.#vlog
   }
 }

@@ -48,6 +48,8 @@ export class SalvagedValues {
     values.problems.push(...problems)
     for (const file of vlog?.unreadable ?? []) {
       values.problems.push({ file, offset: 0, message: `${file} does not tell what lies where in it` })
+      // Without its header nothing decrypts a record.
+      if (encryptionKey !== undefined) continue
       for await (const { entry, position } of strayRecords(fs, dir, file, runtime)) values.#strays.set(nameOf(entry.key, entry.version), { file, position })
     }
     return values

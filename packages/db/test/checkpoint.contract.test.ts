@@ -203,6 +203,34 @@ describe('checkpoint', () => {
     }
   })
 
+  it('a file that somebody else puts into its directory is WK_EXISTS, stays, and the database works on', async () => {
+    const memory = new MemoryFileSystem()
+    const fs = new FaultFileSystem(memory)
+    const db = await DB.open('/db', { ...SMALL, fs })
+    await fill(db, 0, 100)
+    await db.flush()
+    const name = (await memory.list('/db')).find((one) => one.endsWith('.sst'))!
+    const mkdir = fs.mkdir.bind(fs)
+    fs.mkdir = async (dir, options) => {
+      const made = await mkdir(dir, options)
+      const file = memory.openSync(`${dir}/${name}`, 'create')
+      file.writeSync(Buffer.from('mine'), 0, 4, 0)
+      file.closeSync()
+      return made
+    }
+    await expectCode(() => db.checkpoint('/copy'), 'WK_EXISTS')
+    fs.mkdir = mkdir
+    expect(await memory.list('/copy')).toEqual([name])
+    const file = memory.openSync(`/copy/${name}`, 'read')
+    expect(file.sizeSync()).toBe(4)
+    file.closeSync()
+    await expectCode(() => DB.open('/copy', { ...SMALL, fs: memory }), 'WK_CORRUPTION')
+    await fill(db, 100, 120)
+    expect((await db.verify()).problems).toEqual([])
+    await db.checkpoint('/other')
+    await db.close()
+  })
+
   it(`holds the map of its call, beside writers, compaction and collection, seeds ${FIRST_SEED} to ${FIRST_SEED + RUNS - 1}`, async () => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
       const rng = new Rng(seed)

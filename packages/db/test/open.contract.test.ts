@@ -21,6 +21,23 @@ onBothFileSystems('open', (place) => {
     expect(await at.names().catch(() => [])).toEqual([])
   })
 
+  it('a directory with nothing but a lock is no database either, and gives the lock back', async () => {
+    const at = place()
+    const other = await at.open()
+    await other.close()
+    for (const name of await at.names()) {
+      if (name === 'LOCK') continue
+      if (at.fs === undefined) unlinkSync(join(at.dir, name))
+      else await at.fs.remove(`${at.dir}/${name}`)
+    }
+    const before = await at.names()
+    for (const options of [{ createIfMissing: false }, { readOnly: true }]) await expectCode(() => at.open(options), 'WK_NOT_FOUND')
+    expect(await at.names()).toEqual(before)
+    const db = await at.open()
+    await db.put('k', 'v')
+    expect(text(await db.get('k'))).toBe('v')
+  })
+
   it('errorIfExists is WK_EXISTS where a database is, and harmless', async () => {
     const at = place()
     const db = await at.open({ errorIfExists: true })

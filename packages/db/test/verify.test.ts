@@ -1,5 +1,5 @@
 /** Law 8 as `verify()` sees it: live bytes are counted again, and accounts that are wrong anywhere are told. */
-import { MemoryFileSystem } from '@wk/fs'
+import { MemoryFileSystem, readFullySync, writeFullySync } from '@wk/fs'
 import { LsmTree } from '@wk/lsm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { DB } from '../src/index.js'
@@ -35,6 +35,46 @@ function addTo(live: ReturnType<LsmTree['liveReferences']>, count: number, bytes
   sum.count += count
   sum.bytes += bytes
 }
+
+/** The bytes of its only table, after writes that differ in their sequence numbers alone. */
+async function withTable(firstWrites: number): Promise<{ fs: MemoryFileSystem; path: string }> {
+  const fs = new MemoryFileSystem()
+  const db = await DB.open('/db', { ...OPTIONS, fs })
+  for (let i = 0; i < firstWrites; i++) await db.put('k0', 'v')
+  for (let i = 0; i < 20; i++) await db.put(`k${i}`, `v${i}`)
+  await db.flush()
+  await db.close()
+  const name = (await fs.list('/db')).find((one) => one.endsWith('.sst'))!
+  return { fs, path: `/db/${name}` }
+}
+
+function bytesOf(fs: MemoryFileSystem, path: string): Uint8Array {
+  const file = fs.openSync(path, 'read')
+  const bytes = new Uint8Array(file.sizeSync())
+  readFullySync(file, bytes, 0, bytes.length, 0)
+  file.closeSync()
+  return bytes
+}
+
+describe('a sound table of another database under the same name', () => {
+  it('is told by verify(), with its file, and reads go on', async () => {
+    const [own, other] = [await withTable(0), await withTable(1)]
+    const bytes = bytesOf(other.fs, other.path)
+    expect(bytes).toHaveLength(bytesOf(own.fs, own.path).length)
+    expect(other.path).toBe(own.path)
+    const file = own.fs.openSync(own.path, 'update')
+    writeFullySync(file, bytes, 0, bytes.length, 0)
+    file.syncSync()
+    file.closeSync()
+    const db = await DB.open('/db', { ...OPTIONS, fs: own.fs })
+    const { ok, problems } = await db.verify()
+    expect(ok).toBe(false)
+    expect(problems).toMatchObject([{ file: own.path.slice('/db/'.length), code: 'WK_CORRUPTION', message: expect.stringContaining('is not the table that the manifest names') as string }])
+    await db.put('more', 'v')
+    expect(Buffer.from((await db.get('more'))!).toString()).toBe('v')
+    await db.close()
+  })
+})
 
 describe('law 8: verify() counts live bytes again', () => {
   afterEach(() => vi.restoreAllMocks())

@@ -1,6 +1,6 @@
 import { createDecipheriv, hkdfSync } from 'node:crypto'
 import fc from 'fast-check'
-import { CorruptionError, InvalidArgumentError, NotSupportedError, WrongKeyError } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, IoError, NotSupportedError, WrongKeyError } from '@wk/codec'
 import { expect, test } from 'vitest'
 import { ENCRYPTION_HEADER_LENGTH, EncryptedFileSystem, MemoryFileSystem, NodeFileSystem, fileSystemFrom, readFullySync, writeFullySync } from '../src/index.js'
 import type { FileSystem } from '../src/index.js'
@@ -124,6 +124,14 @@ test('a file that a crash left without a whole header is empty', async () => {
     const file = raw.openSync(path, 'create')
     writeFullySync(file, new Uint8Array(length), 0, length, 0)
     file.closeSync()
+    expect(contentOf(fs, path)).toHaveLength(0)
+    // There is no cipher to write by, and a header made now could be lost again.
+    const update = fs.openSync(path, 'update')
+    await expect(update.write(new Uint8Array(3), 0, 3, 0)).rejects.toMatchObject({ code: 'WK_IO', cause: { code: 'EIO' } })
+    expect(() => update.writeSync(new Uint8Array(3), 0, 3, 0)).toThrow(IoError)
+    await update.truncate(0)
+    update.closeSync()
+    expect(contentOf(raw, path)).toHaveLength(length)
     expect(contentOf(fs, path)).toHaveLength(0)
   }
 })

@@ -195,6 +195,32 @@ test('a lock in a file instead of a directory is an IoError', async () => {
   }
 })
 
+test('a pid file that others make and remove all the time is no lock: the attempts end with an error of the system', async () => {
+  let created = 0
+  const port: LockPort = {
+    open: () => {
+      throw Object.assign(new Error('gone'), { code: 'ENOENT' })
+    },
+    close: () => {},
+    identity: () => '',
+    identityOf: () => undefined,
+    readText: () => '',
+    writeText: () => {},
+    createExclusive: () => {
+      created++
+      return false
+    },
+    rename: () => {},
+    remove: () => {},
+    processes: { bootId: () => '-', startTime: () => '-' },
+  }
+  const error = await takeLock(port, '/x/LOCK', {}, 'pidfile').then(() => undefined, (reason: unknown) => reason)
+  expect(error).toMatchObject({ code: 'WK_IO' })
+  expect(errnoOf(error)).toBe('EIO')
+  expect(created).toBeGreaterThan(1)
+  expect(created).toBeLessThan(1000)
+})
+
 test.runIf(process.platform === 'linux')('a LOCK that vanishes between open and lock is not the one that is held', async () => {
   // The name is given to a second file right after the first open, as a process that destroys the directory would do.
   const files = ['first', 'second']

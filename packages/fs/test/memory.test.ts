@@ -80,6 +80,22 @@ describe('the hook', () => {
   })
 })
 
+describe('a directory', () => {
+  test('is no file: nothing replaces it, links to it or opens it, and it keeps what it has', async () => {
+    const { fs } = await withFile()
+    await fs.mkdir('/db/d')
+    const count = fs.opCount
+    await expect(fs.rename('/db/f', '/db/d')).rejects.toMatchObject({ code: 'WK_IO', cause: { code: 'EISDIR' } })
+    await expect(fs.link('/db/d', '/db/l')).rejects.toMatchObject({ code: 'WK_IO', cause: { code: 'EISDIR' } })
+    for (const operation of [() => fs.open('/', 'read'), () => fs.remove('/'), () => fs.lock('/'), () => fs.rename('/db/f', '/')]) {
+      await expect(operation()).rejects.toMatchObject({ code: 'WK_IO', cause: { code: 'EISDIR' } })
+    }
+    expect(fs.opCount).toBe(count)
+    expect(await fs.list('/')).toEqual(['db'])
+    expect(await fs.list('/db')).toEqual(['d', 'f'])
+  })
+})
+
 describe('asynchronous operations', () => {
   test('take effect later, synchronous ones at once', async () => {
     const { file } = await withFile()

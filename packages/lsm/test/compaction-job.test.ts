@@ -1,4 +1,4 @@
-import { KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, compareBytes, decodePointer, formatFileName } from '@wk/codec'
+import { KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_SEQUENCE, TRAILER_LENGTH, baseKind, compareBytes, crc32cRange, decodePointer, formatFileName, placeSeed, readTrailerKind, readTrailerSequence, writeTrailer } from '@wk/codec'
 import { FaultFileSystem, MemoryFileSystem, TraceFileSystem, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
@@ -11,7 +11,7 @@ import { flushCountBound, outputCountBound } from '../src/compaction/job.js'
 import type { CompactionJob, FlushJob, JobOptions, JobResult } from '../src/compaction/job.js'
 import { runJob } from '../src/compaction/job-runner.js'
 import { makePick } from '../src/compaction/pick.js'
-import { historyArbitrary, pointerEntry, propertyOptions, show, sorted, text, tombstone, valueEntry, visible, entryAt } from './iterator-support.js'
+import { bytes, historyArbitrary, pointerEntry, propertyOptions, show, sorted, text, tombstone, valueEntry, visible, entryAt } from './iterator-support.js'
 import type { Entry } from './iterator-support.js'
 
 const OPTIONS: JobOptions = {
@@ -239,6 +239,44 @@ describe('compaction', () => {
     const pick = makePick([job.inputs[0]!.tables, []], 'l0', job.inputs, 1, 1e9)
     expect(pick).toMatchObject({ trivialMove: false, deeper: [] })
     expect((await runJob({ ...job, ...structuredClone(pick) }, context(fs))).tables).toEqual([])
+  })
+})
+
+/** Gives the first entry of a table, whose key has one letter, another kind, and makes the checksum right again. */
+async function forgeKind(fs: MemoryFileSystem, table: TableSummary, payloadLength: number, kind: number): Promise<void> {
+  const path = `db/${formatFileName('table', table.number)}`
+  const file = await fs.open(path, 'update')
+  const bytes = new Uint8Array(file.sizeSync())
+  file.readSync(bytes, 0, bytes.length, 0)
+  expect(readTrailerKind(bytes, 3)).toBe(KIND_VALUE)
+  writeTrailer(bytes, 3, readTrailerSequence(bytes, 3), kind)
+  const contents = 3 + TRAILER_LENGTH + 1 + payloadLength + 2 * 4
+  new DataView(bytes.buffer).setUint32(contents + 1, crc32cRange(bytes, 0, contents + 1, placeSeed(table.number, 0)), true)
+  file.writeSync(bytes, 0, bytes.length, 0)
+  await file.sync()
+  await file.close()
+}
+
+describe('prepared tables', () => {
+  test.each<[string, string, number]>([
+    ['a cut value pointer', 'elevenbytes', KIND_POINTER],
+    ['an unknown kind', 'value', 0x3f],
+    ['a tombstone with a payload', 'value', KIND_TOMBSTONE],
+  ])('%s is damage to a compaction that keeps, moves or drops the entry, no internal error', async (_name, payload, kind) => {
+    const [length, newer] = [bytes(payload).length, [valueEntry('k', 9, 'x')]]
+    for (const [groups, more] of [
+      [[], {}],
+      [[], { moves: [{ fid: 1, target: 2, starts: new Uint32Array(0), lengths: new Uint32Array(0), positions: new Uint32Array(0) }] }],
+      [[newer], {}],
+    ] as [Entry[][], Partial<CompactionJob>][]) {
+      const fs = await directory()
+      const job = await compaction(fs, [[valueEntry('k', 1, payload)], ...groups], more)
+      const before = await fs.list('db')
+      await forgeKind(fs, job.inputs[0]!.tables.at(-1)!, length, kind)
+      await expect(runJob(job, context(fs))).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
+      expect(await fs.list('db')).toEqual(before)
+      expect(fs.openFiles).toBe(0)
+    }
   })
 })
 

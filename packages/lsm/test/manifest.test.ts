@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, CorruptionError, formatFileName } from '@wk/codec'
-import { MemoryFileSystem, defaultRuntime } from '@wk/fs'
+import { FaultFileSystem, MemoryFileSystem, defaultRuntime } from '@wk/fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LOG_HEADER_LENGTH } from '../src/log/format.js'
@@ -173,6 +173,27 @@ describe('a manifest', () => {
     writer.closeSync()
     expect(crossing).toBeGreaterThan(30)
     for (const { clone, where } of crashed) await expect(read(clone), where).resolves.toMatchObject({ number: 3 })
+  })
+
+  test('after a failed write or sync nothing more is written (CR13), and what was promised is read', async () => {
+    for (const operation of ['write', 'sync'] as const) {
+      const memory = new MemoryFileSystem()
+      await memory.mkdir(DIR)
+      const fs = new FaultFileSystem(memory)
+      const writer = await ManifestWriter.start(fs, DIR, 3, EDITS[0]!)
+      await writer.append(EDITS[1]!)
+      fs.add({ operation, path: /MANIFEST/, errno: 'EIO' })
+      const failure = await writer.append(EDITS[2]!).catch((error: unknown) => error)
+      expect(failure).toMatchObject({ code: 'WK_IO', cause: { code: 'EIO' } })
+      const size = (await readFile(memory, PATH)).length
+      const again = await writer.append(EDITS[3]!).catch((error: unknown) => error)
+      expect(again).toMatchObject({ code: 'WK_READ_ONLY' })
+      expect((again as Error).cause).toBe(failure)
+      expect((await readFile(memory, PATH)).length).toBe(size)
+      writer.closeSync()
+      expect(tablesOf(await read(memory.crashClone('P0')))).toBe(TABLES[1])
+      expect([TABLES[1], TABLES[2]]).toContain(tablesOf(await read(memory)))
+    }
   })
 
   test('after a clean close nothing may follow', async () => {

@@ -5,7 +5,6 @@ import { MemoryFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import { HoldingFileSystem, createsTable } from '@wk/testkit'
 import { describe, expect, test } from 'vitest'
-import { PointerMover } from '../src/compaction/pointer-moves.js'
 import { planPointerMoves } from '../src/compaction/pointer-pick.js'
 import { LsmTree, NO_DEPENDENCY, refersTo } from '../src/index.js'
 import type { PointerMove, ReadView } from '../src/index.js'
@@ -219,10 +218,5 @@ describe('the plan', () => {
   test('of level 0 older tables come along, never as a mere move', () => {
     const levels = [[table(9, 'a', 'c', refers(1)), table(8, 'b', 'd', refers(2)), table(7, 'x', 'z', refers(2))], [], [], []]
     expect(planPointerMoves({ levels, options, running: [] }, due)).toMatchObject({ type: 'run', pick: { trivialMove: false, inputs: [{ level: 0, tables: [{ number: 9 }, { number: 8 }] }] } })
-  })
-
-  test('a cut pointer is damage', () => {
-    const cut: EntryCursor = { kind: KIND_POINTER, valueBytes: new Uint8Array(12), valueStart: 0, valueEnd: 11 } as unknown as EntryCursor
-    expect(() => new PointerMover([moveOf(1, 4)]).moved(cut)).toThrow(/cut/)
   })
 })

@@ -98,7 +98,7 @@ export class SalvagedTable {
       first ??= last
       entries++
     }
-    if (first === undefined) throw new CorruptionError('a block without entries', { offset: handle.offset })
+    invariant(first !== undefined, 'a block has an entry')
     // What was lost right before lies at or before this block's first key.
     for (const loss of this.losses) if (loss.toKey === undefined && loss.offset < handle.offset) loss.toKey = first
     this.#last = last

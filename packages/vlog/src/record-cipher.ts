@@ -9,7 +9,7 @@
  * CTR gives no authenticity: whoever can write to the files can flip bits and mend the checksum.
  */
 import { createCipheriv, type Cipher } from 'node:crypto'
-import { InvalidArgumentError } from '@wk/codec'
+import { invariant } from '@wk/codec'
 import { BASE_IV_LENGTH } from './format.js'
 
 /** Bytes of an AES block and of a whole IV. */
@@ -26,12 +26,12 @@ const counterBytes = new Uint8Array(counters.buffer)
 const input = new Int32Array(SHORT_RUN / 4)
 const inputBytes = new Uint8Array(input.buffer)
 
-/** Bits of an AES key of `length` bytes. @throws InvalidArgumentError unless it has 16, 24 or 32 */
+/** Bits of an AES key of `length` bytes: 16, 24 or 32, which whoever took the key has checked. */
 export function aesBits(length: number): 128 | 192 | 256 {
   if (length === 16) return 128
   if (length === 24) return 192
-  if (length === 32) return 256
-  throw new InvalidArgumentError(`an encryption key has 16, 24 or 32 bytes, not ${length}`)
+  invariant(length === 32, 'an AES key of 16, 24 or 32 bytes')
+  return 256
 }
 
 /** AES-CTR of all of `bytes`: a new array. Encrypts and decrypts. `iv` has {@link AES_BLOCK_LENGTH} bytes. */
@@ -46,7 +46,7 @@ export class DataCipher {
   readonly #key: Uint8Array
   #block: Cipher | undefined
 
-  /** @throws InvalidArgumentError unless the key has 16, 24 or 32 bytes */
+  /** Requires a key of 16, 24 or 32 bytes. */
   constructor(id: number, key: Uint8Array) {
     aesBits(key.length)
     this.id = id

@@ -2,10 +2,10 @@
  * The records of a value-log file whose own header or run table is gone: what verifies, wherever it lies.
  *
  * Nothing tells the logical place of a record then, so no pointer leads to it; key and version say whose it is. Plain records
- * only: what an encrypted one says depends on its logical place. Bytes of a value that are records themselves may be taken for
+ * only: what an encrypted one says depends on its logical place, and its bytes as they are may pass for another key and version. Bytes of a value that are records themselves may be taken for
  * records.
  */
-import { CorruptionError, ResultMemory, parseFileName } from '@wk/codec'
+import { CorruptionError, NotSupportedError, ResultMemory, parseFileName } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
@@ -52,7 +52,8 @@ function entryOf(logical: LogicalFile, { bytes, start, position, header }: Recor
   try {
     return openEntry(logical, position, { bytes, start, hold: 'lent' }, header, memory)
   } catch (error) {
-    if (error instanceof CorruptionError) return undefined
+    // Numbers that are too large are in no record of ours.
+    if (error instanceof CorruptionError || error instanceof NotSupportedError) return undefined
     throw error
   }
 }

@@ -11,6 +11,7 @@ import {
   KIND_TOMBSTONE,
   POINTER_LENGTH,
   baseKind,
+  isKind,
   readPointerFid,
   readPointerLen,
   throwIfAborted,
@@ -84,6 +85,7 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
       if (slice.due()) await slice.pause()
       throwIfAborted(signal)
     }
+    checkEntry(cursor)
     const verdict = rules.judge(cursor)
     if (verdict === KEEP || verdict === BURY) {
       // Only between user keys: versions of one key never part.
@@ -94,6 +96,14 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
     if (verdict !== KEEP) losses.count(verdict, cursor)
   }
   return { entries, dropped: losses.result() }
+}
+
+/** @throws CorruptionError for what no writer of ours has written: a checksum vouches for the writer only if nobody prepared the table */
+function checkEntry({ kind, valueStart, valueEnd }: EntryCursor): void {
+  if (!isKind(kind)) throw new CorruptionError('a table entry of unknown kind')
+  const length = valueEnd - valueStart
+  if (kind === KIND_TOMBSTONE && length > 0) throw new CorruptionError('a table entry that deletes and has a value')
+  if (baseKind(kind) === KIND_POINTER && length < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
 }
 
 function cursorOf(job: Job, inputs: TableInputs): EntryCursor {
@@ -137,8 +147,8 @@ class Losses {
     return { ...this.#dropped, references: [...this.#references.values()].sort((a, b) => a.fid - b.fid) }
   }
 
-  #loseReference({ valueBytes, valueStart, valueEnd }: EntryCursor): void {
-    if (valueEnd - valueStart < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
+  /** Requires a whole pointer. */
+  #loseReference({ valueBytes, valueStart }: EntryCursor): void {
     const fid = readPointerFid(valueBytes, valueStart)
     let sum = this.#references.get(fid)
     if (sum === undefined) {

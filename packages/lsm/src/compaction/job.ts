@@ -6,7 +6,7 @@
  * The tree publishes the result with one version edit; until then the outputs are orphans that open removes.
  * `job-runner.ts` runs jobs, `executor.ts` says where.
  */
-import { compareBytes } from '@wk/codec'
+import { compareBytes, invariant } from '@wk/codec'
 import type { MemtableDescription } from '@wk/memtable'
 import type { TableSummary } from '@wk/sstable'
 import type { PointerMove } from './pointer-moves.js'
@@ -120,7 +120,7 @@ export function hullOf(tables: Iterable<TableSummary>): KeyInterval {
     if (smallest === undefined || compareBytes(table.smallestKey, smallest) < 0) smallest = table.smallestKey
     if (largest === undefined || compareBytes(table.largestKey, largest) > 0) largest = table.largestKey
   }
-  if (smallest === undefined || largest === undefined) throw new RangeError('hull of no tables')
+  invariant(smallest !== undefined && largest !== undefined, 'a hull of at least one table')
   return { smallest, largest }
 }
 

@@ -4,7 +4,7 @@
  * The tree does not know why a record has two addresses. Whoever moves pointers vouches for it that both lead to the same record,
  * durably (law 3). Plain data: it crosses to a worker as it is, the arrays without a copy where they lie in shared memory.
  */
-import { CorruptionError, KIND_POINTER, POINTER_LENGTH, baseKind, readPointerFid, readPointerLen, readPointerOffset, writePointer } from '@wk/codec'
+import { KIND_POINTER, baseKind, readPointerFid, readPointerLen, readPointerOffset, writePointer } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 
@@ -33,12 +33,11 @@ export class PointerMover {
 
   /**
    * The payload of the entry with its pointer moved, good until the next call; `undefined` if it stays as it is. A pointer that no range
-   * covers stays: whoever reads it is told what is wrong with it.
+   * covers stays: whoever reads it is told what is wrong with it. Requires that the pointer is whole.
    */
   moved({ kind, valueBytes, valueStart, valueEnd }: EntryCursor): Uint8Array | undefined {
     if (baseKind(kind) !== KIND_POINTER) return undefined
     const length = valueEnd - valueStart
-    if (length < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
     const move = this.#moves.get(readPointerFid(valueBytes, valueStart))
     if (move === undefined) return undefined
     const recordLength = readPointerLen(valueBytes, valueStart)
