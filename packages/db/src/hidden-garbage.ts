@@ -20,7 +20,9 @@ const STRETCH_KEYS = 16
 const STRETCH_ENTRIES = 4096
 /** Entries up to which all tables, or a memtable, are walked whole: as fast as stretches. */
 const WHOLE_TABLES = STRETCHES * STRETCH_KEYS
-const WHOLE_MEMTABLE = 8192
+const WHOLE_MEMTABLE = 32_768
+/** Entries between two looks at the clock: a quarter of a millisecond. */
+const WALK_STEP = 4096
 /** Keys of a memtable whose entry before is sought, at least, where there are so many. */
 const SOUGHT = 64
 /** How long what was seen of tables counts while they stay the same, in milliseconds: entries expire. */
@@ -79,7 +81,7 @@ export class HiddenGarbage {
     if (entries > 0) {
       const cursor = this.#tree.entries({ ...view, memtables: [] })
       cursor.first()
-      if (entries <= WHOLE_TABLES) tally.walk(cursor)
+      if (entries <= WHOLE_TABLES) await this.#walkAll(cursor, tally, slice)
       else await this.#walkStretches(cursor, tally, room, slice)
     }
     this.#tables = tally.bytes(entries)
@@ -94,7 +96,7 @@ export class HiddenGarbage {
     const cursor = memtable.cursor()
     const tally = new Tally(this.#seconds())
     cursor.first()
-    if (count <= WHOLE_MEMTABLE) tally.walk(cursor)
+    if (count <= WHOLE_MEMTABLE) await this.#walkAll(cursor, tally, slice)
     else {
       const room = new KeyRoom()
       room.observe(keyOf(cursor))
@@ -112,11 +114,15 @@ export class HiddenGarbage {
     return { all, hidden: hidden + (before / Math.max(1, tally.someKeys.length)) * tally.keys * (count / Math.max(1, tally.entries)) }
   }
 
+  async #walkAll(cursor: EntryCursor, tally: Tally, slice: TimeSlice): Promise<void> {
+    for (const _ of tally.walkSteps(cursor)) if (slice.due()) await slice.pause()
+  }
+
   async #walkStretches(cursor: EntryCursor, tally: Tally, room: KeyRoom, slice: TimeSlice): Promise<void> {
     for (let stretch = 0; stretch < STRETCHES; stretch++) {
       cursor.seek(room.draw(this.#runtime), MAX_SEQUENCE)
       if (!cursor.valid) cursor.first()
-      tally.walk(cursor, room)
+      tally.walkStretch(cursor, room)
       if (slice.due()) await slice.pause()
     }
   }
@@ -143,19 +149,26 @@ class Tally {
     this.#now = now
   }
 
-  /** Counts every entry from where the cursor stands; with `room`, which learns their keys, those of a stretch of keys. */
-  walk(cursor: EntryCursor, room?: KeyRoom): void {
+  /** Counts every entry from where the cursor stands, in steps. */
+  *walkSteps(cursor: EntryCursor): Generator<undefined, void, void> {
     this.#keyLength = -1
-    let keys = room === undefined ? Infinity : STRETCH_KEYS
-    const most = room === undefined ? Infinity : STRETCH_ENTRIES
-    for (let i = 0; cursor.valid && i < most; i++, cursor.next()) {
-      const isOlder = isAt(cursor, this.#key, this.#keyLength)
-      if (!isOlder) {
-        if (keys-- === 0) break
-        this.#begin(cursor)
-        room?.observe(keyOf(cursor))
+    for (let i = 1; cursor.valid; i++, cursor.next()) {
+      this.#take(cursor)
+      if (i % WALK_STEP === 0) yield
+    }
+    this.#end()
+  }
+
+  /** Counts all entries of a stretch of keys from where the cursor stands; `room` learns the keys. */
+  walkStretch(cursor: EntryCursor, room: KeyRoom): void {
+    this.#keyLength = -1
+    let keys = 0
+    for (let i = 0; cursor.valid && i < STRETCH_ENTRIES; i++, cursor.next()) {
+      if (!isAt(cursor, this.#key, this.#keyLength)) {
+        if (keys++ === STRETCH_KEYS) break
+        room.observe(keyOf(cursor))
       }
-      this.#count(cursor, isOlder)
+      this.#take(cursor)
     }
     this.#end()
   }
@@ -182,7 +195,10 @@ class Tally {
     this.#every *= 2
   }
 
-  #count(cursor: EntryCursor, isOlder: boolean): void {
+  /** Counts an entry. */
+  #take(cursor: EntryCursor): void {
+    const isOlder = isAt(cursor, this.#key, this.#keyLength)
+    if (!isOlder) this.#begin(cursor)
     const { kind, valueBytes, valueStart, valueEnd } = cursor
     this.entries++
     if (baseKind(kind) === KIND_TOMBSTONE) return
