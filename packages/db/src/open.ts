@@ -76,7 +76,6 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   const key = options.inMemory ? undefined : options.encryptionKey
   const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
-  if (!recovery.exists && !options.createIfMissing) throw new NotFoundError('there is no database in the directory')
   const vlog = options.inMemory ? undefined : await openValueLog(fs, dir, options, recovery, wiring)
   wiring.vlog = vlog
   try {
