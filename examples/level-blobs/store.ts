@@ -4,7 +4,7 @@
  *
  * LevelDB has no transactions, so whatever reads and then writes pointers does it under one lock; writes that come meanwhile go out
  * together. A write is visible, and survives a crash of the process, when it resolves (until then its bytes are the store's); it
- * survives loss of power after `flush`.
+ * survives loss of power after `flush`. One that replaced another may take that along until then.
  */
 import { GarbageCollector, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
 import { ValueLog, decodePointer, encodePointer, samePointer, type ValueLogOptions, type ValuePointer } from '@wk/vlog'

@@ -3,7 +3,7 @@
  * values are written once and never copied by the B+tree. Two functions make it collectable: `lookup`, `compareAndSwap`.
  *
  * Writes of one turn go out together. A write is visible, and survives a crash of the process, when it resolves (until then its
- * bytes are the store's); it survives loss of power after `flush`, which makes values durable before the pointers that name them.
+ * bytes are the store's); it survives loss of power after `flush`. One that replaced another may take that along until then.
  */
 import { GarbageCollector, readCurrent, type GcReport, type GcRunOptions, type PointerIndex, type PointerMove } from '@wk/gc'
 import { ValueLog, decodePointer, encodePointer, samePointer, type ValueLogOptions, type ValuePointer } from '@wk/vlog'
