@@ -153,7 +153,7 @@ class Tally {
   *walkSteps(cursor: EntryCursor): Generator<undefined, void, void> {
     this.#keyLength = -1
     for (let i = 1; cursor.valid; i++, cursor.next()) {
-      this.#take(cursor)
+      this.#take(cursor, this.#isAtKey(cursor))
       if (i % WALK_STEP === 0) yield
     }
     this.#end()
@@ -164,11 +164,12 @@ class Tally {
     this.#keyLength = -1
     let keys = 0
     for (let i = 0; cursor.valid && i < STRETCH_ENTRIES; i++, cursor.next()) {
-      if (!isAt(cursor, this.#key, this.#keyLength)) {
+      const isOlder = this.#isAtKey(cursor)
+      if (!isOlder) {
         if (keys++ === STRETCH_KEYS) break
         room.observe(keyOf(cursor))
       }
-      this.#take(cursor)
+      this.#take(cursor, isOlder)
     }
     this.#end()
   }
@@ -195,9 +196,13 @@ class Tally {
     this.#every *= 2
   }
 
-  /** Counts an entry. */
-  #take(cursor: EntryCursor): void {
-    const isOlder = isAt(cursor, this.#key, this.#keyLength)
+  /** Whether the cursor is still at the key of the entry counted last. */
+  #isAtKey(cursor: EntryCursor): boolean {
+    return isAt(cursor, this.#key, this.#keyLength)
+  }
+
+  /** Counts an entry. `isOlder`: another version of the same key came before. */
+  #take(cursor: EntryCursor, isOlder: boolean): void {
     if (!isOlder) this.#begin(cursor)
     const { kind, valueBytes, valueStart, valueEnd } = cursor
     this.entries++
