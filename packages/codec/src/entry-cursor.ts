@@ -5,6 +5,14 @@
  * until the cursor moves; positions are never reused across cursors.
  */
 
+/** Where an entry lies on disk. */
+export interface EntryPlace {
+  /** Name of the file. */
+  readonly file: string
+  /** Offset of its block there, in bytes. */
+  readonly offset: number
+}
+
 /** A position in a sorted run of entries. */
 export interface EntryCursor {
   readonly valid: boolean
@@ -18,6 +26,8 @@ export interface EntryCursor {
   readonly valueBytes: Uint8Array
   readonly valueStart: number
   readonly valueEnd: number
+  /** What to name when the entry turns out to be damaged. Absent where it lies in memory. Requires `valid`. */
+  readonly place?: EntryPlace | undefined
 
   first(): void
   last(): void

@@ -1,4 +1,4 @@
-import { KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_SEQUENCE, TRAILER_LENGTH, baseKind, compareBytes, crc32cRange, decodePointer, formatFileName, placeSeed, readTrailerKind, readTrailerSequence, writeTrailer } from '@wk/codec'
+import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_SEQUENCE, TRAILER_LENGTH, baseKind, compareBytes, crc32cRange, decodePointer, formatFileName, placeSeed, readTrailerKind, readTrailerSequence, writeTrailer } from '@wk/codec'
 import { FaultFileSystem, MemoryFileSystem, TraceFileSystem, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
@@ -242,20 +242,22 @@ describe('compaction', () => {
   })
 })
 
-/** Gives the first entry of a table, whose key has one letter, another kind, and makes the checksum right again. */
-async function forgeKind(fs: MemoryFileSystem, table: TableSummary, payloadLength: number, kind: number): Promise<void> {
-  const path = `db/${formatFileName('table', table.number)}`
-  const file = await fs.open(path, 'update')
-  const bytes = new Uint8Array(file.sizeSync())
-  file.readSync(bytes, 0, bytes.length, 0)
+/** Lets `change` at the first entry of a block, given the offset of its trailer, makes the checksum right again, and returns the offset of the block. */
+async function forge(fs: MemoryFileSystem, table: TableSummary, block: number, change: (bytes: Uint8Array, trailer: number) => void): Promise<number> {
+  const file = await fs.open(`db/${formatFileName('table', table.number)}`, 'update')
+  const { offset, length } = TableReader.openSync(file, table.number, table.size).blockHandle(block)
+  const bytes = new Uint8Array(length + 1 + 4)
+  file.readSync(bytes, 0, bytes.length, offset)
   expect(readTrailerKind(bytes, 3)).toBe(KIND_VALUE)
-  writeTrailer(bytes, 3, readTrailerSequence(bytes, 3), kind)
-  const contents = 3 + TRAILER_LENGTH + 1 + payloadLength + 2 * 4
-  new DataView(bytes.buffer).setUint32(contents + 1, crc32cRange(bytes, 0, contents + 1, placeSeed(table.number, 0)), true)
-  file.writeSync(bytes, 0, bytes.length, 0)
+  change(bytes, 3)
+  new DataView(bytes.buffer).setUint32(length + 1, crc32cRange(bytes, 0, length + 1, placeSeed(table.number, offset)), true)
+  file.writeSync(bytes, 0, bytes.length, offset)
   await file.sync()
   await file.close()
+  return offset
 }
+
+const setKind = (kind: number) => (bytes: Uint8Array, trailer: number): void => writeTrailer(bytes, trailer, readTrailerSequence(bytes, trailer), kind)
 
 describe('prepared tables', () => {
   test.each<[string, string, number]>([
@@ -263,7 +265,7 @@ describe('prepared tables', () => {
     ['an unknown kind', 'value', 0x3f],
     ['a tombstone with a payload', 'value', KIND_TOMBSTONE],
   ])('%s is damage to a compaction that keeps, moves or drops the entry, no internal error', async (_name, payload, kind) => {
-    const [length, newer] = [bytes(payload).length, [valueEntry('k', 9, 'x')]]
+    const newer = [valueEntry('k', 9, 'x')]
     for (const [groups, more] of [
       [[], {}],
       [[], { moves: [{ fid: 1, target: 2, starts: new Uint32Array(0), lengths: new Uint32Array(0), positions: new Uint32Array(0) }] }],
@@ -272,10 +274,31 @@ describe('prepared tables', () => {
       const fs = await directory()
       const job = await compaction(fs, [[valueEntry('k', 1, payload)], ...groups], more)
       const before = await fs.list('db')
-      await forgeKind(fs, job.inputs[0]!.tables.at(-1)!, length, kind)
-      await expect(runJob(job, context(fs))).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
+      await forge(fs, job.inputs[0]!.tables.at(-1)!, 0, setKind(kind))
+      await expect(runJob(job, context(fs))).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: '000001.sst', offset: 0 })
       expect(await fs.list('db')).toEqual(before)
       expect(fs.openFiles).toBe(0)
+    }
+  })
+  test.each<[string, string, (bytes: Uint8Array, trailer: number) => void]>([
+    ['of unknown kind', 'a table entry of unknown kind', setKind(0x3f)],
+    ['whose attributes are cut', '1 bytes wanted', setKind(KIND_VALUE | KIND_ATTRIBUTES)],
+    ['out of order', 'the entries of a table are out of order', (bytes, trailer) => bytes.fill(0, trailer + TRAILER_LENGTH, trailer + TRAILER_LENGTH + 1)],
+  ])('an entry %s is told with its table and the offset of its block, in whichever input it is', async (_name, message, change) => {
+    const fs = await directory()
+    const tables: TableSummary[] = []
+    for (const first of [0, 1, 2]) {
+      const entries = Array.from({ length: 40 }, (_, i) => valueEntry(`k${String(first + i * 3).padStart(3, '0')}`, 1 + first + i * 3, '\u00ff'.repeat(4)))
+      tables.push(...(await runJob(flushJob(entries, { fileNumbers: [first + 1], options: { ...OPTIONS, tableSize: 1 << 20 } }), context(fs))).tables)
+    }
+    const job = await compaction(fs, [])
+    job.inputs = [{ level: 0, tables: tables.slice(1) }, { level: 1, tables: tables.slice(0, 1) }]
+    for (const table of tables) {
+      const forged = fs.crashClone('P1')
+      const offset = await forge(forged, table, 1, change)
+      expect(offset).toBeGreaterThan(0)
+      const file = formatFileName('table', table.number)
+      await expect(runJob(job, context(forged))).rejects.toMatchObject({ code: 'WK_CORRUPTION', file, offset, message: expect.stringContaining(message) })
     }
   })
 })

@@ -5,9 +5,8 @@
  * `fillCache` blocks are read into memory of the cursor's own, one over the other: a long scan leaves no garbage. Damage
  * found on the way is `CorruptionError`; the cursor is then beside all entries.
  */
-import { invariant } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
-import { compareRanges } from '@wk/codec'
+import { compareRanges, formatFileName, invariant } from '@wk/codec'
+import type { EntryCursor, EntryPlace } from '@wk/codec'
 import { BlockCursor } from './block-cursor.js'
 import type { ReadMemory } from './block-source.js'
 import type { TableReader } from './table-reader.js'
@@ -67,6 +66,10 @@ export class TableCursor implements EntryCursor {
 
   get valueEnd(): number {
     return this.#inner.valueEnd
+  }
+
+  get place(): EntryPlace {
+    return { file: formatFileName('table', this.#table.number), offset: this.#table.blockHandle(this.#block).offset }
   }
 
   first(): void {

@@ -49,8 +49,9 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
   const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
   const slice = new TimeSlice(context.runtime)
   const outputs = new TableOutputs(context.fs, job, slice, context.signal)
+  const cursor = cursorOf(job, inputs)
   try {
-    const copied = await copyEntries(job, cursorOf(job, inputs), outputs, slice, context.signal)
+    const copied = await copyEntries(job, cursor, outputs, slice, context.signal)
     await inputs.close()
     const tables = await outputs.finish()
     let bytesWritten = 0
@@ -60,7 +61,7 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
     // The first error counts; what goes wrong while clearing up adds nothing.
     await inputs.close().catch(() => undefined)
     await outputs.discard()
-    throw error
+    throw placed(error, cursor)
   }
 }
 
@@ -104,6 +105,13 @@ function checkEntry({ kind, valueStart, valueEnd }: EntryCursor): void {
   const length = valueEnd - valueStart
   if (kind === KIND_TOMBSTONE && length > 0) throw new CorruptionError('a table entry that deletes and has a value')
   if (baseKind(kind) === KIND_POINTER && length < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
+}
+
+/** Who finds damage inside an entry does not know where it lies. The cursor stands there still. */
+function placed(error: unknown, cursor: EntryCursor): unknown {
+  if (!(error instanceof CorruptionError) || error.file !== undefined || !cursor.valid) return error
+  const { place } = cursor
+  return place === undefined ? error : new CorruptionError(`damage in ${place.file} at offset ${place.offset}: ${error.message}`, { ...place, cause: error })
 }
 
 function cursorOf(job: Job, inputs: TableInputs): EntryCursor {
