@@ -11,7 +11,7 @@ import { flushCountBound, outputCountBound } from '../src/compaction/job.js'
 import type { CompactionJob, FlushJob, JobOptions, JobResult } from '../src/compaction/job.js'
 import { runJob } from '../src/compaction/job-runner.js'
 import { makePick } from '../src/compaction/pick.js'
-import { bytes, historyArbitrary, pointerEntry, propertyOptions, show, sorted, text, tombstone, valueEntry, visible, entryAt } from './iterator-support.js'
+import { historyArbitrary, pointerEntry, propertyOptions, show, sorted, text, tombstone, valueEntry, visible, entryAt } from './iterator-support.js'
 import type { Entry } from './iterator-support.js'
 
 const OPTIONS: JobOptions = {
@@ -257,7 +257,11 @@ async function forge(fs: MemoryFileSystem, table: TableSummary, block: number, c
   return offset
 }
 
-const setKind = (kind: number) => (bytes: Uint8Array, trailer: number): void => writeTrailer(bytes, trailer, readTrailerSequence(bytes, trailer), kind)
+const setKind =
+  (kind: number) =>
+  (bytes: Uint8Array, trailer: number): void => {
+    writeTrailer(bytes, trailer, readTrailerSequence(bytes, trailer), kind)
+  }
 
 describe('prepared tables', () => {
   test.each<[string, string, number]>([
@@ -283,7 +287,7 @@ describe('prepared tables', () => {
   test.each<[string, string, (bytes: Uint8Array, trailer: number) => void]>([
     ['of unknown kind', 'a table entry of unknown kind', setKind(0x3f)],
     ['whose attributes are cut', '1 bytes wanted', setKind(KIND_VALUE | KIND_ATTRIBUTES)],
-    ['out of order', 'the entries of a table are out of order', (bytes, trailer) => bytes.fill(0, trailer + TRAILER_LENGTH, trailer + TRAILER_LENGTH + 1)],
+    ['out of order', 'the entries of a table are out of order', (bytes, trailer) => void bytes.fill(0, trailer + TRAILER_LENGTH, trailer + TRAILER_LENGTH + 1)],
   ])('an entry %s is told with its table and the offset of its block, in whichever input it is', async (_name, message, change) => {
     const fs = await directory()
     const tables: TableSummary[] = []
