@@ -31,13 +31,15 @@ export function serveWorker(tasks: readonly Task<never, unknown>[] = []): void {
   const started = workerData as Partial<WorkerStart> | undefined | null
   if (parentPort === null || started?.wkLsmWorker === undefined || started.fs === undefined) return
   giveWay()
-  // What arrives under a task's kind is what its caller passed.
-  const known = [treeJobs, referencesTask as AnyTask, ...(tasks as readonly unknown[] as readonly AnyTask[])]
-  serve(parentPort, started.fs, new Map(known.map((task) => [task.kind, task])))
+  serve(parentPort, started.fs, tasks)
 }
 
-function serve(port: MessagePort, description: FileSystemDescription, tasks: ReadonlyMap<string, AnyTask>): void {
+/** Answers every request that comes through `port`, with a file system made from `description`. */
+export function serve(port: MessagePort, description: FileSystemDescription, more: readonly Task<never, unknown>[]): void {
   const fs = fileSystemFrom(description)
+  // What arrives under a task's kind is what its caller passed.
+  const known = [treeJobs, referencesTask as AnyTask, ...(more as readonly unknown[] as readonly AnyTask[])]
+  const tasks = new Map(known.map((task) => [task.kind, task]))
   const running = new Map<number, AbortController>()
   const reply = (message: WorkerReply): void => port.postMessage(message)
 
