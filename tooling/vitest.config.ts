@@ -1,3 +1,3 @@
 import { wkProject } from '../vitest.shared.js'
 
-export default wkProject('tooling')
+export default wkProject('tooling', { isolate: true })

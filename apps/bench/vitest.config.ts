@@ -1,3 +1,3 @@
 import { wkProject } from '../../vitest.shared.js'
 
-export default wkProject('@wk/bench')
+export default wkProject('@wk/bench', { isolate: true })

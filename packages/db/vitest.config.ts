@@ -1,3 +1,3 @@
 import { wkProject } from '../../vitest.shared.js'
 
-export default wkProject('@wk/db')
+export default wkProject('@wk/db', { setupFiles: 'test/clean-up.ts' })

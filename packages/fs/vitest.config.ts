@@ -1,3 +1,3 @@
 import { wkProject } from '../../vitest.shared.js'
 
-export default wkProject('@wk/fs')
+export default wkProject('@wk/fs', { isolate: true })

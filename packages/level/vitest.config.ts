@@ -1,3 +1,3 @@
 import { wkProject } from '../../vitest.shared.js'
 
-export default wkProject('@wk/level')
+export default wkProject('@wk/level', { setupFiles: 'test/clean-up.ts' })

@@ -4,4 +4,4 @@
  */
 import { wkProject } from '../../vitest.shared.js'
 
-export default wkProject('packaging', { globalSetup: 'packed.ts', include: ['test/contents.test.ts', 'test/optional-packages.test.ts'], testTimeout: 120_000 })
+export default wkProject('packaging', { isolate: true, globalSetup: 'packed.ts', include: ['test/contents.test.ts', 'test/optional-packages.test.ts'], testTimeout: 120_000 })

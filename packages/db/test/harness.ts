@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryFileSystem, type FileSystem } from '@wk/fs'
-import { afterEach, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import { DB, WkError } from '../src/index.js'
 
 export type Options = NonNullable<Parameters<typeof DB.open>[1]>
@@ -38,10 +38,11 @@ expect.addEqualityTesters([(a: unknown, b: unknown) => (a instanceof Uint8Array 
 const directories: string[] = []
 const databases: DB[] = []
 
-afterEach(async () => {
+/** Closes the databases and removes the directories of a test. */
+export async function cleanUp(): Promise<void> {
   for (const db of databases.splice(0)) await db.close()
   for (const dir of directories.splice(0)) rmSync(dir, { recursive: true, force: true })
-})
+}
 
 /** A fresh directory of the real file system; removed after the test. */
 export function temporaryDirectory(): string {

@@ -1,5 +1,5 @@
 /**
- * Random histories of 500 operations against a plain sorted map. `WK_SEED` is the first seed, `WK_RUNS` the number of
+ * Random histories of 500 operations against a plain sorted map; 100 of them are the commit tier's count of G1. `WK_SEED` is the first seed, `WK_RUNS` the number of
  * histories; a failure prints the command that replays it and a shortened history.
  */
 import { rmSync } from 'node:fs'
@@ -12,8 +12,8 @@ import type { DB } from '../src/index.js'
 import { openBounded } from '../src/testing.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
-const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 200 : 1))
-const ON_DISK = Math.max(1, Math.floor(RUNS / 40))
+const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 100 : 1))
+const ON_DISK = Math.max(1, Math.floor(RUNS / 20))
 
 interface Crossed {
   flushes: number

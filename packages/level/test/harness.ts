@@ -4,17 +4,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
 import { WkLevel } from '../src/index.js'
 import type { WkLevelOptions } from '../src/index.js'
 
 const directories: string[] = []
 const databases: WkLevel[] = []
 
-afterEach(async () => {
+/** Closes the databases and removes the directories of a test. */
+export async function cleanUp(): Promise<void> {
   for (const db of databases.splice(0)) await db.close()
   for (const dir of directories.splice(0)) rmSync(dir, { recursive: true, force: true })
-})
+}
 
 export function temporaryDirectory(): string {
   const dir = mkdtempSync(join(tmpdir(), 'wk-level-'))
