@@ -2,9 +2,11 @@
  * A bank: accounts whose total never changes. Tellers move money in transactions and in batches, auditors add up
  * snapshots and iterators, and beside them flush, compaction and collection run. Every so often the machine crashes.
  */
-import { DB, WkError, type DbOptions } from '@wk/db'
+import { type DB, WkError } from '@wk/db'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { FileSystem } from '@wk/fs'
 import type { Rng } from '@wk/testkit'
+import type { Readdressed } from './readdressed.js'
 
 /** Money of each account at the start. */
 const OPENING = 1000
@@ -15,6 +17,7 @@ export interface BankReport {
   conflicts: number
   audits: number
   collected: number
+  readonly readdressed: Readdressed
   readonly wrong: string[]
 }
 
@@ -41,8 +44,8 @@ export class Bank {
   }
 
   /** Opens the bank, with its accounts if they are not there yet, and audits what is found. */
-  static async open(fs: FileSystem, options: DbOptions, accounts: number, rng: Rng, report: BankReport): Promise<Bank> {
-    const db = await DB.open('/bank', { ...options, fs })
+  static async open(fs: FileSystem, options: BoundedOptions, accounts: number, rng: Rng, report: BankReport): Promise<Bank> {
+    const db = report.readdressed.watch(await openBounded('/bank', { ...options, fs }))
     const bank = new Bank(db, accounts, rng, report)
     if ((await db.get(nameOf(0))) === undefined) {
       await db.batch(Array.from({ length: accounts }, (_, i) => ({ type: 'put', key: nameOf(i), value: balanceBytes(OPENING, rng.below(300)) })), { sync: true })

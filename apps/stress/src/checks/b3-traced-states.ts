@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { DB } from '@wk/db'
-import { type Bounds, CrashOracle, endlessStep, KILLED, mountImage, readAll, Rng, sameBytes } from '@wk/testkit'
+import { openBounded } from '@wk/db/testing'
+import { type Bounds, CrashOracle, endlessStep, KILLED, KILLED_REWRITING, mountImage, type OptionSet, readAll, Rng, sameBytes } from '@wk/testkit'
 import type { Check, Report } from '../check.js'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from '../kill/kill-child.js'
@@ -18,7 +18,7 @@ const SYNC_EVERY = 10
 /** Crash states of one traced process. */
 const STATES = 500
 
-/** Needs `strace`. One traced process after the other, every other one with a worker. */
+/** Needs `strace`. One traced process after the other, every other one with a worker; in two of four pointers are rewritten. */
 export const check: Check = {
   id: 'B3',
   title: 'crash states rebuilt from system calls: prefixes, unsynced subsets, torn sectors, names out of order',
@@ -34,35 +34,41 @@ export const check: Check = {
       return Promise.resolve()
     })
     let ran = 0
+    let readdressings = 0
     for (let round = onlyRound ?? 0; ran < cases && !report.full; round++) {
       const number = seed * 1000 + round
-      const traced = await withDirectory((place) => Promise.resolve(trace(place, requestOf(place, number, round % 2))))
+      const rewrites = round % 4 === 1 || round % 4 === 2
+      const options = rewrites ? KILLED_REWRITING : KILLED
+      const traced = await withDirectory((place) => Promise.resolve(trace(place, requestOf(place, number, { ...options, workers: round % 2 }))))
+      readdressings += traced.readdressings
       const states = new TracedStates(traced.calls, traced.dir, number)
       if (round === (onlyRound ?? 0)) report.note(states.summary())
       for (let state = onlyState ?? 0; state < STATES && ran < cases && !report.full; state++, ran++) {
-        await judge(states, state, `${round}/${state}`, report)
+        await judge(states, options, state, `${round}/${state}`, report)
         report.ran()
         if (only !== undefined) return
       }
     }
+    if (only === undefined && ran > STATES && readdressings === 0) report.fail('no pointer was rewritten in any traced process')
+    report.note(`pointers were rewritten ${readdressings} times in the traced processes`)
   },
 }
 
-function requestOf(place: string, seed: number, workers = 0): KillRequest {
-  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: STEPS, syncEvery: SYNC_EVERY, options: { ...KILLED, workers } }
+function requestOf(place: string, seed: number, options: OptionSet = { ...KILLED, workers: 0 }): KillRequest {
+  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: STEPS, syncEvery: SYNC_EVERY, options }
 }
 
 /** Runs the child of the kill checks to its end under strace. */
-function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir: string } {
+function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir: string; readdressings: number } {
   mkdirSync(place, { recursive: true })
   const output = join(place, 'trace')
-  const { status, error, stderr } = spawnSync('strace', ['-f', '-y', '-xx', '-s', '4000000', '-o', output, '-e', `trace=${TRACED}`, process.execPath, childPath('kill/kill-child.js'), JSON.stringify(request)], {
+  const { status, error, stdout, stderr } = spawnSync('strace', ['-f', '-y', '-xx', '-s', '4000000', '-o', output, '-e', `trace=${TRACED}`, process.execPath, childPath('kill/kill-child.js'), JSON.stringify(request)], {
     encoding: 'utf8',
     env: { ...process.env, UV_USE_IO_URING: '0' },
     timeout: 120_000,
   })
   if (error !== undefined || status !== 0) throw new Error(`strace, which B3 needs, or its child failed: ${error?.message ?? stderr.slice(0, 1000)}`)
-  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db') }
+  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db'), readdressings: stdout.split('\n').filter((word) => word === 'readdress').length }
 }
 
 interface TracedState {
@@ -115,14 +121,14 @@ class TracedStates {
   }
 }
 
-async function judge(states: TracedStates, number: number, name: string, report: Report): Promise<void> {
+async function judge(states: TracedStates, sizes: OptionSet, number: number, name: string, report: Report): Promise<void> {
   const { image, bounds, where } = states.state(number)
   const fs = await mountImage(image, '/db')
-  const options = { ...KILLED, workers: 0, fs, runtime: new SleepingRuntime(1), gc: { auto: false } }
+  const options = { ...sizes, workers: 0, fs, runtime: new SleepingRuntime(1), gc: { auto: false } }
   let before: Map<string, Uint8Array> | undefined
   for (const round of ['opened', 'opened again']) {
     try {
-      const db = await DB.open('/db', options)
+      const db = await openBounded('/db', options)
       try {
         const visible = await readAll(db)
         const verdict = states.oracle.check(visible, bounds)

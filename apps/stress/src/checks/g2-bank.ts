@@ -1,8 +1,9 @@
 /** G2: money is neither made nor lost, whatever runs and whenever the machine crashes. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { EAGER, Rng, SMALLEST } from '@wk/testkit'
+import { EAGER, FEW_RUNS, Rng, SMALLEST } from '@wk/testkit'
 import { Bank, type BankReport } from '../bank.js'
 import type { Check } from '../check.js'
+import { Readdressed } from '../readdressed.js'
 
 const ACCOUNTS = 1000
 const CRASH_EVERY_MS = 500
@@ -16,13 +17,15 @@ export const check: Check = {
   cases: { commit: 10, nightly: 300, release: 1800 },
   async run({ cases }, seed, report) {
     const rng = new Rng(seed)
-    const bank: BankReport = { transfers: 0, conflicts: 0, audits: 0, collected: 0, wrong: [] }
+    const bank: BankReport = { transfers: 0, conflicts: 0, audits: 0, collected: 0, readdressed: new Readdressed(), wrong: [] }
     const end = performance.now() + cases * 1000
     let fs = new MemoryFileSystem()
     let crashes = 0
     while (performance.now() < end && bank.wrong.length === 0) {
       const start = performance.now()
-      const options = { ...(crashes % 2 === 0 ? SMALLEST : EAGER), valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
+      // With few entries of run tables in two of four, with collections in the background and without.
+      const bound = crashes % 4 === 0 || crashes % 4 === 3 ? { mostRuns: FEW_RUNS } : {}
+      const options = { ...(crashes % 2 === 0 ? SMALLEST : EAGER), ...bound, valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
       const open = await Bank.open(fs, options, ACCOUNTS, rng, bank)
       const policy = rng.pick(CRASH_POLICIES)
       let after: MemoryFileSystem | undefined
@@ -42,6 +45,7 @@ export const check: Check = {
     await last.abandon()
     for (const wrong of bank.wrong) report.fail(wrong)
     if (bank.transfers < 20 || bank.audits < 20) report.fail(`only ${bank.transfers} transfers and ${bank.audits} audits`)
+    bank.readdressed.report(report, 1 / 100, 10)
     report.note(`${bank.transfers} transfers, ${bank.conflicts} conflicts, ${bank.audits} audits, ${crashes} crashes`)
   },
 }
