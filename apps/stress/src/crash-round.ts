@@ -2,7 +2,7 @@
 import type { DB } from '@wk/db'
 import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { MemoryFileSystem } from '@wk/fs'
-import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, type Operation, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, type Operation, type Profile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Report } from './check.js'
 import type { Readdressed } from './readdressed.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
@@ -30,8 +30,13 @@ export function drawRound(seed: number, round: number, operations = 100): CrashR
       ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}),
       ...(isBounded ? { mostRuns: FEW_RUNS } : {}),
     },
-    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? { ...profile, keys: 24, sizes: [20, 100, 150, 600], maintenance: [0.4, 0.6, 0.8] } : profile),
+    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : profile),
   }
+}
+
+/** The profile with few keys and more collections: with hardly any entries of run tables pointers are rewritten. */
+export function rewritingProfile(profile: Profile): Profile {
+  return { ...profile, keys: 24, sizes: [20, 100, 150, 600], maintenance: [0.4, 0.6, 0.8] }
 }
 
 /** Opens a database on any simulated file system, under these options. */

@@ -3,8 +3,8 @@ import { openBounded } from '@wk/db/testing'
 import type { FileSystem, OperationKind } from '@wk/fs'
 import { crashProfile, drawHistory, EAGER, type FaultCase, type FaultRunOptions, FEW_RUNS, type Operation, operationsOf, Rng, runFault, SMALLEST, THRESHOLD } from '@wk/testkit'
 import type { Budget, Report } from './check.js'
-import { DIR } from './crash-round.js'
-import { Readdressed } from './readdressed.js'
+import { DIR, rewritingProfile } from './crash-round.js'
+import { hasFewRuns, Readdressed } from './readdressed.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /**
@@ -12,10 +12,10 @@ import { SleepingRuntime } from './sleeping-runtime.js'
  * background. In two rounds of four, with it and without, run tables may have hardly any entries, so that pointers are rewritten.
  */
 export function drawFaultRound(seed: number, round: number, readdressed: Readdressed): FaultRunOptions {
-  const isBounded = round % 4 === 0 || round % 4 === 3
+  const isBounded = hasFewRuns(round)
   const options = { ...(round % 2 === 1 ? EAGER : SMALLEST), ...(isBounded ? { mostRuns: FEW_RUNS } : {}) }
   const profile = { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] }
-  const drawn = drawHistory(new Rng(seed * 1000 + round), isBounded ? { ...profile, keys: 24, sizes: [20, 100, 150, 600], maintenance: [0.4, 0.6, 0.8] } : profile)
+  const drawn = drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : profile)
   const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
   history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })
   return { dir: DIR, open: async (fs: FileSystem) => readdressed.watch(await openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(round) })), history }

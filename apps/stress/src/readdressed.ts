@@ -5,6 +5,11 @@ import type { Report } from './check.js'
 /** Fewer databases tell nothing about how often it should happen. */
 const LEAST_DATABASES = 40
 
+/** Whether a round is one of the two of four with few entries of run tables: they meet both of what alternates from round to round. */
+export function hasFewRuns(round: number): boolean {
+  return round % 4 === 0 || round % 4 === 3
+}
+
 /** Added up as databases close. */
 export class Readdressed {
   #opened = 0

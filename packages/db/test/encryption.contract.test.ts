@@ -2,6 +2,7 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { CrashOracle, crashProfile, drawHistory, exploreCrashes, HistoryRunner, Rng } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
+import { oneIn } from './crash-sample.js'
 import { all, contentsOf, expectCode, keep, large, memoryPlace, nodePlace, onBothFileSystems, SMALL, temporaryDirectory, text } from './harness.js'
 
 const KEY = new Uint8Array(32).fill(7)
@@ -133,7 +134,7 @@ it('laws 1 to 8 and 11 hold for an encrypted database at mutating operations, un
     seeds: [SEED],
     recoveryEvery: 40,
     maintainEvery: 40,
-    crashBefore: (index) => new Rng(index).chance(0.5),
+    crashBefore: oneIn(2),
   })
   const replay = `WK_SEED=${SEED} npx vitest run test/encryption.contract.test.ts`
   expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])

@@ -6,11 +6,10 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, THRESHOLD } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
+import { oneIn } from './crash-sample.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 20 : 1))
-/** Of the operations, one in so many is crashed before. */
-const EVERY = Number(process.env.WK_CRASH_EVERY ?? 3)
 
 describe('with eager background collection', () => {
   it(`the database equals a sorted map: histories ${FIRST_SEED} to ${FIRST_SEED + RUNS - 1}`, async () => {
@@ -57,7 +56,7 @@ describe('with eager background collection', () => {
       seeds: [1],
       recoveryEvery: 20,
       maintainEvery: 12,
-      crashBefore: (index) => new Rng(index).chance(1 / EVERY),
+      crashBefore: oneIn(3),
     })
     const replay = `WK_SEED=${FIRST_SEED} npx vitest run test/gc-auto.crash.test.ts`
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])

@@ -8,11 +8,10 @@ import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryR
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openWith } from './bounded-runs.js'
+import { oneIn } from './crash-sample.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 20 : 1))
-/** Of the operations, one in so many is crashed before. */
-const EVERY = Number(process.env.WK_CRASH_EVERY ?? 3)
 
 const MOST_RUNS = 8
 
@@ -58,7 +57,7 @@ describe.each([true, false])('with hardly any entries of run tables, background 
       seeds: [1],
       recoveryEvery: 20,
       maintainEvery: 4,
-      crashBefore: (index) => new Rng(index).chance(1 / EVERY),
+      crashBefore: oneIn(3),
     })
     const replay = `WK_SEED=${FIRST_SEED} npx vitest run test/readdressing.crash.test.ts`
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])

@@ -7,6 +7,7 @@ import { type Bounds, CrashOracle, endlessStep, KILLED, KILLED_REWRITING, mountI
 import type { Check, Report } from '../check.js'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from '../kill/kill-child.js'
+import { rewritingsIn } from '../kill/kill-loop.js'
 import { SleepingRuntime } from '../sleeping-runtime.js'
 import { withDirectory } from '../temporary.js'
 import { readSystemCalls, TRACED, type SystemCall } from '../trace/system-calls.js'
@@ -68,7 +69,7 @@ function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir:
     timeout: 120_000,
   })
   if (error !== undefined || status !== 0) throw new Error(`strace, which B3 needs, or its child failed: ${error?.message ?? stderr.slice(0, 1000)}`)
-  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db'), readdressings: stdout.split('\n').filter((word) => word === 'readdress').length }
+  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db'), readdressings: rewritingsIn(stdout) }
 }
 
 interface TracedState {

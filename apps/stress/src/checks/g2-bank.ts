@@ -3,7 +3,7 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { EAGER, FEW_RUNS, Rng, SMALLEST } from '@wk/testkit'
 import { Bank, type BankReport } from '../bank.js'
 import type { Check } from '../check.js'
-import { Readdressed } from '../readdressed.js'
+import { hasFewRuns, Readdressed } from '../readdressed.js'
 
 const ACCOUNTS = 1000
 const CRASH_EVERY_MS = 500
@@ -24,7 +24,7 @@ export const check: Check = {
     while (performance.now() < end && bank.wrong.length === 0) {
       const start = performance.now()
       // With few entries of run tables in two of four, with collections in the background and without.
-      const bound = crashes % 4 === 0 || crashes % 4 === 3 ? { mostRuns: FEW_RUNS } : {}
+      const bound = hasFewRuns(crashes) ? { mostRuns: FEW_RUNS } : {}
       const options = { ...(crashes % 2 === 0 ? SMALLEST : EAGER), ...bound, valueLogFileSize: 64 * 1024, levelBaseSize: 64 * 1024, tableSize: 16 * 1024, memTableSize: 256 * 1024 }
       const open = await Bank.open(fs, options, ACCOUNTS, rng, bank)
       const policy = rng.pick(CRASH_POLICIES)

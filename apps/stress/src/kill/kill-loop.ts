@@ -36,6 +36,11 @@ export interface KillOptions {
   readonly beside?: (others: ReadonlyMap<KeyText, Uint8Array>) => string | undefined
 }
 
+/** How often a child said that it began to rewrite pointers. */
+export function rewritingsIn(output: string): number {
+  return output.split('\n').filter((line) => line === 'readdress').length
+}
+
 /** One directory, and everything that was ever called on it. */
 export class KillLoop {
   readonly #dir: string
@@ -91,7 +96,7 @@ export class KillLoop {
     })
     const [, signal] = await gone
     clearTimeout(late)
-    this.readdressings += output.split('\n').filter((line) => line === 'readdress').length
+    this.readdressings += rewritingsIn(output)
     return { signal, errors, output }
   }
 
