@@ -12,7 +12,7 @@ export async function closeFiles({ tree, vlog, health }: Parts, durably: boolean
     return
   }
   try {
-    await vlog?.sync()
+    await vlog?.seal()
     const end = vlog?.position()
     await tree.close({ clean: true, vlog: { fid: end?.fid ?? 0, size: end?.offset ?? 0 } })
   } catch (error) {

@@ -17,8 +17,10 @@ export class PhysicalFile {
   /** Name in the directory. */
   readonly name: string
   readonly path: string
-  /** Bytes on disk. */
+  /** Bytes on disk, without zeros ahead. */
   size: number
+  /** End of the zeros behind the records of a file that is written; 0 = there are none. */
+  zerosEnd = 0
   /** Bytes of it that are no records: header, run tables, footer. */
   overhead = FILE_HEADER_LENGTH
   /** Logical files whose current place this is. */

@@ -389,9 +389,9 @@ export class ValueLog {
     return this.#set.map.get(fid) !== undefined
   }
 
-  /** Bytes on disk that are in no file of {@link physicalFiles}: copies being made, and files on their way out. */
+  /** Bytes on disk that are in no file of {@link physicalFiles}: copies being made, files on their way out, zeros ahead of synced records. */
   get passingBytes(): number {
-    let bytes = this.#set.leavingBytes
+    let bytes = this.#set.leavingBytes + this.#writer.zeroBytes
     for (const { size } of this.#relocations) bytes += size
     return bytes
   }

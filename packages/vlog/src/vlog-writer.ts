@@ -87,6 +87,11 @@ export class VlogWriter implements StagedSource {
     return this.#files.nextNumber
   }
 
+  /** Bytes of zeros behind records. */
+  get zeroBytes(): number {
+    return this.#files.zeroBytes
+  }
+
   /** End of everything staged. */
   position(): LogPosition {
     return this.#files.position()

@@ -6,6 +6,7 @@
  *   file is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
  *   old ones are synced, two at once: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
  * - The durable position never passes a file that is not durable as a whole.
+ * - A file that is synced often has zeros ahead, which are cut off before it is sealed (`zeros-ahead.ts`).
  *
  * What goes into the files, and what a failure means, is up to the writer.
  */
@@ -16,6 +17,7 @@ import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FID } from './format.js'
 import { SyncTracker, type LogPosition } from './sync-tracker.js'
 import type { VlogSet } from './vlog-set.js'
+import { ZerosAhead, cutZeros, zerosBehind } from './zeros-ahead.js'
 
 /** Files shorter than so many times the room at which their successor is made do without: it would lie about empty too often. */
 const LEAST_PREPARED = 2
@@ -55,6 +57,7 @@ export class WriteFiles {
   readonly #host: WriteHost
   readonly #maker: FileMaker
   readonly #synced: SyncTracker
+  readonly #zeros = new ZerosAhead()
   #nextNumber: number
   #active: LogicalFile | undefined
   #current: LogicalFile | undefined
@@ -133,6 +136,13 @@ export class WriteFiles {
   /** Whether something before this place is not durable yet. */
   isBehind(fid: number, offset: number): boolean {
     return this.#synced.isBehind(fid, offset)
+  }
+
+  /** Bytes of zeros behind records. */
+  get zeroBytes(): number {
+    let sum = 0
+    for (const { file } of this.#sealing) sum += zerosBehind(file)
+    return this.#current === undefined ? sum : sum + zerosBehind(this.#current)
   }
 
   /** Makes another file the active one. It need not exist yet. */
@@ -268,6 +278,7 @@ export class WriteFiles {
     const file = handleOf(logical)
     await twoBefore
     try {
+      await cutZeros(logical)
       await Promise.all([file.sync(), before])
       this.#host.checkWritable()
     } catch (error) {
@@ -287,12 +298,13 @@ export class WriteFiles {
     const current = this.#current
     if (current === undefined) return sealed
     const { physical, written } = current
-    const sync = handleOf(current).sync()
     // It may be sealed meanwhile, and its handle closed for another one.
     physical.busy++
     try {
+      // A log that stands alone has none: there what lies behind a torn record tells damage from a crash.
+      if (!this.#options.standalone) this.#zeros.beforeSync(current, this.#synced.position)
       // In parallel; what is durable here counts only with everything before it.
-      await Promise.all([sync, sealed])
+      await Promise.all([handleOf(current).sync(), sealed])
     } catch (error) {
       throw this.#host.fail(error)
     } finally {
