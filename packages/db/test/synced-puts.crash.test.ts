@@ -17,7 +17,7 @@ const ONLY = process.env.WK_CRASH_INDEX === undefined ? undefined : Number(proce
 /** What only zeros come to: the longest value of the history is far shorter. */
 const LONG_WRITE = 16 * 1024
 
-it('small synced writes, with zeros behind them', { timeout: 240_000 }, async () => {
+it('laws 1 and 6: small synced writes, with zeros behind them', { timeout: 240_000 }, async () => {
   const profile = { ...crashProfile(60, THRESHOLD), sizes: [THRESHOLD, 200, 600, 1400], syncOdds: 0.9, overlapOdds: 0.1, reopens: 1 }
   const history = drawHistory(new Rng(SEED), profile)
   const counts = { zeros: 0, cuts: 0 }
