@@ -35,7 +35,7 @@ describe('zeros ahead', () => {
     const pointers = await appendSynced(log, 100, 40)
     expect(fileEnd(fs), 'room for many more').toBe(end)
     expect(log.passingBytes).toBe(end - log.position().offset)
-    expect(log.physicalFiles()[0]?.bytes ?? 0, 'figures of files are without them').toBeLessThan(end)
+    expect(log.physicalFiles()[0]?.size, 'figures of files are without them').toBeLessThan(end)
     await log.seal()
     expect(fileEnd(fs.crashClone('P0'))).toBe(log.position().offset)
     expect(log.passingBytes).toBe(0)
