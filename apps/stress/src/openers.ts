@@ -5,15 +5,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { LockVariant } from '@wk/fs'
+import { childPath } from './child-path.js'
 import type { OpenOutcome } from './lock-child.js'
 
 /** How locks are taken: as found, and as where fs-native-extensions is absent. */
 export const VARIANTS: readonly (LockVariant | 'default')[] = process.platform === 'linux' ? ['default', 'socket', 'pidfile'] : ['default', 'pidfile']
-
-const CHILD = new URL('lock-child.js', import.meta.url)
 
 /** A process that has tried to open. */
 export interface Opener {
@@ -27,7 +25,7 @@ export interface Opener {
 
 /** Starts a process that opens `dir`, and waits for what it says. */
 export async function openInProcess(dir: string, variant: string): Promise<Opener> {
-  const child = spawn(process.execPath, [fileURLToPath(CHILD), dir, variant], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [childPath('lock-child'), dir, variant], { stdio: ['pipe', 'pipe', 'inherit'] })
   const gone = once(child, 'exit')
   const line = await Promise.race([
     once(createInterface(child.stdout), 'line').then(([text]) => text as string),
@@ -51,7 +49,7 @@ export async function openInProcess(dir: string, variant: string): Promise<Opene
 
 /** Opens `dir` in a worker thread, and closes again. */
 export async function openInWorker(dir: string, variant: string): Promise<OpenOutcome> {
-  const worker = new Worker(CHILD, { workerData: [dir, variant] })
+  const worker = new Worker(childPath('lock-child'), { workerData: [dir, variant] })
   const [outcome] = (await once(worker, 'message')) as [OpenOutcome]
   await worker.terminate()
   return outcome

@@ -2,7 +2,7 @@
 import { parseFileName } from '@wk/codec'
 import { LsmTree } from '@wk/lsm'
 import { TableReader } from '@wk/sstable'
-import { cleanSpecimen, type DiskImage, mountImage, type Part, partsOf, uncleanSpecimen } from '@wk/testkit'
+import { cleanSpecimen, type DiskImage, ImageFileSystem, type Part, partsOf, uncleanSpecimen } from '@wk/testkit'
 import { ValueLog } from '@wk/vlog'
 import { DIR, open } from './damage.js'
 import { attempt } from './hostile.js'
@@ -31,7 +31,7 @@ function besides(name: string, image: DiskImage): DiskImage {
 /** Has a changed file read by everything that reads files of its kind. @throws what is no typed error */
 export async function parse({ name, image }: Victim, bytes: Uint8Array): Promise<void> {
   const parsed = parseFileName(name)
-  const fs = await mountImage(new Map(image).set(name, bytes), DIR)
+  const fs = new ImageFileSystem(new Map(image).set(name, bytes), DIR)
   if (parsed?.kind === 'table') {
     const file = fs.openSync(`${DIR}/${name}`, 'read')
     const table = await attempt(() => TableReader.openSync(file, parsed.number, bytes.length))

@@ -118,8 +118,13 @@ function mutateRaw(bytes: Uint8Array, rng: Rng): Uint8Array {
       return bytes.slice(0, at)
     case 1:
       return bytes.slice().fill(rng.pick([0, 0xff]), at, at + rng.below(200))
-    case 2:
-      return Uint8Array.from([...bytes, ...rng.bytes(rng.below(300))])
+    case 2: {
+      const more = rng.bytes(rng.below(300))
+      const longer = new Uint8Array(bytes.length + more.length)
+      longer.set(bytes)
+      longer.set(more, bytes.length)
+      return longer
+    }
     case 3:
       return bytes.slice().copyWithin(at, rng.below(bytes.length + 1), rng.below(bytes.length + 1))
     default: {

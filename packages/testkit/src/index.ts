@@ -22,6 +22,7 @@ export { crashProfile, drawHistory, drawKeys, modelProfile, openCloseProfile, ty
 export { appendices, blocks, FLIPS, flips, truncations, wholeFiles, type Damage, type Flip } from './damage.js'
 export { cleanSpecimen, uncleanSpecimen, type LogExtents, type Specimen, type State } from './damage-images.js'
 export { MAX_PROBE_MS, probe, type ProbeResult, type ProbeTarget } from './damage-probe.js'
+export { ImageFileSystem } from './image-file-system.js'
 export { captureImage, imageBytes, mountImage, readFile, type DiskImage } from './disk-image.js'
 export { HOSTILE_FIELDS, hostileFields, hostileImage, hostileName, mutate, partsOf, type Part } from './hostile.js'
 export { locksAreShared } from './shared-locks.js'

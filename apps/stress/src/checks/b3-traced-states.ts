@@ -63,7 +63,7 @@ function requestOf(place: string, seed: number, options: OptionSet = { ...KILLED
 function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir: string; readdressings: number } {
   mkdirSync(place, { recursive: true })
   const output = join(place, 'trace')
-  const { status, error, stdout, stderr } = spawnSync('strace', ['-f', '-y', '-xx', '-s', '4000000', '-o', output, '-e', `trace=${TRACED}`, process.execPath, childPath('kill/kill-child.js'), JSON.stringify(request)], {
+  const { status, error, stdout, stderr } = spawnSync('strace', ['-f', '-y', '-xx', '-s', '4000000', '-o', output, '-e', `trace=${TRACED}`, process.execPath, childPath('kill-child'), JSON.stringify(request)], {
     encoding: 'utf8',
     env: { ...process.env, UV_USE_IO_URING: '0' },
     timeout: 120_000,

@@ -5,14 +5,19 @@ import { openBounded } from '@wk/db/testing'
 import { MemoryFileSystem } from '@wk/fs'
 import { drawHistory, drawOptions, HistoryRunner, modelProfile, type Operation, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
+import { childPath } from '../child-path.js'
 import { Readdressed } from '../readdressed.js'
-import { withDirectory } from '../temporary.js'
+import { withDirectory, withVolatileDirectory } from '../temporary.js'
 
 const OPERATIONS = 500
 
 /** Option sets of one history; every fifth runs on the real file system, with a worker thread every other time. */
 const SETS = 20
 const isOnDisk = (set: number): boolean => set % 5 === 4
+const hasWorker = (set: number): boolean => set % 10 === 4
+
+/** On a disk of those histories only: the model needs nothing that outlives the process. */
+const isOnSlowDisk = (history: number): boolean => history % 10 === 0
 
 /** Every answer is compared with a sorted map, so all runs of a history agree with each other as well. */
 export const check: Check = {
@@ -28,9 +33,9 @@ export const check: Check = {
     const run = async (history: readonly Operation[], number: number, set: number): Promise<void> => {
       const options = drawOptions(new Rng((seed * 100_000 + number) * SETS + set + 7))
       const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(async () => readdressed.watch(await openBounded(dir, { ...options, ...more }))).run(history)
-      const workers = set % 10 === 4 ? 1 : 0
+      const workers = hasWorker(set) ? 1 : 0
       try {
-        if (isOnDisk(set)) await withDirectory((dir) => runIn(join(dir, 'db'), { workers }))
+        if (isOnDisk(set)) await (isOnSlowDisk(number) ? withDirectory : withVolatileDirectory)((dir) => runIn(join(dir, 'db'), { workers, workerUrl: childPath('worker') }))
         else await runIn('/db', { fs: new MemoryFileSystem({ crashable: false }) })
       } catch (error) {
         const place = isOnDisk(set) ? `disk, ${workers} workers` : 'memory'
@@ -46,8 +51,9 @@ export const check: Check = {
         for (const set of sets) if (ran < cases && !report.full) await run(history, number, set)
       }
       const sets = Array.from({ length: SETS }, (_, set) => set)
-      // Beside each other: on disk most of the time is waiting.
-      await Promise.all([runAll(sets.filter(isOnDisk)), runAll(sets.filter((set) => !isOnDisk(set)))])
+      // Beside each other: those on disk and those with workers wait for most of their time.
+      const lanes = [hasWorker, (set: number): boolean => isOnDisk(set) && !hasWorker(set), (set: number): boolean => !isOnDisk(set)]
+      await Promise.all(lanes.map((belongs) => runAll(sets.filter(belongs))))
     }
     readdressed.report(report, 1 / 100)
   },

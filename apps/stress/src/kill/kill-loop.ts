@@ -57,7 +57,7 @@ export class KillLoop {
     this.#dir = join(place, 'db')
     this.#journal = join(place, 'journal')
     this.#seed = seed
-    this.#options = options
+    this.#options = { ...options, workerUrl: childPath('worker') }
     this.#beside = beside
   }
 
@@ -78,7 +78,7 @@ export class KillLoop {
 
   async #run(more: Partial<KillRequest>, moment?: Moment): Promise<{ signal: string | null; errors: string; output: string }> {
     const request: KillRequest = { dir: this.#dir, journal: this.#journal, seed: this.#seed, first: this.#survived, options: this.#options, ...more }
-    const child = spawn(process.execPath, [childPath('kill/kill-child.js'), JSON.stringify(request)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [childPath('kill-child'), JSON.stringify(request)], { stdio: ['ignore', 'pipe', 'pipe'] })
     let errors = ''
     let output = ''
     child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))

@@ -11,7 +11,7 @@ const CLOSE_MS = 1000
 
 /** Runs the child, under a limit of the shell where one is given (`-n 64`). Throws if it dies. */
 export function runLimited(request: LimitRequest, limit?: string): LimitReport {
-  const child = childPath('limits/limit-child.js')
+  const child = childPath('limit-child')
   const command = limit === undefined ? [process.execPath, child, JSON.stringify(request)] : ['/bin/sh', '-c', `ulimit ${limit} && exec "$0" "$@"`, process.execPath, child, JSON.stringify(request)]
   const { stdout, stderr, status, signal } = spawnSync(command[0] as string, command.slice(1), { encoding: 'utf8', timeout: 120_000 })
   if (status !== 0) throw new Error(`the child ended with ${signal ?? `status ${status}`}: ${stderr.slice(0, 2000)}`)
