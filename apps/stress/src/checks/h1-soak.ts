@@ -1,7 +1,8 @@
 /** H1: days of work with everything small, and a kill now and then: memory, descriptors and disk stay flat. */
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { DB, WkError, type DbOptions, type DbStats } from '@wk/db'
+import { type DB, WkError, type DbStats } from '@wk/db'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import { isEndlessKey, readAll, Rng, sameBytes, valueBytes, type ValueSpec } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { debrisIn } from '../debris.js'
@@ -12,7 +13,11 @@ const KEYS = 3000
 const LOG_SIZE = 1024 * 1024
 
 /** The default sizes through 256, or the smallest there are. */
-const OPTIONS: DbOptions = { valueThreshold: 512, memTableSize: 64 * 1024, valueLogFileSize: LOG_SIZE, tableSize: 16 * 1024, levelBaseSize: 64 * 1024, blockCacheSize: 128 * 1024, gc: { auto: true, minGarbage: 256 * 1024 } }
+const OPTIONS: BoundedOptions = { valueThreshold: 512, memTableSize: 64 * 1024, valueLogFileSize: LOG_SIZE, tableSize: 16 * 1024, levelBaseSize: 64 * 1024, blockCacheSize: 128 * 1024, gc: { auto: true, minGarbage: 256 * 1024 } }
+
+/** The same with so few entries of run tables that pointers are rewritten: between every second opening and closing, and in every second process that is killed. */
+const REWRITING: BoundedOptions = { ...OPTIONS, mostRuns: 64 }
+const doesRewrite = (round: number): boolean => round % 2 === 1
 
 /**
  * Flushes after which memory is looked at. Until then it grows without a leak: pages that the allocator keeps for each thread, compiled
@@ -41,13 +46,13 @@ interface Space {
   readonly live: number
 }
 
-/** Flushes for each of the others that must have been at the end; to 20,000 flushes belong 5,000 compactions, 2,000 passes, 200 reopenings and 50 kills. */
-const FLUSHES_PER = { compactions: 4, passes: 10, reopened: 100, kills: 400 }
+/** Flushes for each of the others that must have been at the end; to 20,000 flushes belong 5,000 compactions, 2,000 passes, 2,000 files retired by rewriting pointers, 200 reopenings and 50 kills. */
+const FLUSHES_PER = { compactions: 4, passes: 10, readdressed: 10, reopened: 100, kills: 400 }
 
 /** Random overwrites, deletions and reads until there were so many flushes and enough of the rest; reopened after every hundred. */
 export const check: Check = {
   id: 'H1',
-  title: 'soak: overwrites, deletions, reads; to 20,000 flushes 5,000 compactions, 2,000 GC passes, 200 reopenings, 50 kills',
+  title: 'soak: overwrites, deletions, reads; to 20,000 flushes 5,000 compactions, 2,000 GC passes, 2,000 files retired by rewriting pointers, 200 reopenings, 50 kills',
   means: 'all values right after each kill; disk ≤ 2.5 × live + 4 files, memory of the last quarter ≤ the first + 10 % (after 400 flushes), descriptors flat, no orphan, nothing unhandled',
   unit: 'flushes',
   cases: { commit: 0, nightly: 2000, release: 20_000 },
@@ -75,7 +80,7 @@ class Soak {
   readonly #rng: Rng
   readonly #model = new Map<string, ValueSpec>()
   readonly #samples: Sample[] = []
-  readonly #done = { compactions: 0, passes: 0, reopened: 0, kills: 0 }
+  readonly #done = { compactions: 0, passes: 0, readdressed: 0, reopened: 0, kills: 0 }
   flushes = 0
 
   /** @param place a directory of its own, in which the database is one more */
@@ -100,14 +105,15 @@ class Soak {
   /** Has another process write keys of its own into the database, and kills it. Returns what was wrong. */
   async kill(): Promise<string | undefined> {
     rmSync(join(this.#place, 'journal'), { force: true })
-    const loop = new KillLoop(this.#place, this.#seed * 1000 + this.#done.kills, { options: OPTIONS, beside: (others) => this.#compare(others)[0] })
-    const moment = drawMoment(this.#rng)
+    const rewrites = doesRewrite(this.#done.kills)
+    const loop = new KillLoop(this.#place, this.#seed * 1000 + this.#done.kills, { options: rewrites ? REWRITING : OPTIONS, beside: (others) => this.#compare(others)[0] })
+    const moment = drawMoment(this.#rng, rewrites)
     await loop.killAt(moment)
     const wrong = await loop.judge(false)
     this.#done.kills++
     if (wrong !== undefined) return `kill ${this.#done.kills} (${moment.word} + ${moment.delay} ms): ${wrong}`
     // The next one begins with nothing.
-    const db = await DB.open(this.#dir, OPTIONS)
+    const db = await openBounded(this.#dir, OPTIONS)
     for (const key of (await readAll(db)).keys()) if (isEndlessKey(key)) await db.del(key)
     await db.close()
     return undefined
@@ -127,7 +133,7 @@ class Soak {
 
   /** Works until there were so many flushes, closes. Returns what was wrong. */
   async untilReopened(flushes: number): Promise<string[]> {
-    const db = await DB.open(this.#dir, OPTIONS)
+    const db = await openBounded(this.#dir, doesRewrite(this.#done.reopened) ? REWRITING : OPTIONS)
     const wrong: string[] = []
     let stats: DbStats = db.stats()
     for (let turn = 0; stats.flushes < flushes; turn++) {
@@ -145,6 +151,7 @@ class Soak {
     this.flushes += stats.flushes
     this.#done.compactions += stats.compactions
     this.#done.passes += stats.gcPasses
+    this.#done.readdressed += stats.gcReaddressed
     this.#done.reopened++
     await db.close()
     this.#sample(space)
@@ -184,7 +191,7 @@ class Soak {
   /** All values, the files, and the curves. */
   async judge(): Promise<string[]> {
     const wrong = await debrisIn(this.#dir, OPTIONS)
-    const db = await DB.open(this.#dir, OPTIONS)
+    const db = await openBounded(this.#dir, OPTIONS)
     wrong.push(...this.#compare(await readAll(db)))
     if (!(await db.verify()).ok) wrong.push('verify() found damage')
     await db.close()
@@ -210,11 +217,11 @@ class Soak {
   }
 
   summary(): string {
-    const { compactions, passes, reopened, kills } = this.#done
+    const { compactions, passes, readdressed, reopened, kills } = this.#done
     const [first, last] = [this.#samples[0], this.#samples.at(-1)]
     const warm = this.#warm()
     const judged = warm.length < LEAST_SAMPLES ? 'not judged: too few flushes' : `of which ${mebibytes(meanOf(warm, 'rss'))} on average when warm, ${mebibytes(meanOf(warm, 'held'))} held`
-    return `${compactions} compactions, ${passes} GC passes, ${reopened} reopenings, ${kills} kills; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)} (${judged}), descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
+    return `${compactions} compactions, ${passes} GC passes, ${readdressed} logical files retired by rewriting pointers, ${reopened} reopenings, ${kills} kills; memory ${mebibytes(first?.rss ?? 0)} to ${mebibytes(last?.rss ?? 0)} (${judged}), descriptors ${first?.descriptors} to ${last?.descriptors}, disk ${mebibytes(last?.disk ?? 0)} for ${mebibytes(last?.live ?? 0)} live`
   }
 }
 
