@@ -26,7 +26,7 @@ export {
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
 export { commonPrefixLength, compareBytes, compareRanges, shortestSeparator } from './compare.js'
 export { copyBytes } from './copy-bytes.js'
-export { ResultMemory, SHARED_LIMIT, SLAB_LENGTH, allocateBytes } from './result-memory.js'
+export { ResultMemory, SHARED_LIMIT, SLAB_LENGTH, allocateBytes, allocateSlab } from './result-memory.js'
 export { MAX_UVARINT_LENGTH, uvarintLength, writeUvarint } from './varint.js'
 export { NATIVE_FROM, crc32c, crc32cPortable, crc32cRange, hasNativeCrc32c } from './crc32c.js'
 export { ByteReader } from './byte-reader.js'

@@ -21,6 +21,13 @@ export function allocateBytes(length: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
 }
 
+/** A slab for results, its content arbitrary. */
+export function allocateSlab(): Uint8Array<ArrayBuffer> {
+  const slab = allocateBytes(SLAB_LENGTH)
+  markAsUntransferable(slab.buffer)
+  return slab
+}
+
 export class ResultMemory {
   /** Where the memory is that was reserved last. */
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
@@ -36,8 +43,7 @@ export class ResultMemory {
       return
     }
     if (this.#used + length > this.#slab.length) {
-      this.#slab = allocateBytes(SLAB_LENGTH)
-      markAsUntransferable(this.#slab.buffer)
+      this.#slab = allocateSlab()
       this.#used = 0
     }
     this.bytes = this.#slab

@@ -21,7 +21,7 @@ import type { PayloadView, ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
 import { ValueBatch } from '@wk/vlog'
-import type { ValueLog } from '@wk/vlog'
+import type { BatchReading, ValueLog } from '@wk/vlog'
 import type { WalkedCursor } from './iterator.js'
 
 /** An entry with everything the database knows of it. */
@@ -123,6 +123,11 @@ export class EntryReader {
   /** Reads the values of a batch into it. `undefined` if that is done already. */
   readBatch(batch: ValueBatch): Promise<void> | undefined {
     return batch.count === 0 ? undefined : this.#log().readBatch(batch)
+  }
+
+  /** {@link readBatch} in two steps, as `ValueLog.beginBatch`. `undefined` if there is nothing to read. */
+  beginBatch(batch: ValueBatch): BatchReading | undefined {
+    return batch.count === 0 ? undefined : this.#log().beginBatch(batch)
   }
 
   /** The value if it lies in the tree, or where it lies in the value log. */

@@ -3,6 +3,7 @@
  */
 import { copyBytes } from '@wk/codec'
 import { ValueBatch } from '@wk/vlog'
+import type { BatchReading } from '@wk/vlog'
 import type { EntryReader } from './entry-reader.js'
 import type { IteratorMode, WalkedCursor } from './iterator.js'
 
@@ -12,6 +13,8 @@ export class EntryWindow<T> {
   readonly #keys: Uint8Array[] = []
   readonly #batch = new ValueBatch()
   #at = 0
+  #reading: BatchReading | undefined
+  #isShared = false
 
   constructor(mode: IteratorMode) {
     this.#mode = mode
@@ -20,6 +23,11 @@ export class EntryWindow<T> {
   /** Entries that were not taken. */
   get left(): number {
     return this.#keys.length - this.#at
+  }
+
+  /** Whether another thread helped to read it. */
+  get isShared(): boolean {
+    return this.#isShared
   }
 
   /** Key of the next entry; requires that there is one. Not a copy. */
@@ -45,9 +53,24 @@ export class EntryWindow<T> {
     }
   }
 
+  /** Begins to read the values if another thread helps. */
+  begin(reader: EntryReader): void {
+    const reading = reader.beginBatch(this.#batch)
+    if (reading?.isShared === true) this.#reading = reading
+  }
+
   /** Reads the values; `undefined` if they are there already. */
   read(reader: EntryReader): Promise<void> | undefined {
-    return reader.readBatch(this.#batch)
+    const reading = this.#reading ?? reader.beginBatch(this.#batch)
+    this.#reading = undefined
+    this.#isShared = reading?.isShared === true
+    return reading?.finish()
+  }
+
+  /** Gives up a window that was not read. */
+  drop(): void {
+    this.#reading?.cancel()
+    this.#reading = undefined
   }
 
   /** The next entry; requires that there is one, and that its value was read. */

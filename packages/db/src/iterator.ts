@@ -80,6 +80,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   readonly #mode: IteratorMode
   readonly #onClose: (iterator: DbIterator<T>) => void
   #window: EntryWindow<T>
+  /** The window after it, which another thread is reading. */
+  #ahead: EntryWindow<T> | undefined
   /** Entries and bytes of the next window, at most. */
   #windowSize = 1
   #windowBytes: number
@@ -158,6 +160,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#assertOpen()
     const key = keyBytes(target)
     this.#left += this.#window.left
+    this.#dropAhead()
     this.#restart()
     this.#epoch++
     this.#ended = !isInRange(this.#source.range, key)
@@ -173,6 +176,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#onClose(this)
     // A read ahead may still be using the view.
     await this.#busy
+    this.#dropAhead()
     this.#window = new EntryWindow(this.#mode)
     this.#source.release()
   }
@@ -222,7 +226,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
       while (this.#busy !== undefined) await this.#busy
       this.#assertOpen()
       if (this.#window.left > 0) return
-      const window = this.#collect()
+      const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
+      this.#ahead = undefined
       if (window.left === 0) {
         if (!this.#ended && this.#left > 0) this.#source.observer?.ended()
         return
@@ -232,9 +237,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   }
 
   /** Takes the next window's keys from the tree, synchronously. */
-  #collect(): EntryWindow<T> {
+  #collect(window: EntryWindow<T>): EntryWindow<T> {
     const { cursor, reader, highWaterMarkBytes } = this.#source
-    const window = new EntryWindow<T>(this.#mode)
     const most = this.#careful > 0 ? 1 : this.#windowSize
     if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes)
     this.#careful -= Math.min(this.#careful, window.left)
@@ -255,8 +259,14 @@ export class DbIterator<T> implements AsyncIterable<T> {
       if (turn !== undefined) await turn
       const reading = window.read(reader)
       if (reading !== undefined) await reading
-      if (epoch === this.#epoch) this.#window = window
-      else this.#left += window.left
+      if (epoch === this.#epoch) {
+        this.#window = window
+        if (window.isShared) {
+          this.#readAhead()
+          // Both took their time.
+          await guard.next()
+        }
+      } else this.#left += window.left
     } catch (error) {
       // The keys of the window are not to be skipped: whoever asks again meets them again.
       this.#left += window.left
@@ -269,6 +279,31 @@ export class DbIterator<T> implements AsyncIterable<T> {
       this.#busy = undefined
       settled()
     }
+  }
+
+  /**
+   * Begins to read the next window while the caller has this one, where that costs the caller's thread nothing. Not in a transaction,
+   * whose own writes are to be seen as they come.
+   */
+  #readAhead(): void {
+    if (!this.#open || this.#careful > 0 || this.#source.observer !== undefined) return
+    const { cursor, reader } = this.#source
+    const left = this.#left
+    const ahead = new EntryWindow<T>(this.#mode)
+    try {
+      this.#collect(ahead).begin(reader)
+      this.#ahead = ahead
+    } catch {
+      // Whoever asks for that window meets it again.
+      this.#left = left
+      if (ahead.left > 0) cursor.seek(ahead.key)
+    }
+  }
+
+  #dropAhead(): void {
+    this.#left += this.#ahead?.left ?? 0
+    this.#ahead?.drop()
+    this.#ahead = undefined
   }
 
   /** Back to short windows. */

@@ -23,14 +23,21 @@ export class LoopGuard {
 
   /** `undefined`, or what to wait for before the operation is answered. */
   due(): Promise<void> | undefined {
-    const now = this.#runtime.monotonic()
     if (this.#turn === undefined) {
-      this.#since = now
+      void this.next()
+      return undefined
+    }
+    return this.#runtime.monotonic() - this.#since < MAX_HOLD_MS ? undefined : this.#turn
+  }
+
+  /** Settles with the next turn. */
+  next(): Promise<void> {
+    if (this.#turn === undefined) {
+      this.#since = this.#runtime.monotonic()
       this.#turn = this.#runtime.yield().then(() => {
         this.#turn = undefined
       })
-      return undefined
     }
-    return now - this.#since < MAX_HOLD_MS ? undefined : this.#turn
+    return this.#turn
   }
 }

@@ -12,7 +12,7 @@ import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree, NO_DEPENDENCY } from '@wk/lsm'
 import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
-import { ValueLog } from '@wk/vlog'
+import { ValueLog, readTask } from '@wk/vlog'
 import { hasCurrent, inspectDirectory } from './directory.js'
 import { deferredOperations } from './deferred-operations.js'
 import { checkEncryption, treeFileSystem } from './encryption.js'
@@ -226,6 +226,7 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     valueCompression: options.valueCompression,
     encryptionKey: options.encryptionKey,
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
+    readHelper: { find: () => wiring.tree?.findIdle(readTask), prepare: () => wiring.tree?.prepare() },
     durable: recovery.promise,
     expectedFids: recovery.referencedFids,
     // Law 9 holds also for a sync that no write waits for, as that of a full file.

@@ -106,8 +106,8 @@ export interface DbOptions {
   /** Background garbage collection. */
   gc?: GcOptions
   /**
-   * Background threads for flush, compaction and the copying of garbage collection, 0 to 64. 0 runs them on the calling thread in time slices, as does a file system
-   * that is not Node's. One is right for most machines: a second one takes a core from the callers. Default 1.
+   * Background threads for flush, compaction and the copying of garbage collection, 0 to 64; with nothing else to do they read for long scans. 0 runs all on the calling
+   * thread in time slices, as does a file system that is not Node's. One is right for most machines: a second one takes a core from the callers. Default 1.
    */
   workers?: number
   /**

@@ -371,10 +371,12 @@ export class LsmTree {
     return this.context.executor.runTask(task, data, signal)
   }
 
-  /**
-   * Begins compactions that are due because of time alone: tables a quarter of whose entries has expired. Looked at after each
-   * change of the tables, too; a host whose database may lie idle calls it now and then.
-   */
+  /** `Executor.findIdle`: for what a thread may do while it has nothing else to do. */
+  findIdle<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined {
+    return this.context.executor.findIdle?.(task)
+  }
+
+  /** Begins compactions that are due because a quarter of a table has expired, as each change of tables does. For a host that may lie idle. */
   reclaimExpired(): void {
     this.#schedule()
   }

@@ -281,4 +281,33 @@ describe('tasks of a host', () => {
     await executor.close()
     await expect(executor.runTask(double, 1)).rejects.toMatchObject({ code: 'WK_CLOSED' })
   })
+
+  test('are run by a thread that has nothing else to do, or not at all', async () => {
+    const nothing: Task<null, void> = { kind: 'nothing', run: async () => undefined }
+    expect((new InlineExecutor(fs, defaultRuntime) as Executor).findIdle?.(nothing)).toBe(undefined)
+    const executor = workers({ workerUrl: dying('deaths=1&after=20') })
+    expect(executor.findIdle(nothing)).toBe(undefined)
+    expect(executor.threads).toBe(0)
+    executor.prepare()
+    expect(executor.findIdle(nothing)).toBe(undefined)
+    const idle = async (): Promise<(data: null) => Promise<void>> => {
+      await expect.poll(() => executor.findIdle(nothing) === undefined, { interval: 1 }).toBe(false)
+      return executor.findIdle(nothing)!
+    }
+    const refused = (await idle())(null)
+    expect(executor.findIdle(nothing)).toBe(undefined)
+    await expect(refused).rejects.toMatchObject({ code: 'WK_NOT_SUPPORTED' })
+    const references: Task<unknown, unknown> = { kind: 'references', run: async () => undefined }
+    const job = executor.run(flushOf(many(3000))).catch(() => undefined)
+    expect(executor.findIdle(references)).toBe(undefined)
+    await job
+    // The first thread has died by now, or does so soon.
+    await expect.poll(() => executor.threads, { interval: 1 }).toBe(0)
+    expect(executor.findIdle(nothing)).toBe(undefined)
+    await executor.runTask({ kind: 'nothing', run: async () => undefined }, null)
+    await idle()
+    await executor.close()
+    expect(executor.findIdle(nothing)).toBe(undefined)
+    expect(warnings).toEqual([])
+  })
 })

@@ -7,6 +7,7 @@
  */
 export { ValueLog } from './value-log.js'
 export type { ValueRequest } from './value-log.js'
+export type { BatchReading } from './read-batch.js'
 export { RecordBatch, ValueBatch } from './record-batch.js'
 export type { ValueLogOptions } from './options.js'
 export type { AppendEntry, AppendOptions } from './appender.js'
@@ -21,6 +22,9 @@ export type { IterateOptions, PlacedEntry, SkippedDamage, VerifyOptions, VerifyR
 export type { LogPosition } from './sync-tracker.js'
 export { copyTask } from './copy-task.js'
 export type { CopyContext, CopyQuery } from './copy-task.js'
+export { readTask } from './read-task.js'
+export type { ReadQuery } from './read-task.js'
+export type { ReadHelper } from './read-help.js'
 export type { RecordRanges, RelocationResult, RelocationWriter, RunCopy } from './relocation-writer.js'
 export {
   META_DELETE,

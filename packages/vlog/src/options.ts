@@ -6,6 +6,7 @@ import { InvalidArgumentError } from '@wk/codec'
 import { NodeFileSystem, copyEncryptionKey, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
 import { BASE_IV_LENGTH } from './format.js'
 import { requireLz4 } from './lz4.js'
+import type { ReadHelper } from './read-help.js'
 import type { LogPosition } from './sync-tracker.js'
 
 /** Options of `ValueLog.open`. */
@@ -73,6 +74,10 @@ export interface ValueLogOptions {
   prepareAhead?: number | undefined
   /** For such hosts: bytes of full files that may wait for their sync while a newer file takes records. Default 128 MiB. */
   syncBehind?: number | undefined
+  /**
+   * For such hosts: a thread that may help with batches of many scattered short records while it has nothing else to do. Default: none.
+   */
+  readHelper?: ReadHelper | undefined
   /** Take the directory lock. Default true; false only for a host that holds it. */
   lock?: boolean | undefined
   /** What lies in the directory, from a host that holds its lock and has looked. Default: it is listed. */
@@ -104,6 +109,7 @@ export interface ResolvedOptions {
   expectedFids: ReadonlySet<number> | undefined
   lock: boolean
   names: readonly string[] | undefined
+  readHelper: ReadHelper | undefined
   onFailure: ((error: unknown) => void) | undefined
   encryptionKey: Uint8Array | undefined
   /** Seconds. */
@@ -147,6 +153,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     expectedFids: options.expectedFids,
     lock: options.lock ?? true,
     names: options.names,
+    readHelper: options.readHelper,
     onFailure: options.onFailure,
     encryptionKey,
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),

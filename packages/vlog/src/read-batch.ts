@@ -5,11 +5,15 @@
  * would cost several times the read. After each {@link SLICE_MS} the event loop gets a turn. When reads turn out slow, and for
  * long ones, the pool takes over with a bounded number in flight, so that they overlap. Files stay in the directory until the
  * whole batch is done.
+ *
+ * Many scattered short records are read by two threads, if there is one that has nothing else to do (`read-help.ts`). What it has read when all
+ * are taken is copied from shared memory, a slab at a time; what it has only begun is read here, after one turn.
  */
-import { allocateBytes, invariant } from '@wk/codec'
+import { SLAB_LENGTH, allocateBytes, allocateSlab, invariant } from '@wk/codec'
 import { readFully, readFullySync, type Runtime } from '@wk/fs'
 import { locate, type LogicalFile } from './file-map.js'
 import type { PhysicalFile } from './physical-file.js'
+import { isShareable, type ReadHelp, type SharedBatch } from './read-help.js'
 import type { RecordBatch } from './record-batch.js'
 import type { FetchedRecord } from './stored-record.js'
 import { wasSlow, type VlogReader } from './vlog-reader.js'
@@ -28,20 +32,18 @@ const MAX_IN_FLIGHT = 16
 const SLICE_MS = 2
 /** The pool takes over after so many slow reads, if they are a quarter of all. (Other threads interrupt now and then.) */
 const MOST_SLOW = 4
+/** Fewer records are not worth a trip to another thread ... */
+const FEWEST_SHARED = 512
+/** ... nor are those of which more than this part is read along with the one before. */
+const DENSE = 0.75
 /** Records of a batch, at most. */
 const MAX_COUNT = 2 ** 24
 
+/** A batch whose reading has begun. One that `isShared` must be finished or cancelled, in any turn; another one can be finished in this turn. */
+export type BatchReading = Pick<BatchRead, 'isShared' | 'finish' | 'cancel'>
+
 /** Receives the record asked for as `index`. */
 export type VisitRecord = (index: number, logical: LogicalFile, record: FetchedRecord) => void
-
-/**
- * Fetches the records of `batch` and hands each to `visit`, in any order. Verifying is the visitor's. `undefined` if all is done
- * already. Throws, or rejects, with the first failure.
- */
-export function fetchRecords(set: VlogSet, reader: VlogReader, runtime: Runtime, batch: RecordBatch, visit: VisitRecord): Promise<void> | undefined {
-  const read = new BatchRead(set, reader, runtime, batch, visit)
-  return read.slice() ? undefined : read.goOn()
-}
 
 /** What one read fetches: the records `[from, to)` in the order of their places, bytes `[start, end)` of their file. */
 interface Span {
@@ -51,10 +53,15 @@ interface Span {
   end: number
 }
 
-class BatchRead {
+/**
+ * Fetches the records of a batch and hands each to `visit`, in any order. Verifying is the visitor's, but for records that another
+ * thread has verified.
+ */
+export class BatchRead {
   readonly #set: VlogSet
   readonly #reader: VlogReader
   readonly #runtime: Runtime
+  readonly #batch: RecordBatch
   readonly #visit: VisitRecord
   readonly #lens: readonly number[]
   readonly #logicals: LogicalFile[] = []
@@ -62,21 +69,30 @@ class BatchRead {
   readonly #physicals: PhysicalFile[] = []
   readonly #positions: number[] = []
   /** The records to read, by place. */
-  readonly #order: Uint32Array
+  #order: Uint32Array
   /** The first one of which no span was made. */
   #next = 0
+  /** The first one that is not this thread's, as far as is decided. */
+  #end: number
+  readonly #help: ReadHelp | undefined
+  #shared: SharedBatch | undefined
+  /** The first piece of the shared ones that was not taken. */
+  #piece = 0
   /** Spans that are too long for the calling thread. */
   readonly #long: Span[] = []
   #reads = 0
   #slowReads = 0
 
-  constructor(set: VlogSet, reader: VlogReader, runtime: Runtime, { count, fids, offsets, lens }: RecordBatch, visit: VisitRecord) {
+  constructor(set: VlogSet, reader: VlogReader, runtime: Runtime, batch: RecordBatch, visit: VisitRecord, help?: ReadHelp) {
+    const { count, fids, offsets, lens } = batch
     invariant(count <= MAX_COUNT, 'a batch of bounded length')
     this.#set = set
     this.#reader = reader
     this.#runtime = runtime
+    this.#batch = batch
     this.#visit = visit
     this.#lens = lens
+    this.#help = help
     const record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
     const wanted: number[] = []
     for (let index = 0; index < count; index++) {
@@ -88,10 +104,124 @@ class BatchRead {
       else wanted.push(index)
     }
     this.#order = byPlace(wanted, this.#physicals, this.#positions)
+    this.#end = this.#order.length
+    this.#share()
+  }
+
+  /** Whether another thread is reading, too. */
+  get isShared(): boolean {
+    return this.#shared !== undefined
+  }
+
+  /** Reads and visits everything. `undefined` if that is done. Throws, or rejects, with the first failure. */
+  finish(): Promise<void> | undefined {
+    if (this.#shared === undefined) return this.#slice() ? undefined : this.#goOn()
+    if (!this.#hasMoved) return this.#finishShared(this.#shared)
+    this.cancel()
+    return new BatchRead(this.#set, this.#reader, this.#runtime, this.#batch, this.#visit).finish()
+  }
+
+  /** Gives up a batch that is shared and was not finished. */
+  cancel(): void {
+    if (this.#shared === undefined) return
+    this.#help?.end(this.#shared)
+    this.#shared = undefined
+  }
+
+  #share(): void {
+    const help = this.#help
+    if (help === undefined || help.isTaken || !this.#isWorthSharing()) return
+    const places = { logicals: this.#logicals, physicals: this.#physicals, positions: this.#positions, lens: this.#lens }
+    this.#shared = help.share(this.#order, places)
+    if (this.#shared === undefined) return
+    this.#order = this.#shared.order
+    this.#end = this.#shared.own
+  }
+
+  /** Whether a relocation came between the two steps: the files that were found first may be gone. */
+  get #hasMoved(): boolean {
+    return this.#logicals.some(({ physical }, index) => physical !== this.#physicals[index])
+  }
+
+  #isWorthSharing(): boolean {
+    const order = this.#order
+    if (order.length < FEWEST_SHARED) return false
+    let shareable = 0
+    let near = 0
+    let end = 0
+    for (const index of order) {
+      const position = this.#positions[index]!
+      const length = this.#lens[index]!
+      if (position >= end && position - end <= MAX_GAP) near++
+      if (isShareable(this.#logicals[index]!, length)) shareable++
+      end = position + length
+    }
+    return shareable >= FEWEST_SHARED && near <= DENSE * order.length
+  }
+
+  async #finishShared(shared: SharedBatch): Promise<void> {
+    const help = this.#help!
+    const unpin = this.#pin()
+    try {
+      if (!help.resume(shared)) {
+        this.#shared = undefined
+        this.#end = this.#order.length
+      }
+      if (!this.#slice()) await this.#goOn()
+      if (this.#shared === undefined) return
+      // The last piece needs a moment.
+      await this.#runtime.yield()
+      const { pieces, own } = shared
+      const late: number[] = []
+      let until = this.#runtime.monotonic() + SLICE_MS
+      for (let piece = pieces.count - 1; piece >= this.#piece; piece--) {
+        if (pieces.isRead(piece)) this.#visitPiece(shared, piece)
+        else late.push(piece)
+        if (this.#runtime.monotonic() < until) continue
+        await this.#runtime.yield()
+        until = this.#runtime.monotonic() + SLICE_MS
+      }
+      // With the answer of the other thread it can be asked again.
+      if (help.isHeld) await this.#runtime.yield()
+      for (const piece of late) {
+        if (pieces.isRead(piece)) {
+          this.#visitPiece(shared, piece)
+          continue
+        }
+        this.#next = own + pieces.start(piece)
+        this.#end = own + pieces.end(piece)
+        await this.#goOn()
+      }
+    } finally {
+      help.end(shared)
+      unpin()
+    }
+  }
+
+  /** Takes the next piece for this thread. False if there is none. */
+  #takePiece(): boolean {
+    if (this.#shared === undefined) return false
+    const { pieces, own } = this.#shared
+    if (this.#piece === pieces.count || !pieces.take(this.#piece)) return false
+    this.#end = own + pieces.end(this.#piece++)
+    return true
+  }
+
+  /** Hands on what the other thread has read. */
+  #visitPiece({ pieces, own }: SharedBatch, piece: number): void {
+    const slab = allocateSlab()
+    slab.set(pieces.bytes.subarray(piece * SLAB_LENGTH, (piece + 1) * SLAB_LENGTH))
+    const record: FetchedRecord = { bytes: slab, start: 0, hold: 'verified' }
+    const end = own + pieces.end(piece)
+    for (let i = own + pieces.start(piece); i < end; i++) {
+      const index = this.#order[i]!
+      this.#visit(index, this.#logicals[index]!, record)
+      record.start += this.#lens[index]!
+    }
   }
 
   /** Reads on the calling thread for a while. Returns whether all is done. */
-  slice(): boolean {
+  #slice(): boolean {
     const runtime = this.#runtime
     const span: Span = { from: 0, to: 0, start: 0, end: 0 }
     let before = runtime.monotonic()
@@ -108,22 +238,35 @@ class BatchRead {
       if (wasSlow(now - before, length)) this.#slowReads++
       before = now
     }
-    return this.#next === this.#order.length && this.#long.length === 0
+    return !this.#isLeft && this.#long.length === 0
   }
 
   /** Does what is left. */
-  async goOn(): Promise<void> {
-    const pinned = new Set(this.#physicals)
-    for (const physical of pinned) this.#set.pin(physical)
+  async #goOn(): Promise<void> {
+    const unpin = this.#pin()
     try {
-      while (this.#next < this.#order.length && !this.#isSlow) {
+      while (this.#isLeft && !this.#isSlow) {
         await this.#runtime.yield()
-        this.slice()
+        this.#slice()
       }
       await this.#readInPool()
     } finally {
+      unpin()
+    }
+  }
+
+  /** Keeps the files in the directory. Returns a function that ends it. */
+  #pin(): () => void {
+    const pinned = new Set(this.#physicals)
+    for (const physical of pinned) this.#set.pin(physical)
+    return () => {
       for (const physical of pinned) this.#set.unpin(physical)
     }
+  }
+
+  /** Whether there is a record of which no span was made. */
+  get #isLeft(): boolean {
+    return this.#next < this.#end || this.#takePiece()
   }
 
   get #isSlow(): boolean {
@@ -133,13 +276,13 @@ class BatchRead {
   /** The next record and the neighbours that one read fetches with it. False if none is left. */
   #takeSpan(out: Span): boolean {
     const order = this.#order
-    if (this.#next === order.length) return false
+    if (!this.#isLeft) return false
     out.from = this.#next++
     const first = order[out.from]!
     const physical = this.#physicals[first]
     out.start = this.#positions[first]!
     out.end = out.start + this.#lens[first]!
-    while (this.#next < order.length) {
+    while (this.#next < this.#end) {
       const index = order[this.#next]!
       const start = this.#positions[index]!
       const length = this.#lens[index]!

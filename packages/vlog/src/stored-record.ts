@@ -24,10 +24,10 @@ export interface FetchedRecord {
   bytes: Uint8Array
   start: number
   /**
-   * `reserved`: it is what the `ResultMemory` reserved last, for keeps if we want. `own`: nobody else holds it.
-   * `lent`: it may be used again once this turn is over.
+   * `reserved`: it is what the `ResultMemory` reserved last, for keeps if we want. `own`: nobody else holds it. `verified`: the same,
+   * and its checksum is known to be right. `lent`: it may be used again once this turn is over.
    */
-  hold: 'reserved' | 'own' | 'lent'
+  hold: 'reserved' | 'own' | 'verified' | 'lent'
 }
 
 /**

@@ -23,7 +23,8 @@ import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type V
 import { LogMarks } from './log-marks.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
-import { fetchRecords } from './read-batch.js'
+import { BatchRead, type BatchReading, type VisitRecord } from './read-batch.js'
+import { ReadHelp } from './read-help.js'
 import { RecordBatch, ValueBatch } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
@@ -52,6 +53,7 @@ export class ValueLog {
   readonly #set: VlogSet
   readonly #writer: VlogWriter
   readonly #reader: VlogReader
+  readonly #help: ReadHelp | undefined
   readonly #appender: Appender
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
@@ -71,6 +73,7 @@ export class ValueLog {
     this.#lock = lock
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer, runtime)
+    this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
     this.#appender = new Appender(this.#writer, runtime, options.compress)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
@@ -128,9 +131,10 @@ export class ValueLog {
     }
     const reader = this.#reader
     const entries = new Array<VlogEntry>(pointers.length)
-    await fetchRecords(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
+    const read = new BatchRead(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
       entries[index] = reader.openEntry(logical, batch.offsets[index]!, batch.lens[index]!, record)
     })
+    await read.finish()
     return entries
   }
 
@@ -272,15 +276,7 @@ export class ValueLog {
    * before it, if its file takes writes and none is on its way there. Arguments are not checked: key at most 65,000 bytes, value at most
    * 1 GiB, numbers safe integers. @throws IoError if the write fails, ReadOnlyError after a failure
    */
-  stage(
-    key: Uint8Array,
-    version: number,
-    meta: number,
-    userMeta: number,
-    expiresAt: number,
-    value: Uint8Array,
-    out: ValuePointer,
-  ): void {
+  stage(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
     if (this.#closed) this.#checkOpen()
     this.#writer.stage(key, version, meta, userMeta, expiresAt, value, out)
   }
@@ -366,12 +362,18 @@ export class ValueLog {
 
   /** {@link readValueSync} of a batch, into its slots; neighbours are read together. `undefined` if it is done already. */
   readBatch(batch: ValueBatch): Promise<void> | undefined {
+    return this.beginBatch(batch).finish()
+  }
+
+  /** {@link readBatch} in two steps, between which another thread (option `readHelper`) may read. */
+  beginBatch(batch: ValueBatch): BatchReading {
     this.#checkOpen()
     const reader = this.#reader
     const { offsets, lens, keys, versions, slots, values } = batch
-    return fetchRecords(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
+    const visit: VisitRecord = (index, logical, record) => {
       values[slots[index]!] = reader.openValue(logical, offsets[index]!, lens[index]!, record, keys[index]!, versions[index]!)
-    })
+    }
+    return new BatchRead(this.#set, reader, this.#options.runtime, batch, visit, this.#help)
   }
 
   /** Whether this record is there and verifies. For recovery. @throws IoError */

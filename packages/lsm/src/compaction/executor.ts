@@ -25,6 +25,11 @@ export interface Executor {
   run(job: Job, signal?: AbortSignal): Promise<JobResult>
   /** Runs a task; on this thread if no worker knows it or the worker dies. Rejects as the task does. */
   runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R>
+  /**
+   * How to run a task in a thread that has nothing else to do, to be called in the same turn; `undefined` if there is none: no thread is started
+   * for it. Rejects also when the thread is lost or knows no such task. Default: there is none.
+   */
+  findIdle?<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined
   /** A job is likely to come soon: does ahead what it would have to wait for, a thread's start. Idempotent, and cheap. Default: nothing. */
   prepare?(): void
   /** Aborts what runs and waits for its end. Later calls of `run` reject with `ClosedError`. */

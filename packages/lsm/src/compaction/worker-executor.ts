@@ -74,6 +74,14 @@ export class WorkerExecutor implements Executor {
     return this.#tracked((own) => this.#runTask(task, data, own), signal)
   }
 
+  findIdle<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined {
+    if (this.#closed) return undefined
+    for (const thread of this.#threads) {
+      if (thread.isIdle) return (data) => this.#tracked((own) => thread.run(task.kind, data, own) as Promise<R>, undefined)
+    }
+    return undefined
+  }
+
   prepare(): void {
     if (!this.#closed && this.#threads.size === 0) this.#thread()
   }

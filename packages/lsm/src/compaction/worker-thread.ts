@@ -60,6 +60,11 @@ export class WorkerThread {
     return this.#pending.size
   }
 
+  /** Whether it has started, and has no job. */
+  get isIdle(): boolean {
+    return this.#loaded && !this.#ended && this.#pending.size === 0
+  }
+
   /** Runs what `kind` names. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
   run(kind: string, data: unknown, signal: AbortSignal): Promise<unknown> {
     if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
