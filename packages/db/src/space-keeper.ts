@@ -91,8 +91,11 @@ export class SpaceKeeper {
   #slowedAt = 0
   #lookedAt = { bytes: -1, operations: -1 }
   #broughtOutAt: { bytes: number; operations: number } | undefined
-  /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
-  #overwriteShare = 0.5
+  /**
+   * Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. Before the
+   * first one everything is taken for overwrites: too much garbage is thought of only for as long as it takes, too little would be let in.
+   */
+  #overwriteShare = 1
   #broughtOut = { bytes: 0, liveBytes: 0 }
   #reason = 'nothing was written yet'
 
