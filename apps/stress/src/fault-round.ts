@@ -10,30 +10,45 @@ import { SleepingRuntime } from './sleeping-runtime.js'
 /**
  * A workload of open, put, flush, compact, GC, scans and close, from a seed and a round; in every other round the collector runs in the
  * background. In two rounds of four, with it and without, run tables may have hardly any entries, so that pointers are rewritten.
+ *
+ * @param attempt of several at the same round, each with another workload
  */
-export function drawFaultRound(seed: number, round: number, readdressed: Readdressed): FaultRunOptions {
+function drawFaultRound(seed: number, round: number, attempt: number, readdressed: Readdressed): FaultRunOptions {
   const isBounded = hasFewRuns(round)
   const options = { ...(round % 2 === 1 ? EAGER : SMALLEST), ...(isBounded ? { mostRuns: FEW_RUNS } : {}) }
   const profile = { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] }
-  const drawn = drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : profile)
+  const drawn = drawHistory(new Rng(seed * 1000 + round + 100 * attempt), isBounded ? rewritingProfile(profile) : profile)
   const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
   history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })
   return { dir: DIR, open: async (fs: FileSystem) => readdressed.watch(await openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(round) })), history }
 }
 
+/** Attempts at a workload that rewrites pointers, where it should. */
+const ATTEMPTS = 10
+
+/** A round as it is run, and the operations of its workload without a fault: of the first attempt that rewrites pointers if it is to. */
+async function prepareRound(seed: number, round: number, readdressed: Readdressed): Promise<{ options: FaultRunOptions; operations: OperationKind[] }> {
+  for (let attempt = 0; ; attempt++) {
+    const options = drawFaultRound(seed, round, attempt, readdressed)
+    const before = readdressed.files
+    const operations = await operationsOf(options)
+    if (!hasFewRuns(round) || readdressed.files > before || attempt === ATTEMPTS) return { options, operations }
+  }
+}
+
 /**
- * Runs cases of one round after the other until there were enough; of a round at most `perRound`, evenly spread. A case
+ * Runs cases of one round after the other until there were enough, at most `rounds`; of a round at most `perRound`, evenly spread. A case
  * is replayed by round and name.
  */
-export async function runFaultRounds(budget: Budget, seed: number, report: Report, casesOf: (operations: OperationKind[], rng: Rng) => FaultCase[], perRound = Infinity): Promise<void> {
+export async function runFaultRounds(budget: Budget, seed: number, report: Report, casesOf: (operations: OperationKind[], rng: Rng) => FaultCase[], { rounds = Infinity, perRound = Infinity }: { rounds?: number; perRound?: number }): Promise<void> {
   const [, onlyRound, onlyName] = /^(\d+)\/(.*)$/.exec(budget.only ?? '') ?? []
   const readdressed = new Readdressed()
   let ran = 0
   let injected = 0
   let slowest = 0
-  for (let round = Number(onlyRound ?? 0); ran < budget.cases && !report.full; round++) {
-    const options = drawFaultRound(seed, round, readdressed)
-    const all = casesOf(await operationsOf(options), new Rng(seed * 1000 + round))
+  for (let round = Number(onlyRound ?? 0); ran < budget.cases && (round < rounds || onlyRound !== undefined) && !report.full; round++) {
+    const { options, operations } = await prepareRound(seed, round, readdressed)
+    const all = casesOf(operations, new Rng(seed * 1000 + round))
     const step = onlyName !== undefined ? 1 : Math.max(1, all.length / Math.min(perRound, budget.cases - ran))
     for (let at = 0; at < all.length && !report.full; at += step) {
       const one = all[Math.floor(at)] as FaultCase
@@ -45,7 +60,7 @@ export async function runFaultRounds(budget: Budget, seed: number, report: Repor
       injected += found.injected > 0 ? 1 : 0
       slowest = Math.max(slowest, found.closeMs)
     }
-    if (onlyName !== undefined || budget.cases === Infinity) break
+    if (onlyName !== undefined) break
   }
   readdressed.report(report, 1 / 200)
   report.note(`the fault was met in ${injected} of ${ran} runs; the slowest close() took ${slowest.toFixed(0)} ms`)

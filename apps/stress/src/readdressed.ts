@@ -16,6 +16,11 @@ export class Readdressed {
   #databases = 0
   #files = 0
 
+  /** Logical files that were retired so far. */
+  get files(): number {
+    return this.#files
+  }
+
   /** Watches a database until it is closed. */
   watch(db: DB): DB {
     this.#opened++

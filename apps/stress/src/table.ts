@@ -21,7 +21,7 @@ export function renderFailures(finished: readonly Finished[], seed: number, tier
   const lines: string[] = []
   for (const { check, outcome } of finished) {
     for (const { message, only } of outcome.failures) {
-      lines.push(`${check.id} failed: ${message}`, `  replay: pnpm stress --check ${check.id} --seed ${seed} ${only === undefined ? `--tier ${tier}` : `--only '${only}'`}`, '')
+      lines.push(`${check.id} failed: ${message}`, `  replay: pnpm stress --check ${check.id} --tier ${tier} --seed ${seed}${only === undefined ? '' : ` --only '${only}'`}`, '')
     }
     const more = outcome.failed - outcome.failures.length
     if (more > 0) lines.push(`${check.id}: and ${more} more`, '')

@@ -32,7 +32,7 @@ describe('a check fails', () => {
     })
     const outcome = await runCheck(check, budget, 5)
     expect(outcome).toMatchObject({ cases: 3, failed: 1 })
-    expect(renderFailures([{ check, outcome }], 5, 'commit')).toContain("pnpm stress --check X1 --seed 5 --only '5/2'")
+    expect(renderFailures([{ check, outcome }], 5, 'commit')).toContain("pnpm stress --check X1 --tier commit --seed 5 --only '5/2'")
   })
 })
 

@@ -10,5 +10,5 @@ export const check: Check = {
   means: 'a typed error with the errno in its chain, or retried; nothing acknowledged after a refused write; then as A1, without debris or open files',
   unit: 'runs',
   cases: { commit: 500, nightly: 5000, release: 20_000 },
-  run: (budget, seed, report) => runFaultRounds(budget, seed, report, errorCases, budget.tier === 'commit' ? 250 : 1000),
+  run: (budget, seed, report) => runFaultRounds(budget, seed, report, errorCases, { perRound: budget.tier === 'commit' ? 250 : 1000 }),
 }
