@@ -5,7 +5,7 @@
  * power was lost at the end. Knows no test runner.
  */
 import { errnoOf, WkError } from '@wk/codec'
-import { defaultRuntime, FaultFileSystem, MemoryFileSystem, type CrashPolicy, type FileSystem, type OperationKind } from '@wk/fs'
+import { defaultRuntime, FaultFileSystem, MemoryFileSystem, type CrashPolicy, type FileSystem, type InjectedFault, type OperationKind } from '@wk/fs'
 import { CrashJudge, readAll, type Image } from './crash-judge.js'
 import type { CrashReport } from './crash-explorer.js'
 import type { Database } from './database.js'
@@ -42,7 +42,7 @@ const CLOSE_MS = 1000
 /** The kinds of all operations of a run without a fault, in order. */
 export async function operationsOf(options: FaultRunOptions): Promise<OperationKind[]> {
   const kinds: OperationKind[] = []
-  class Listing extends FaultFileSystem {
+  class Listing extends FaultsAtZeros {
     override around<T>(operation: Parameters<FaultFileSystem['around']>[0], run: () => Promise<T>): Promise<T> {
       kinds.push(operation.kind)
       return super.around(operation, run)
@@ -62,10 +62,26 @@ export async function operationsOf(options: FaultRunOptions): Promise<OperationK
 /** Runs the workload with one fault. */
 export async function runFault(options: FaultRunOptions, one: FaultCase): Promise<FaultReport> {
   const disk = new MemoryFileSystem()
-  const run = new FaultRun(options, one, disk, new FaultFileSystem(disk, [one.rule]))
+  const run = new FaultRun(options, one, disk, new FaultsAtZeros(disk, [one.rule]))
   await run.work()
   await run.judgeAfterwards()
   return run.report
+}
+
+/** Knows which faults met zeros ahead of records: where there is no room for those there are none (ADR 0021), and writing goes on. */
+class FaultsAtZeros extends FaultFileSystem {
+  readonly atZeros = new Set<InjectedFault>()
+
+  override aroundSync<T>(operation: Parameters<FaultFileSystem['aroundSync']>[0], run: () => T): T {
+    const before = this.injected.length
+    const { kind, path, bytes } = operation
+    const isZeros = kind === 'write' && path.endsWith('.vlog') && bytes !== undefined && bytes.every((byte) => byte === 0)
+    try {
+      return super.aroundSync(operation, run)
+    } finally {
+      if (isZeros) for (const fault of this.injected.slice(before)) this.atZeros.add(fault)
+    }
+  }
 }
 
 class FaultRun {
@@ -73,7 +89,7 @@ class FaultRun {
   readonly #options: FaultRunOptions
   readonly #case: FaultCase | undefined
   readonly #disk: MemoryFileSystem
-  readonly #fault: FaultFileSystem
+  readonly #fault: FaultsAtZeros
   readonly #oracle = new CrashOracle()
   readonly #pending: Promise<void>[] = []
   /** Steps that were refused; from the first on, nothing may be acknowledged. */
@@ -81,7 +97,7 @@ class FaultRun {
   /** The device at the end of the work, and after `close()`, as a crash leaves it. */
   readonly #images: Image[] = []
 
-  constructor(options: FaultRunOptions, one: FaultCase | undefined, disk: MemoryFileSystem, fault: FaultFileSystem) {
+  constructor(options: FaultRunOptions, one: FaultCase | undefined, disk: MemoryFileSystem, fault: FaultsAtZeros) {
     this.#options = options
     this.#case = one
     this.#disk = disk
@@ -155,8 +171,9 @@ class FaultRun {
   }
 
   async #end(db: Database | undefined): Promise<void> {
-    const { injected } = this.#fault
-    const vital = injected.some(({ kind, path }) => (kind === 'write' || kind === 'sync') && VITAL.test(path))
+    const { injected, atZeros } = this.#fault
+    const isDispensable = (fault: InjectedFault): boolean => atZeros.has(fault) && fault.rule.errno === 'ENOSPC'
+    const vital = injected.some((fault) => (fault.kind === 'write' || fault.kind === 'sync') && VITAL.test(fault.path) && !isDispensable(fault))
     if (this.#case?.harmless === false) this.#keepImage('P0', 'before the end')
     if (db !== undefined) {
       // A device that fails for good goes on failing until after the end in every other run; one that has not failed yet meets close().
