@@ -86,10 +86,12 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
       syncs,
     })
     wiring.tree = tree
+    // Nothing is missing: what is empty held nothing.
+    if (!options.readOnly) await vlog?.dropLogical([])
     return wire(fs, dir, lock, options, tree, vlog, wiring)
   } catch (error) {
     vlog?.abandon(error)
-    await vlog?.close()
+    await Promise.all([wiring.tree?.close({ clean: false }), vlog?.close()])
     throw error
   }
 }

@@ -141,7 +141,7 @@ function readExactly(file: File, position: number, length: number, short: () => 
 
 /**
  * Fills the map. `removable`: names of files that hold nothing. `waiting`: the same of the highest number, which stays until a
- * higher one is there (law 11).
+ * higher one is there (law 11), and those that a host's mark covers: they may have held what the host is about to miss.
  */
 function mapFiles(
   set: VlogSet,
@@ -165,10 +165,15 @@ function mapFiles(
     }
     if (isAddressed(file, options) && set.map.get(physical.number) === undefined) set.map.add(directFile(physical))
     if (physical.fids.size > 0) set.addPhysical(physical)
-    else if (physical.number < highest) removable.push(physical.name)
+    else if (physical.number < highest && !isCovered(physical, options)) removable.push(physical.name)
     else waiting.push(physical)
   }
   return { removable, waiting }
+}
+
+/** Whether a host's mark says that what the file held, if it held something, was durable. */
+function isCovered({ relocated, number }: PhysicalFile, { durable }: ResolvedOptions): boolean {
+  return !relocated && durable !== undefined && durable !== null && number <= durable.fid
 }
 
 /** Whether pointers name the relocated file itself, or may do so. */

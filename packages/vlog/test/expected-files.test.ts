@@ -21,3 +21,22 @@ test('a file that the host refers to and that was emptied is damage at open, and
   const missing = await failureOf(ValueLog.open(DIR, host))
   expect(missing).toMatchObject({ code: 'WK_CORRUPTION', file: '000002.vlog', offset: undefined })
 })
+
+test('an emptied file that the mark of the host covers stays until the host has looked for what it misses', async () => {
+  const fs = await newMemory()
+  const log = await openLog(fs, { maxEntries: 1 })
+  for (let i = 0; i < 4; i++) {
+    await log.append([entryOf(random)])
+    await log.seal()
+  }
+  await log.close()
+  for (const name of ['000002.vlog', '000003.vlog']) await placeFile(fs, name, new Uint8Array(0))
+  const again = await ValueLog.open(DIR, { fs, durable: { fid: 2, offset: 30 }, lock: false })
+  const names = await fs.list(DIR)
+  expect(names).toContain('000002.vlog')
+  expect(names, 'what lies above the mark was never promised').not.toContain('000003.vlog')
+  expect(again.hasFile(2)).toBe(false)
+  await again.dropLogical([])
+  expect(await fs.list(DIR)).not.toContain('000002.vlog')
+  await again.close()
+})
