@@ -91,11 +91,8 @@ export class SpaceKeeper {
   #slowedAt = 0
   #lookedAt = { bytes: -1, operations: -1 }
   #broughtOutAt: { bytes: number; operations: number } | undefined
-  /**
-   * Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. Before the
-   * first one everything is taken for overwrites: too much garbage is thought of only for as long as it takes, too little would be let in.
-   */
-  #overwriteShare = 1
+  /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
+  #overwriteShare = 0.5
   #broughtOut = { bytes: 0, liveBytes: 0 }
   #reason = 'nothing was written yet'
 
@@ -388,7 +385,10 @@ export class SpaceKeeper {
   #estimate(): Pick<SpaceFigures, 'diskBytes' | 'liveBytes'> {
     const written = this.#written.bytes - this.#lookedAt.bytes
     const { diskBytes, liveBytes } = this.#figures
-    return { diskBytes: diskBytes + written, liveBytes: liveBytes + (1 - this.#overwriteShare) * written }
+    // Until the first garbage is out nothing tells how much of what is written is more of it: with some there already, all.
+    const isFirst = this.#broughtOut.liveBytes === 0 && this.#hiddenShare > 0
+    const overwritten = isFirst ? 1 : this.#overwriteShare
+    return { diskBytes: diskBytes + written, liveBytes: liveBytes + (1 - overwritten) * written }
   }
 
   /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
