@@ -101,7 +101,7 @@ export class EntryReader {
       // The caller may reuse the key's bytes while the value is being read.
       else addPointer(batch, slot, valueBytes, valueStart, copyBytes(key), this.#found.sequence)
     }
-    return this.readBatch(batch)?.then(() => values) ?? values
+    return this.beginBatch(batch)?.finish()?.then(() => values) ?? values
   }
 
   /**
@@ -120,12 +120,7 @@ export class EntryReader {
     return value.length
   }
 
-  /** Reads the values of a batch into it. `undefined` if that is done already. */
-  readBatch(batch: ValueBatch): Promise<void> | undefined {
-    return batch.count === 0 ? undefined : this.#log().readBatch(batch)
-  }
-
-  /** {@link readBatch} in two steps, as `ValueLog.beginBatch`. `undefined` if there is nothing to read. */
+  /** Begins to read the values of a batch into it (`ValueLog.beginBatch`). `undefined` if there is nothing to read. */
   beginBatch(batch: ValueBatch): BatchReading | undefined {
     return batch.count === 0 ? undefined : this.#log().beginBatch(batch)
   }

@@ -87,7 +87,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
     })
     wiring.tree = tree
     // Nothing is missing: what is empty held nothing.
-    if (!options.readOnly) await vlog?.dropLogical([])
+    if (!options.readOnly) await vlog?.removeStrays()
     return wire(fs, dir, lock, options, tree, vlog, wiring)
   } catch (error) {
     vlog?.abandon(error)

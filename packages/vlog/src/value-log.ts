@@ -415,9 +415,8 @@ export class ValueLog {
   }
 
   /**
-   * Gives up sealed logical files to which no live reference remains; unlinks each physical file that becomes empty, as
-   * soon as no read needs it. Not remembered across a restart: the host finds them again. Unknown files are ignored. Also unlinks
-   * empty files at or below the mark `durable`, which opening leaves. Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed
+   * Gives up sealed logical files to which no live reference remains; unlinks each physical file that becomes empty, as soon as no read
+   * needs it. Not remembered across a restart. Unknown files are ignored. Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed
    */
   async dropLogical(fids: readonly number[]): Promise<number> {
     this.#checkOpen()
@@ -427,6 +426,12 @@ export class ValueLog {
     const freed = this.#set.drop(present)
     await this.#sweep()
     return freed
+  }
+
+  /** Unlinks the empty files at or below the mark `durable`, which opening left: nothing that the host refers to was missing. */
+  async removeStrays(): Promise<void> {
+    this.#checkOpen()
+    await this.#set.sweep()
   }
 
   /**

@@ -36,7 +36,7 @@ test('an emptied file that the mark of the host covers stays until the host has 
   expect(names).toContain('000002.vlog')
   expect(names, 'what lies above the mark was never promised').not.toContain('000003.vlog')
   expect(again.hasFile(2)).toBe(false)
-  await again.dropLogical([])
+  await again.removeStrays()
   expect(await fs.list(DIR)).not.toContain('000002.vlog')
   await again.close()
 })

@@ -17,13 +17,16 @@ export const check: Check = {
     const { stackTraceLimit } = Error
     // Nearly every case makes an error, and most of its time would go to stacks that nobody reads.
     if (only === undefined) Error.stackTraceLimit = 0
-    for (let i = only === undefined ? 0 : Number(only); i < (only === undefined ? cases : Number(only) + 1) && !report.full; i++) {
-      const rng = Rng.of(seed, i)
-      const victim = rng.pick(files)
-      const bytes = mutate(victim.bytes, victim.parts, rng)
-      await hostile.run(`${victim.name}, case ${i}`, String(i), () => parse(victim, bytes))
+    try {
+      for (let i = only === undefined ? 0 : Number(only); i < (only === undefined ? cases : Number(only) + 1) && !report.full; i++) {
+        const rng = Rng.of(seed, i)
+        const victim = rng.pick(files)
+        const bytes = mutate(victim.bytes, victim.parts, rng)
+        await hostile.run(`${victim.name}, case ${i}`, String(i), () => parse(victim, bytes))
+      }
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
     }
-    Error.stackTraceLimit = stackTraceLimit
     hostile.note()
   },
 }
