@@ -1,6 +1,6 @@
 /**
- * The last step of the build: the child processes and the worker threads of the checks, each in one file of `dist/bundled`. A
- * process of some 150 modules takes a quarter of a second to start, one of a single file a tenth of that, and kills are counted by the thousand.
+ * The last step of the build: the child processes and the worker threads of the checks, each in one file of `dist/bundled`, with
+ * the packages in it: a process of a single file starts soonest, and kills are counted by the thousand.
  */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'

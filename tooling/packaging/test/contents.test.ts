@@ -3,7 +3,7 @@
  * no workspace.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, inject, it } from 'vitest'
 import { publishedDirectories } from '../published.js'
@@ -17,13 +17,21 @@ interface PackedManifest {
   peerDependencies?: Record<string, string>
 }
 
-/** What has to be in the tarball of the package in `dir`. */
+/** What `exports` names in the repository, by its path in the tarball. */
+function entryPoints(dir: string): string[] {
+  const { exports } = JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as PackedManifest
+  return Object.values(exports).flatMap((target) => (typeof target === 'object' && target.default !== undefined ? [target.default.slice('./'.length)] : []))
+}
+
+/** What has to be in the tarball of the package in `dir`; entry points that share code have that in one more file. */
 function expectedFiles(dir: string): string[] {
   const files = ['LICENSE', 'README.md', 'package.json', ...(existsSync(join(dir, 'CHANGELOG.md')) ? ['CHANGELOG.md'] : [])]
+  const entries = entryPoints(dir)
+  files.push(...entries, ...(entries.length > 1 ? ['dist/shared.js'] : []))
   for (const path of readdirSync(join(dir, 'src'), { recursive: true, encoding: 'utf8' })) {
     if (!path.endsWith('.ts')) continue
     const built = path.slice(0, -'.ts'.length)
-    files.push(`src/${path}`, ...['.js', '.js.map', '.d.ts', '.d.ts.map'].map((end) => `dist/${built}${end}`))
+    files.push(`src/${path}`, `dist/${built}.d.ts`, `dist/${built}.d.ts.map`)
   }
   return files.sort()
 }
@@ -38,7 +46,16 @@ describe.each(inject('published'))('$name', ({ name, dir, tarball }) => {
 
   it('holds what it should and nothing else', () => {
     const listed = execFileSync('tar', ['tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
-    expect(listed.map((path) => path.replace(/^package\//, '')).sort()).toEqual(expectedFiles(dir))
+    const paths = listed.map((path) => path.replace(/^package\//, '').replace(/^dist\/shared-[\w-]+\.js/, 'dist/shared.js'))
+    // A script has a map only if it has lines of its own.
+    expect(paths.filter((path) => !path.endsWith('.js.map')).sort()).toEqual(expectedFiles(dir))
+  })
+
+  it('exports classes and functions under the names that they have', async () => {
+    for (const entry of entryPoints(dir)) {
+      const exported = (await import(join(dir, entry))) as Record<string, unknown>
+      for (const [as, value] of Object.entries(exported)) if (typeof value === 'function') expect(value.name).toBe(as)
+    }
   })
 
   it('has a manifest that works outside of the workspace', () => {
