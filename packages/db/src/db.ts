@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events'
 import { resolve } from 'node:path'
-import { ClosedError, InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@wk/codec'
+import { InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@wk/codec'
 import { NodeFileSystem } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
@@ -28,11 +28,12 @@ import type { ValueLogFile } from './gc-victims.js'
 import type { DbIterator, IteratorMode, IteratorOptions } from './iterator.js'
 import { loadBackup } from './load.js'
 import type { BackupChunks } from './load.js'
+import { LongCalls, checkMaintenance } from './maintenance.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { openIterator } from './open-iterator.js'
 import { openParts } from './open.js'
 import type { Parts } from './open.js'
-import { checkSpaceAmp, resolveOptions } from './options.js'
+import { checkSpaceAmp, fileSystem, resolveOptions } from './options.js'
 import type { DbOptions } from './options.js'
 import { checkTarget, repairDatabase } from './repair.js'
 import type { RepairOptions, RepairReport } from './repair.js'
@@ -49,14 +50,11 @@ import { listVersions } from './versions.js'
 import { verifyDatabase } from './verify.js'
 import type { VerifyReport } from './verify.js'
 
-/** Why long work ends at `close()`. One for all: an error takes longer to make than most databases to close. */
-const CLOSED = new ClosedError('the database is closed')
-
 /**
  * A key-value database in one directory, owned by one thread of one process.
  *
  * Emits `health` (`{ state, cause }`) when a failure turns it read-only, and `warning` (`{ code, message }`) when background work
- * has to be done on the calling thread.
+ * has to be done on the calling thread. What a listener throws is an uncaught exception.
  */
 export class DB extends EventEmitter {
   readonly #parts: Parts
@@ -67,7 +65,7 @@ export class DB extends EventEmitter {
   readonly #transactionHost: TransactionHost
   /** Under way; `close()` waits for them to stop. */
   readonly #checkpoints = new Set<Promise<void>>()
-  readonly #closeController = new AbortController()
+  readonly #longCalls = new LongCalls()
   #closing: Promise<void> | undefined
 
   /** @internal Use {@link DB.open}. */
@@ -78,8 +76,8 @@ export class DB extends EventEmitter {
     this.#reader = new EntryReader(tree, vlog, options.runtime)
     this.#stager = new Stager(tree, vlog, options.valueThreshold)
     this.#transactionHost = { parts, reader: this.#reader, stager: this.#stager, transactions: new Set() }
-    parts.failureListener = (cause) => this.emit('health', { state: 'read-only', cause })
-    parts.warningListener = (warning) => this.emit('warning', warning)
+    parts.failureListener = (cause) => this.#tell('health', { state: 'read-only', cause })
+    parts.warningListener = (warning) => this.#tell('warning', warning)
   }
 
   /**
@@ -89,13 +87,14 @@ export class DB extends EventEmitter {
   static async open(dir: string, options: DbOptions = {}): Promise<DB> {
     const resolved = resolveOptions(options)
     if (!resolved.inMemory) checkDirectory(dir)
-    return new DB(await openParts(resolved.inMemory ? '' : absolute(dir, options.fs), resolved))
+    return new DB(await openParts(resolved.inMemory ? '' : absolute(dir, resolved.fs), resolved))
   }
 
   /** Removes the files in `dir` that bear our names, then `dir` if it is empty. `WK_LOCKED` while it is open. */
   static async destroy(dir: string, options: { fs?: FileSystem } = {}): Promise<void> {
     checkDirectory(dir)
-    await destroyDirectory(options.fs ?? new NodeFileSystem(), absolute(dir, options.fs))
+    const fs = fileSystem(optionsObject(options).fs)
+    await destroyDirectory(fs ?? new NodeFileSystem(), absolute(dir, fs))
   }
 
   /**
@@ -106,7 +105,9 @@ export class DB extends EventEmitter {
    */
   static async repair(dir: string, options: RepairOptions): Promise<RepairReport> {
     checkDirectory(dir)
-    const { to, fs, target } = optionsObject(options)
+    const { to, fs: given, target, ...rest } = optionsObject(options)
+    checkMaintenance(rest)
+    const fs = fileSystem(given)
     const resolved = resolveOptions({ ...target, ...(fs === undefined ? {} : { fs }), createIfMissing: true, errorIfExists: true, readOnly: false, inMemory: false })
     const source = absolute(dir, fs)
     checkTarget(to, dir)
@@ -173,11 +174,9 @@ export class DB extends EventEmitter {
   /** Deletes what the range held at the call. Keys written later stay. */
   async clear(options: ClearOptions = {}): Promise<void> {
     this.#parts.health.assertWritable()
-    const { reverse = false, limit, signal, onProgress } = optionsObject(options)
-    await clearRange(
-      { ...this.#parts, stager: this.#stager, reader: this.#reader },
-      { range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options), signal: this.#signal(signal), onProgress },
-    )
+    const { reverse = false, limit } = optionsObject(options)
+    const request = { range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options) }
+    await this.#longCalls.run(options, (call) => clearRange({ ...this.#parts, stager: this.#stager, reader: this.#reader }, { ...request, ...call }))
   }
 
   /**
@@ -263,10 +262,11 @@ export class DB extends EventEmitter {
 
   /** Merges all tables, or those that may hold keys of a range, downwards and drops what nobody can see any more. */
   async compact(options?: CompactOptions): Promise<void> {
-    const { signal, onProgress } = optionsObject(options)
-    const range = rangeBytes(options ?? {})
-    await this.flush()
-    await this.#parts.tree.compact({ signal: this.#signal(signal), onProgress, range })
+    const range = rangeBytes(optionsObject(options))
+    await this.#longCalls.run(options ?? {}, async (call) => {
+      await this.flush()
+      await this.#parts.tree.compact({ ...call, range })
+    })
   }
 
   /**
@@ -283,19 +283,22 @@ export class DB extends EventEmitter {
    * @throws `WK_NO_REWRITE`, `WK_GC_RUNNING`, `WK_INVALID_ARGUMENT`, `WK_NOT_SUPPORTED`, `WK_CORRUPTION`
    */
   async runValueLogGC(discardRatio: number, options?: MaintenanceOptions): Promise<GcReport> {
-    const { signal, onProgress } = optionsObject(options)
-    return this.#collector().collectWorst(discardRatio, { signal: this.#signal(signal), onProgress })
+    const collector = this.#collector()
+    return this.#longCalls.run(optionsObject(options), (call) => collector.collectWorst(discardRatio, call))
   }
 
   /** GC passes until disk bytes over live bytes are at most `maxSpaceAmp`, or nothing is left to collect. */
   async gc(options: GcRunOptions & { dryRun: true }): Promise<GcPlan>
   async gc(options?: GcRunOptions & { dryRun?: false }): Promise<GcReport>
   async gc(options?: GcRunOptions): Promise<GcReport | GcPlan> {
-    const { signal, onProgress, maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp, dryRun = false } = optionsObject(options)
+    const { maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp, dryRun = false } = optionsObject(options)
     checkSpaceAmp(maxSpaceAmp)
     if (typeof dryRun !== 'boolean') throw new InvalidArgumentError('dryRun must be a boolean')
-    if (dryRun) return this.#collector().plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
-    return this.#collector().collectTo(maxSpaceAmp, { signal: this.#signal(signal), onProgress })
+    const collector = this.#collector()
+    return this.#longCalls.run<GcReport | GcPlan>(options ?? {}, (call) => {
+      if (dryRun) return collector.plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
+      return collector.collectTo(maxSpaceAmp, call)
+    })
   }
 
   /** The tables of the tree, by level; level 0 newest first, the others by key. */
@@ -316,11 +319,12 @@ export class DB extends EventEmitter {
   async verify(options?: MaintenanceOptions): Promise<VerifyReport> {
     const { health, queue, tree, vlog, gc, options: resolved } = this.#parts
     health.assertReadable()
-    const { signal, onProgress } = optionsObject(options)
-    if (health.state === 'open') await queue.barrier()
-    const verify = (): Promise<VerifyReport> => verifyDatabase(tree, vlog, resolved.runtime, { signal: this.#signal(signal), onProgress })
-    // Collection waits meanwhile: the files that are to be looked at must not go.
-    return gc === undefined ? verify() : gc.locked(verify)
+    return this.#longCalls.run(optionsObject(options), async (call) => {
+      if (health.state === 'open') await queue.barrier()
+      const verify = (): Promise<VerifyReport> => verifyDatabase(tree, vlog, resolved.runtime, call)
+      // Collection waits meanwhile: the files that are to be looked at must not go.
+      return gc === undefined ? verify() : gc.locked(verify)
+    })
   }
 
   /** Counters and sizes, as a flat object of numbers. Cheap. */
@@ -363,8 +367,7 @@ export class DB extends EventEmitter {
     health.assertWritable()
     if (resolved.inMemory) throw new NotSupportedError('a database in memory has no files to copy')
     checkDirectory(dir)
-    const { signal, onProgress } = optionsObject(options)
-    const made = makeCheckpoint(this.#parts, absolute(dir, resolved.fs), { signal: this.#signal(signal), onProgress })
+    const made = this.#longCalls.run(optionsObject(options), (call) => makeCheckpoint(this.#parts, absolute(dir, resolved.fs), call))
     this.#checkpoints.add(made)
     try {
       await made
@@ -383,8 +386,8 @@ export class DB extends EventEmitter {
    */
   async *backup(options?: BackupOptions): AsyncGenerator<Uint8Array, number, undefined> {
     this.#parts.health.assertReadable()
-    const { since = 0, signal, onProgress } = optionsObject(options)
-    const backup: Backup = new Backup(this.#parts, this.#reader, since, { signal: this.#signal(signal), onProgress }, () => {
+    const { since = 0 } = optionsObject(options)
+    const backup: Backup = new Backup(this.#parts, this.#reader, since, this.#longCalls.begin(options ?? {}), () => {
       this.#iterators.delete(backup)
       this.#parts.keeper?.readerEnded()
     })
@@ -392,6 +395,8 @@ export class DB extends EventEmitter {
     try {
       for (let chunk = await backup.nextChunk(); chunk !== undefined; chunk = await backup.nextChunk()) yield chunk
       return backup.lastVersion
+    } catch (error) {
+      throw this.#longCalls.errorOf(error, options ?? {})
     } finally {
       await backup.close()
     }
@@ -404,13 +409,12 @@ export class DB extends EventEmitter {
    */
   async load(chunks: BackupChunks, options?: MaintenanceOptions): Promise<void> {
     this.#parts.health.assertWritable()
-    const { signal, onProgress } = optionsObject(options)
-    await loadBackup(this.#parts, this.#stager, chunks, { signal: this.#signal(signal), onProgress })
+    await this.#longCalls.run(optionsObject(options), (call) => loadBackup(this.#parts, this.#stager, chunks, call))
   }
 
   /**
-   * Lets called writes end, stops background work, closes live iterators, snapshots and transactions, makes everything durable and
-   * gives up the directory. Idempotent. After an earlier failure it resolves without writing; it rejects only when
+   * Lets called writes end, stops background work, ends long calls (`WK_CLOSED`), closes live iterators, snapshots and transactions,
+   * makes everything durable and gives up the directory. Idempotent. After an earlier failure it resolves without writing; it rejects only when
    * making the data durable fails now (what was acknowledged is still in the WAL).
    */
   close(): Promise<void> {
@@ -428,7 +432,7 @@ export class DB extends EventEmitter {
     // What fails here fails again in the end, or is what made the database read-only.
     const written = writable ? queue.writeAll().catch(() => undefined) : undefined
     health.startClosing()
-    this.#closeController.abort(CLOSED)
+    this.#longCalls.close()
     const stopped = keeper?.stop()
     await written
     await queue.drained()
@@ -474,12 +478,15 @@ export class DB extends EventEmitter {
     return gc
   }
 
-  /** The caller's signal, or `close()`, whichever comes first. */
-  #signal(signal: AbortSignal | undefined): AbortSignal {
-    const closing = this.#closeController.signal
-    if (signal === undefined) return closing
-    if (!(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
-    return AbortSignal.any([signal, closing])
+  /** Tells listeners. What one throws is its own: it ends up as an uncaught exception, beside the work that had something to tell. */
+  #tell(event: 'health' | 'warning', message: object): void {
+    try {
+      this.emit(event, message)
+    } catch (error) {
+      queueMicrotask(() => {
+        throw error
+      })
+    }
   }
 }
 

@@ -181,9 +181,9 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     workers: integer('workers', options.workers, 1, 0, 64),
     gc,
     encryptionKey: options.encryptionKey === undefined ? undefined : copyEncryptionKey(options.encryptionKey),
-    fs: options.fs,
-    workerUrl: options.workerUrl,
-    runtime: options.runtime ?? defaultRuntime,
+    fs: fileSystem(options.fs),
+    workerUrl: scriptPlace(options.workerUrl),
+    runtime: clock(options.runtime),
   }
 }
 
@@ -203,6 +203,25 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */
 export function checkSpaceAmp(value: unknown): asserts value is number {
   if (typeof value !== 'number' || !(value > 1) || !Number.isFinite(value)) throw new InvalidArgumentError('maxSpaceAmp must be a number greater than 1')
+}
+
+/** A file system that was given, or `undefined`. Throws `InvalidArgumentError` for what can't be one. */
+export function fileSystem(given: FileSystem | undefined): FileSystem | undefined {
+  const fs = given ?? undefined
+  if (fs !== undefined && typeof fs.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
+  return fs
+}
+
+function clock(given: Runtime | undefined): Runtime {
+  const runtime = given ?? defaultRuntime
+  if (typeof runtime.now !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
+  return runtime
+}
+
+function scriptPlace(given: URL | string | undefined): URL | string | undefined {
+  const place = given ?? undefined
+  if (place !== undefined && typeof place !== 'string' && !(place instanceof URL)) throw new InvalidArgumentError('workerUrl must be a URL or a string')
+  return place
 }
 
 function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {

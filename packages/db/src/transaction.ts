@@ -66,6 +66,7 @@ export class Transaction {
   /** What goes on after its end: iterators that give up their views, the commit. */
   readonly #ending: Promise<unknown>[] = []
   #open = true
+  #isCommitting = false
 
   /** @internal Transactions come from `db.transaction()`. */
   constructor(host: TransactionHost, readOnly: boolean) {
@@ -158,22 +159,37 @@ export class Transaction {
     return committed
   }
 
-  /** @internal Ends it without writing. Idempotent. */
+  /** Ends it without writing: `db.transaction()` rejects with `WK_CLOSED` then, unless its function throws. Idempotent. */
   discard(): void {
     this.#open = false
     this.#endIterators()
+    // The snapshot must live for as long as a commit asks what has changed since.
+    if (!this.#isCommitting) this.#release()
+  }
+
+  /** {@link discard}; resolves when nothing of it uses the database any more. */
+  async close(): Promise<void> {
+    this.discard()
+    await Promise.allSettled(this.#ending)
+    this.#release()
+  }
+
+  [Symbol.dispose](): void {
+    this.discard()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #release(): void {
     if (!this.#host.transactions.delete(this)) return
     this.#snapshot.release()
     this.#host.parts.keeper?.readerEnded()
   }
 
-  /** @internal {@link discard}; resolves when nothing of it uses the database any more. */
-  async close(): Promise<void> {
-    this.discard()
-    await Promise.allSettled(this.#ending)
-  }
-
   async #commit(sync: boolean): Promise<boolean> {
+    this.#isCommitting = true
     const { parts, stager } = this.#host
     const validation = new TxnValidation(this.#reads, this.version, { ...this.#host, tree: parts.tree, runtime: parts.options.runtime })
     try {
@@ -189,6 +205,7 @@ export class Transaction {
       return true
     } finally {
       validation.end()
+      this.#isCommitting = false
     }
   }
 

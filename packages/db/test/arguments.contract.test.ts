@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { WkError as CodecError } from '@wk/codec'
-import { WkError } from '../src/index.js'
+import { DB, WkError } from '../src/index.js'
 import { all, expectCode, memoryPlace } from './harness.js'
 
 const notBytes: unknown[] = [undefined, null, 5, true, {}, [], [1, 2], new ArrayBuffer(3), new Uint16Array(2), Symbol('x')]
@@ -70,6 +70,17 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT and change nothing
       await expectCode(() => db.get('k', { snapshot }), 'WK_INVALID_ARGUMENT')
       await expectCode(() => all(db.iterator({ snapshot })), 'WK_INVALID_ARGUMENT')
     }
+  })
+
+  it('options of open and destroy that are no objects of their kind', async () => {
+    for (const wrong of [5, {}, 'no', true]) {
+      await expectCode(() => DB.open('/db', { fs: wrong as never }), 'WK_INVALID_ARGUMENT')
+      await expectCode(() => DB.open('/db', { inMemory: true, runtime: wrong as never }), 'WK_INVALID_ARGUMENT')
+      await expectCode(() => DB.destroy('/nowhere', { fs: wrong as never }), 'WK_INVALID_ARGUMENT')
+      await expectCode(() => DB.repair('/nowhere', { to: '/elsewhere', fs: wrong as never }), 'WK_INVALID_ARGUMENT')
+    }
+    for (const wrong of [5, {}, true]) await expectCode(() => DB.open('/db', { inMemory: true, workerUrl: wrong as never }), 'WK_INVALID_ARGUMENT')
+    for (const wrong of [5, null, 'no']) await expectCode(() => DB.destroy('/nowhere', wrong as never), 'WK_INVALID_ARGUMENT')
   })
 
   it('GC ratios outside (0, 1)', async () => {

@@ -340,7 +340,7 @@ describe('load', () => {
     setTimeout(() => controller.abort(), 5)
     await outcome
     expect(told).toBe(true)
-    const closing = expectCode(() => target.load(hanging), 'WK_ABORTED')
+    const closing = expectCode(() => target.load(hanging), 'WK_CLOSED')
     await new Promise((resolve) => setTimeout(resolve, 5))
     await target.close()
     await closing

@@ -170,6 +170,28 @@ describe('what surrounds the process', () => {
     expect(readdirSync(parent)).toEqual(['db'])
   })
 
+  it('a listener that throws is an uncaught exception of its own, and nobody is told anything else for it', async () => {
+    const faults = new FaultFileSystem(new MemoryFileSystem(), [])
+    const db = keep(await DB.open('/db', { ...SMALL, fs: faults }))
+    await db.put('k', 'v')
+    db.on('health', () => {
+      throw new Error('of the listener')
+    })
+    const others = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    const uncaught = once(process, 'uncaughtException') as Promise<[Error]>
+    try {
+      faults.add({ operation: ['write', 'sync'], errno: 'ENOSPC', times: Infinity })
+      const [first, second] = [expectCode(() => db.put('k', 'w'), 'WK_IO'), expectCode(() => db.put('l', large(500), { sync: true }), 'WK_IO')]
+      for (const err of await Promise.all([first, second])) expect(err).toMatchObject({ cause: { code: 'ENOSPC' } })
+      expect((await uncaught)[0].message).toBe('of the listener')
+    } finally {
+      for (const listener of others) process.on('uncaughtException', listener)
+    }
+    expect(await expectCode(() => db.put('k', 'x'), 'WK_READ_ONLY')).toMatchObject({ cause: { code: 'WK_IO', cause: { code: 'ENOSPC' } } })
+    expect(text(await db.get('k'))).toBe('v')
+  })
+
   it('an iterator that met a read error goes on where it was', async () => {
     const disk = new MemoryFileSystem()
     const faults = new FaultFileSystem(disk, [])

@@ -70,6 +70,38 @@ describe('readOnly', () => {
 })
 
 onBothFileSystems('long work', (place) => {
+  it('that would have nothing to do is refused all the same: an aborted signal, what is no signal, what cannot be told', async () => {
+    const db = await place().open()
+    const works: ((options: object) => Promise<unknown>)[] = [
+      (options) => db.compact(options),
+      (options) => db.verify(options),
+      (options) => db.runValueLogGC(0.5, options),
+      (options) => db.gc(options),
+      (options) => db.gc({ ...options, dryRun: true }),
+      (options) => all(db.backup(options)),
+      (options) => db.load([], options),
+      (options) => db.checkpoint('/nowhere', options),
+      (options) => db.clear(options),
+      (options) => DB.repair('/nowhere', { to: '/elsewhere', ...options }),
+    ]
+    for (const work of works) {
+      expect((await expectCode(() => work({ signal: AbortSignal.abort() }), 'WK_ABORTED')).name).toBe('AbortError')
+      for (const signal of [5, {}, null]) await expectCode(() => work({ signal }), 'WK_INVALID_ARGUMENT')
+      for (const onProgress of [5, {}, null]) await expectCode(() => work({ onProgress }), 'WK_INVALID_ARGUMENT')
+    }
+  })
+
+  it('that close() ends is WK_CLOSED, unless its own signal was aborted as well', async () => {
+    const db = await place().open()
+    const controller = new AbortController()
+    const hanging = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) }
+    const ended = expectCode(() => db.load(hanging), 'WK_CLOSED')
+    const aborted = expectCode(() => db.load(hanging, { signal: controller.signal }), 'WK_ABORTED')
+    const closing = db.close()
+    controller.abort()
+    await Promise.all([ended, aborted, closing])
+  })
+
   it('tells phase, done, total and bytes, and ends with the signal', async () => {
     const here = place()
     const db = await here.open()

@@ -507,6 +507,43 @@ describe('the end', () => {
     }
   })
 
+  it('one that its function discards, by hand or by leaving a block, writes nothing, and that is told', async () => {
+    const db = await memoryPlace().open()
+    const ways: ((txn: Transaction) => unknown)[] = [
+      (txn) => txn.discard(),
+      (txn) => txn.close(),
+      (txn) => txn[Symbol.dispose](),
+      (txn) => txn[Symbol.asyncDispose](),
+    ]
+    for (const end of ways) {
+      await expectCode(
+        () =>
+          db.transaction(async (txn) => {
+            txn.put('never', '1')
+            const keys = txn.keys()
+            await end(txn)
+            await end(txn)
+            for (const use of uses(txn)) await expectCode(use, 'WK_CLOSED')
+            await expectCode(() => keys.next(), 'WK_CLOSED')
+            expect(db.stats().snapshots).toBe(0)
+          }),
+        'WK_CLOSED',
+      )
+    }
+    expect(await db.has('never')).toBe(false)
+    let late: Transaction | undefined
+    const commit = db.transaction(async (txn) => {
+      late = txn
+      await txn.get('k')
+      txn.put('k', '1')
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    late?.discard()
+    await commit
+    expect(text(await db.get('k'))).toBe('1')
+    expect(db.stats().snapshots).toBe(0)
+  })
+
   it('close() of the database ends live ones: their next use and their commit are WK_CLOSED', async () => {
     const place = memoryPlace()
     const db = await place.open()
