@@ -94,6 +94,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #ended = false
   /** Counts seeks: a window that was asked for before one is not to be kept. */
   #epoch = 0
+  /** Settles when the last call that had to wait has ended. */
   #busy: Promise<void> | undefined
 
   /** @internal Iterators come from the database. The cursor stands at its first entry. */
@@ -106,7 +107,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#windowBytes = source.highWaterMarkBytes
   }
 
-  /** The next entry, or `undefined` at the end. */
+  /** The next entry, or `undefined` at the end. Calls that overlap are answered in their order. */
   next(): Promise<T | undefined> {
     try {
       this.#assertOpen()
@@ -114,17 +115,21 @@ export class DbIterator<T> implements AsyncIterable<T> {
       return Promise.reject(error as Error)
     }
     if (this.#window.left > 0 && this.#busy === undefined) return Promise.resolve(this.#take())
-    return this.#nextAfterFill()
+    return this.#inTurn(() => this.#nextAfterFill())
   }
 
   /** Up to `size` entries, fewer when they reach `highWaterMarkBytes`; empty at the end only. */
   async nextv(size: number): Promise<T[]> {
     if (!Number.isSafeInteger(size) || size < 1) throw new InvalidArgumentError('size must be a positive integer')
     this.#assertOpen()
+    return this.#inTurn(() => this.#takeMany(size))
+  }
+
+  async #takeMany(size: number): Promise<T[]> {
     const entries: T[] = []
     let bytes = 0
     while (entries.length < size && bytes < this.#source.highWaterMarkBytes) {
-      if (this.#busy !== undefined || this.#window.left === 0) {
+      if (this.#window.left === 0) {
         this.#windowSize = Math.min(MAX_WINDOW_ENTRIES, Math.max(this.#windowSize, size - entries.length))
         try {
           await this.#fill()
@@ -174,7 +179,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     if (!this.#open) return
     this.#open = false
     this.#onClose(this)
-    // A read ahead may still be using the view.
+    // A read may still be using the view.
     await this.#busy
     this.#dropAhead()
     this.#window = new EntryWindow(this.#mode)
@@ -188,16 +193,21 @@ export class DbIterator<T> implements AsyncIterable<T> {
   /** Walks what is left; the iterator is closed when the walk ends, however it ends. Not a generator: that costs three promises an entry. */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
     const done = { done: true as const, value: undefined }
+    let hasEnded = false
     const end = async (): Promise<typeof done> => {
+      hasEnded = true
       await this.close()
       return done
     }
     const advance = async (): Promise<IteratorResult<T, undefined>> => {
+      if (hasEnded) return done
       try {
         const value = await this.next()
         return value === undefined ? await end() : { done: false, value }
       } catch (error) {
-        await this.close()
+        // One of several calls has met the end before.
+        if (hasEnded) return done
+        await end()
         throw error
       }
     }
@@ -220,10 +230,23 @@ export class DbIterator<T> implements AsyncIterable<T> {
     return this.#window.take()
   }
 
-  /** Fills the window unless it holds something or nothing is left. Calls that overlap wait for each other. */
+  /** Runs a call when those before it have ended. */
+  async #inTurn<R>(call: () => Promise<R>): Promise<R> {
+    const before = this.#busy
+    let settled!: () => void
+    const busy = (this.#busy = new Promise((resolve) => (settled = resolve)))
+    try {
+      if (before !== undefined) await before
+      return await call()
+    } finally {
+      if (this.#busy === busy) this.#busy = undefined
+      settled()
+    }
+  }
+
+  /** Fills the window unless it holds something or nothing is left. One call at a time. */
   async #fill(): Promise<void> {
     for (;;) {
-      while (this.#busy !== undefined) await this.#busy
       this.#assertOpen()
       if (this.#window.left > 0) return
       const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
@@ -252,8 +275,6 @@ export class DbIterator<T> implements AsyncIterable<T> {
   async #load(window: EntryWindow<T>): Promise<void> {
     const { guard, reader, cursor } = this.#source
     const epoch = this.#epoch
-    let settled!: () => void
-    this.#busy = new Promise((resolve) => (settled = resolve))
     try {
       const turn = guard.due()
       if (turn !== undefined) await turn
@@ -275,9 +296,6 @@ export class DbIterator<T> implements AsyncIterable<T> {
       if (window.left === 1) throw error
       // So that everything before the failure is delivered.
       this.#careful = window.left
-    } finally {
-      this.#busy = undefined
-      settled()
     }
   }
 

@@ -64,6 +64,23 @@ onBothFileSystems('iterator', (place) => {
     expect((await all(db.iterator({ limit: 1000 }))).length).toBe(90)
   })
 
+  it('calls that overlap are answered in their order, whatever they are', async () => {
+    const db = await place().open()
+    for (let i = 0; i < 40; i++) await db.put(`k${10 + i}`, large(i % 3 === 0 ? 300 : 10, i))
+    const keys = Array.from({ length: 40 }, (_, i) => `k${10 + i}`)
+    const several = db.iterator()
+    const entries = await Promise.all(Array.from({ length: 42 }, () => several.next()))
+    expect(entries.map((entry) => entry && text(entry[0]))).toEqual([...keys, undefined, undefined])
+    await several.close()
+    const mixed = db.keys()
+    const parts = await Promise.all([mixed.next(), mixed.nextv(5), mixed.next(), mixed.nextv(3), mixed.all()])
+    expect(parts.flat().map((key) => text(key as Uint8Array))).toEqual(keys)
+    const walk = db.keys({ limit: 3 })[Symbol.asyncIterator]()
+    const results = await Promise.all(Array.from({ length: 6 }, () => walk.next()))
+    expect(results.map(({ value, done }) => (done ? 'done' : text(value)))).toEqual(['k10', 'k11', 'k12', 'done', 'done', 'done'])
+    expect(await walk.next()).toEqual({ done: true, value: undefined })
+  })
+
   it('next() gives entries, then undefined, again and again', async () => {
     const db = await filled()
     const iterator = db.iterator({ gte: name(98) })
