@@ -4,6 +4,7 @@
  */
 import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
+import { checkArray } from './arguments.js'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import { compressValue, uncompressedLength } from './lz4.js'
 import { DIRECT_FROM, DIRECT_WRITE_LIMIT, SYNC_WRITE_LIMIT, type VlogWriter } from './vlog-writer.js'
@@ -83,6 +84,7 @@ export class Appender {
   append(entries: readonly AppendEntry[], sync: boolean, stored = false): Promise<ValuePointer[]> {
     const writer = this.#writer
     writer.checkWritable()
+    checkArray('entries', entries)
     const isCompressing = this.#compress && !stored
     const checked = new Array<CheckedEntry>(entries.length)
     let short = 0
@@ -184,6 +186,7 @@ function compressEntry(entry: CheckedEntry): void {
 }
 
 function checkEntry(entry: AppendEntry, stored: boolean): CheckedEntry {
+  if (typeof entry !== 'object' || entry === null) throw new InvalidArgumentError('an entry must be an object')
   const { version = 0, userMeta = 0, expiresAt = 0, meta = 0 } = entry
   const key = bytesOf('key', entry.key)
   const value = bytesOf('value', entry.value)

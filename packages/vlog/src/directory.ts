@@ -1,7 +1,7 @@
 /**
  * The directory of a log that opens it itself: makes it where that is wanted, and takes its lock.
  */
-import { InvalidArgumentError, NotFoundError, formatFileName } from '@wk/codec'
+import { NotFoundError, formatFileName } from '@wk/codec'
 import { isNotFound, type Lock } from '@wk/fs'
 import type { ResolvedOptions } from './options.js'
 
@@ -14,7 +14,6 @@ export interface OpenedDirectory {
 
 /** @throws NotFoundError, LockedError, IoError */
 export async function openDirectory(dir: string, options: ResolvedOptions): Promise<OpenedDirectory> {
-  if (typeof dir !== 'string' || dir === '') throw new InvalidArgumentError('the directory must be a path')
   const { fs, readOnly, createIfMissing } = options
   if (options.names !== undefined) return { lock: undefined, names: options.names }
   let names: readonly string[] = []

@@ -122,9 +122,9 @@ export function locate(logical: LogicalFile, offset: number, length: number): nu
   return position
 }
 
-/** A pointer's fields as they may come from a caller. @throws CorruptionError never; false if they are no u32 numbers */
+/** Whether something that may come from any caller has the fields of a pointer, u32 numbers each. */
 export function isPointer(pointer: ValuePointer): boolean {
-  return isU32(pointer.fid) && pointer.fid > 0 && isU32(pointer.offset) && isU32(pointer.len)
+  return typeof pointer === 'object' && pointer !== null && isU32(pointer.fid) && pointer.fid > 0 && isU32(pointer.offset) && isU32(pointer.len)
 }
 
 function isU32(value: number): boolean {

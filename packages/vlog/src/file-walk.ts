@@ -7,6 +7,7 @@
  */
 import { CorruptionError, ResultMemory, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
+import { checkOptions, checkWork } from './arguments.js'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { findRecord } from './record-search.js'
@@ -105,8 +106,8 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from
 
 /** The records of a logical file in order, as copies. Holds on to the event loop for at most a slice. */
 export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile, options: IterateOptions): AsyncGenerator<PlacedEntry> {
+  const { onDamage = () => undefined, salvage = false, stored = false } = checkOptions(options)
   const slice = new TimeSlice(runtime)
-  const { onDamage = () => undefined, salvage = false, stored = false } = options
   const memory = new ResultMemory()
   for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined, options.from)) {
     const { bytes, start, header, position } = scanner
@@ -166,7 +167,9 @@ export interface VerifyReport {
 }
 
 /** Reads every record of the log. Resolves with `ok: false` on damage: the first of each file; rejects only when it could not look. */
-export async function verifyFiles(set: VlogSet, runtime: Runtime, { signal, onProgress }: VerifyOptions): Promise<VerifyReport> {
+export async function verifyFiles(set: VlogSet, runtime: Runtime, options: VerifyOptions): Promise<VerifyReport> {
+  const { signal, onProgress } = checkWork(options)
+  throwIfAborted(signal)
   const report: VerifyReport = { ok: true, problems: [], records: 0, bytes: 0 }
   const files = set.map.list()
   const slice = new TimeSlice(runtime)

@@ -4,6 +4,7 @@
 import { randomBytes as secretBytes } from 'node:crypto'
 import { InvalidArgumentError } from '@wk/codec'
 import { NodeFileSystem, copyEncryptionKey, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
+import { checkOptions } from './arguments.js'
 import { BASE_IV_LENGTH } from './format.js'
 import { requireLz4 } from './lz4.js'
 import type { ReadHelper } from './read-help.js'
@@ -131,27 +132,29 @@ export const MAX_FILE_SIZE = 2 ** 31
 
 /** @throws InvalidArgumentError, NotSupportedError */
 export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
-  const compress = checkCompression(options.valueCompression)
+  const compress = checkCompression(checkOptions(options).valueCompression)
   const encryptionKey = copyKey(options.encryptionKey)
-  const salvage = options.salvage ?? false
+  const salvage = flag('salvage', options.salvage, false)
   if (salvage && options.readOnly !== true) throw new InvalidArgumentError('salvage needs readOnly')
-  const runtime = options.runtime ?? defaultRuntime
+  const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
+  if (typeof fs?.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
+  if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
   const { durable, cleanEnd } = options
   if (durable !== undefined && durable !== null) checkPosition('durable', durable.fid, durable.offset)
   if (cleanEnd !== undefined) checkPosition('cleanEnd', cleanEnd.fid, cleanEnd.size)
   return {
     fileSize: integer('fileSize', options.fileSize ?? DEFAULT_FILE_SIZE, MIN_FILE_SIZE, MAX_FILE_SIZE),
     maxEntries: integer('maxEntries', options.maxEntries ?? 1_000_000, 1, Number.MAX_SAFE_INTEGER),
-    sync: options.sync ?? false,
-    readOnly: options.readOnly ?? false,
+    sync: flag('sync', options.sync, false),
+    readOnly: flag('readOnly', options.readOnly, false),
     maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles ?? 256, 1, Number.MAX_SAFE_INTEGER),
-    createIfMissing: options.createIfMissing ?? true,
-    fs: options.fs ?? new NodeFileSystem(),
+    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
+    fs,
     runtime,
     durable,
     cleanEnd,
     expectedFids: options.expectedFids,
-    lock: options.lock ?? true,
+    lock: flag('lock', options.lock, true),
     names: options.names,
     readHelper: options.readHelper,
     onFailure: options.onFailure,
@@ -169,6 +172,12 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
 function integer(name: string, value: number, min: number, max: number): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value
   throw new InvalidArgumentError(`${name} must be an integer from ${min} to ${max}, not ${String(value)}`)
+}
+
+function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
+  const value = given ?? byDefault
+  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
+  return value
 }
 
 function checkPosition(name: string, fid: number, offset: number): void {

@@ -6,6 +6,8 @@
  * records is held, and never more than {@link MAX_BATCH_BYTES} a batch, unless one record alone is longer.
  */
 import { InvalidArgumentError, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { checkOptions, checkWork } from './arguments.js'
+import { isPointer } from './file-map.js'
 import type { VlogEntry } from './vlog-entry.js'
 
 /** Bytes of records after which a batch is closed. */
@@ -24,20 +26,34 @@ export interface StreamOptions {
 /** Pointers to read, in the order in which their records are wanted. */
 export type PointerSource = Iterable<ValuePointer> | AsyncIterable<ValuePointer>
 
-/** Records of `pointers`, in their order. `read` fetches many. @throws InvalidArgumentError at once */
+/** What a stream reads from. */
+export interface StreamSource {
+  readMany(pointers: readonly ValuePointer[]): Promise<VlogEntry[]>
+  /** Throws once nothing may be handed out any more. */
+  checkOpen(): void
+}
+
+/** Records of `pointers`, in their order. @throws InvalidArgumentError at once */
 export function streamRecords(
-  read: (pointers: readonly ValuePointer[]) => Promise<VlogEntry[]>,
+  source: StreamSource,
   pointers: PointerSource,
-  { window = DEFAULT_WINDOW, signal }: StreamOptions,
+  options: StreamOptions,
 ): AsyncGenerator<VlogEntry, void, undefined> {
+  const { window = DEFAULT_WINDOW, signal } = checkOptions(options)
+  checkWork({ signal })
+  if (!isIterable(pointers)) throw new InvalidArgumentError('pointers must be an iterable of value pointers')
   if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
     throw new InvalidArgumentError(`window must be an integer from 1 to ${MAX_WINDOW}`)
   }
-  return generate(read, pointers, Math.ceil(window / 2), signal)
+  return generate(source, pointers, Math.ceil(window / 2), signal)
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value)
 }
 
 async function* generate(
-  read: (pointers: readonly ValuePointer[]) => Promise<VlogEntry[]>,
+  source: StreamSource,
   pointers: PointerSource,
   size: number,
   signal: AbortSignal | undefined,
@@ -48,7 +64,7 @@ async function* generate(
     const { done, value } = await batches.next()
     if (done === true) return undefined
     throwIfAborted(signal)
-    return read(value)
+    return source.readMany(value)
   }
   let ahead = fetchNext()
   try {
@@ -58,6 +74,7 @@ async function* generate(
       ahead.catch(() => undefined)
       for (const entry of batch) {
         throwIfAborted(signal)
+        source.checkOpen()
         yield entry
       }
     }
@@ -72,6 +89,7 @@ async function* batchesOf(pointers: PointerSource, size: number): AsyncGenerator
   let batch: ValuePointer[] = []
   let bytes = 0
   for await (const pointer of pointers) {
+    if (!isPointer(pointer)) throw new InvalidArgumentError('not a value pointer')
     if (batch.length === size || (batch.length > 0 && bytes + pointer.len > MAX_BATCH_BYTES)) {
       yield batch
       batch = []

@@ -5,9 +5,11 @@
  * kept apart (`discard-stats.ts`), so that a record counts once: a figure may come out too low for records that die while
  * their batch is being looked up, never too high. A file that is damaged ends the recount and keeps its old figure.
  */
-import { samePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, samePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { DiscardStats, Discarded } from './discard-stats.js'
+import { checkWork } from './arguments.js'
+import { isPointer } from './file-map.js'
 import type { LogicalFile } from './file-map.js'
 import { walkKeys, type PlacedKey, type VerifyOptions } from './file-walk.js'
 import type { VlogSet } from './vlog-set.js'
@@ -15,11 +17,14 @@ import type { VlogSet } from './vlog-set.js'
 /** Keys of one lookup. */
 const BATCH = 1024
 
-/** The host's index: for each key the pointer it holds now. `lookup` of `@wk/gc`'s `PointerIndex` fits. */
+/** The host's index: for each key the pointer it holds now, or `undefined` (`null` is taken for it). `lookup` of `@wk/gc`'s `PointerIndex` fits. */
 export type PointerLookup = (keys: Uint8Array[]) => readonly (ValuePointer | undefined)[] | Promise<readonly (ValuePointer | undefined)[]>
 
-/** Recounts every file; resolves with what is dead in all of them. @throws CorruptionError, AbortedError, what `lookup` throws */
-export async function recountDiscards(set: VlogSet, runtime: Runtime, stats: DiscardStats, lookup: PointerLookup, { signal, onProgress }: VerifyOptions): Promise<Discarded> {
+/** Recounts every file; resolves with what is dead in all of them. @throws InvalidArgumentError for an answer of the wrong shape, CorruptionError, AbortedError, what `lookup` throws */
+export async function recountDiscards(set: VlogSet, runtime: Runtime, stats: DiscardStats, lookup: PointerLookup, options: VerifyOptions): Promise<Discarded> {
+  if (typeof lookup !== 'function') throw new InvalidArgumentError('lookup must be a function')
+  const { signal, onProgress } = checkWork(options)
+  throwIfAborted(signal)
   const total = { records: 0, bytes: 0 }
   const files = set.map.list().filter(({ retired }) => !retired)
   for (const [done, logical] of files.entries()) {
@@ -41,10 +46,13 @@ async function recountFile(set: VlogSet, runtime: Runtime, stats: DiscardStats, 
     const judge = async (): Promise<void> => {
       throwIfAborted(signal)
       const answer = lookup(batch.map(({ key }) => key))
-      const pointers = answer instanceof Promise ? await answer : answer
+      const pointers: readonly (ValuePointer | null | undefined)[] = Array.isArray(answer) ? answer : await answer
+      // Whatever it leaves out would count as dead.
+      if (!Array.isArray(pointers) || pointers.length !== batch.length) throw new InvalidArgumentError(`lookup must answer an array of ${batch.length} pointers`)
       batch.forEach(({ pointer }, at) => {
         const current = pointers[at]
-        if (current === undefined || !samePointer(current, pointer)) recount.dead(pointer)
+        if (current !== undefined && current !== null && !isPointer(current)) throw new InvalidArgumentError('lookup answered something that is no value pointer')
+        if (current === undefined || current === null || !samePointer(current, pointer)) recount.dead(pointer)
         else recount.alive(pointer)
       })
       batch = []

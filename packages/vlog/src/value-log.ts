@@ -7,15 +7,10 @@
  *
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
-import {
-  ClosedError,
-  CorruptionError,
-  GcRunningError,
-  InvalidArgumentError,
-  type ValuePointer,
-} from '@wk/codec'
+import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, type ValuePointer } from '@wk/codec'
 import type { Lock } from '@wk/fs'
 import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
+import { absoluteDirectory, checkArray, checkOptions } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { isPointer } from './file-map.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
@@ -86,9 +81,10 @@ export class ValueLog {
    */
   static async open(dir: string, options: ValueLogOptions = {}): Promise<ValueLog> {
     const resolved = resolveOptions(options)
-    const { lock, names } = await openDirectory(dir, resolved)
+    const place = absoluteDirectory(dir, resolved.fs)
+    const { lock, names } = await openDirectory(place, resolved)
     try {
-      return new ValueLog(resolved, await openLog(dir, resolved, names), lock)
+      return new ValueLog(resolved, await openLog(place, resolved, names), lock)
     } catch (error) {
       await lock?.release()
       throw error
@@ -106,7 +102,8 @@ export class ValueLog {
    */
   async append(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<ValuePointer[]> {
     this.#checkOpen()
-    return this.#appender.append(entries, options.sync ?? this.#options.sync, options.stored)
+    const { sync = this.#options.sync, stored } = checkOptions(options)
+    return this.#appender.append(entries, sync, stored)
   }
 
   /** The record at `pointer`. @throws CorruptionError if it is not there or does not verify */
@@ -125,7 +122,7 @@ export class ValueLog {
   async readMany(pointers: readonly ValuePointer[]): Promise<VlogEntry[]> {
     this.#checkOpen()
     const batch = new RecordBatch()
-    for (const pointer of pointers) {
+    for (const pointer of checkArray('pointers', pointers)) {
       this.#checkPointer(pointer)
       batch.addPointer(pointer)
     }
@@ -151,7 +148,7 @@ export class ValueLog {
    */
   stream(pointers: PointerSource, options: StreamOptions = {}): AsyncGenerator<VlogEntry, void, undefined> {
     this.#checkOpen()
-    return streamRecords((batch) => this.readMany(batch), pointers, options)
+    return streamRecords({ readMany: (batch) => this.readMany(batch), checkOpen: () => this.#checkOpen() }, pointers, options)
   }
 
   /**

@@ -1,0 +1,104 @@
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { ValueLog } from '../src/index.js'
+import { collect, failureOf, newMemory, openLog } from './support/memory-log.js'
+
+const INVALID = { code: 'WK_INVALID_ARGUMENT' }
+const WRONG: unknown[] = [undefined, null, 5, 'text', true, {}, () => {}]
+const wrongExcept = (...fine: string[]): never[] => WRONG.filter((value) => !fine.includes(typeof value)) as never[]
+
+/** What `call` throws or rejects with. */
+async function refusal(call: () => unknown): Promise<unknown> {
+  return failureOf((async () => call())())
+}
+
+describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has happened', () => {
+  test('records, pointers and lists of them', async () => {
+    const log = await openLog(await newMemory())
+    for (const value of WRONG as never[]) {
+      expect(await refusal(() => log.append(value))).toMatchObject(INVALID)
+      expect(await refusal(() => log.append([{ key: 'k', value: 'v' }, value]))).toMatchObject(INVALID)
+      for (const use of [() => log.read(value), () => log.readSync(value), () => log.discard(value), () => log.readMany([value]), () => collect(log.stream([value]))]) expect(await refusal(use)).toMatchObject(INVALID)
+      expect(await refusal(() => log.readMany(value))).toMatchObject(INVALID)
+    }
+    for (const value of wrongExcept('string')) expect(await refusal(() => log.stream(value))).toMatchObject(INVALID)
+    for (const value of wrongExcept('function')) expect(await refusal(() => log.recountDiscards(value))).toMatchObject(INVALID)
+    expect(log.files()).toEqual([])
+    await log.close()
+  })
+
+  test('options of calls', async () => {
+    const log = await openLog(await newMemory())
+    const [pointer] = await log.append([{ key: 'k', value: 'v' }])
+    for (const value of [null, 5, 'text', true] as never[]) {
+      for (const use of [() => log.append([], value), () => log.verify(value), () => log.recountDiscards(() => [], value), () => log.stream([], value), () => collect(log.iterate(1, value))]) expect(await refusal(use)).toMatchObject(INVALID)
+      for (const use of [() => log.verify({ signal: value }), () => log.verify({ onProgress: value }), () => log.recountDiscards(() => [], { signal: value }), () => log.stream([], { signal: value })]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
+    expect((await log.read(pointer!)).version).toBe(0)
+    await log.close()
+    const empty = await openLog(await newMemory())
+    const signal = AbortSignal.abort()
+    for (const use of [() => empty.verify({ signal }), () => empty.recountDiscards(() => [], { signal })]) expect(await refusal(use)).toMatchObject({ code: 'WK_ABORTED' })
+    await empty.close()
+  })
+
+  test('options of open', async () => {
+    const fs = await newMemory()
+    for (const value of [null, 5, 'text', true] as never[]) expect(await refusal(() => ValueLog.open('/x', value))).toMatchObject(INVALID)
+    for (const dir of [undefined, null, 5, {}, '', 'a\0b'] as never[]) expect(await refusal(() => ValueLog.open(dir, { fs }))).toMatchObject(INVALID)
+    for (const value of [5, 'false', {}] as never[]) {
+      for (const name of ['sync', 'readOnly', 'createIfMissing', 'lock', 'salvage', 'fs', 'runtime']) expect(await refusal(() => ValueLog.open('/x', { fs, [name]: value }))).toMatchObject(INVALID)
+    }
+    expect(await refusal(() => fs.list('/x'))).toMatchObject({ code: 'WK_IO' })
+  })
+
+  test('answers of a lookup that are too few, too many, no list, or no pointers', async () => {
+    const log = await openLog(await newMemory())
+    await log.append([{ key: 'k', value: 'v' }, { key: 'l', value: 'v' }])
+    const answers: unknown[] = [undefined, null, [], [undefined], [undefined, undefined, undefined], [5, undefined], [{}, undefined], [{ fid: 1, offset: 1 }, null], new Map(), 'ab']
+    for (const answer of answers as never[]) {
+      expect(await refusal(() => log.recountDiscards(() => answer))).toMatchObject(INVALID)
+      expect(await refusal(() => log.recountDiscards(async () => answer))).toMatchObject(INVALID)
+      expect(log.files()[0]?.discardBytes).toBe(0)
+    }
+    // A promise of another library, and an index that says `null`.
+    const thenable = { then: (resolve: (value: null[]) => void) => resolve([null, null]) }
+    expect(await log.recountDiscards(() => thenable as never)).toMatchObject({ records: 2 })
+    await log.close()
+  })
+})
+
+describe('what surrounds a log', () => {
+  test('a relative directory stays the same one after chdir', async () => {
+    const [here, elsewhere] = [await realpath(await mkdtemp(join(tmpdir(), 'wk-vlog-'))), await realpath(await mkdtemp(join(tmpdir(), 'wk-vlog-')))]
+    const cwd = process.cwd()
+    process.chdir(here)
+    try {
+      const log = await ValueLog.open('log', { fileSize: 4096, maxOpenFiles: 1 })
+      const pointers = []
+      for (let i = 0; i < 20; i++) {
+        if (i === 10) process.chdir(elsewhere)
+        pointers.push(...(await log.append([{ key: `k${i}`, value: 'v'.repeat(1000) }], { sync: true })))
+      }
+      expect(await log.readMany(pointers)).toHaveLength(20)
+      await log.close()
+      const again = await ValueLog.open(join(here, 'log'))
+      expect((await again.verify()).records).toBe(20)
+      await again.close()
+    } finally {
+      process.chdir(cwd)
+      for (const dir of [here, elsewhere]) await rm(dir, { recursive: true, force: true })
+    }
+  })
+
+  test('a stream hands out nothing after close, not even what it had read ahead', async () => {
+    const log = await openLog(await newMemory())
+    const pointers = await log.append(Array.from({ length: 10 }, (_, i) => ({ key: `k${i}`, value: 'v' })))
+    const stream = log.stream(pointers)
+    await stream.next()
+    await log.close()
+    expect(await failureOf(stream.next())).toMatchObject({ code: 'WK_CLOSED' })
+  })
+})
