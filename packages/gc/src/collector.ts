@@ -7,6 +7,7 @@
 
 import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
+import { checkFunction, checkWork, hasMethods } from './arguments.js'
 import { settleIndex } from './index-calls.js'
 import type { PointerIndex } from './pointer-index.js'
 import { pickVictims, type LiveBytes } from './picker.js'
@@ -64,10 +65,14 @@ export class GarbageCollector {
   /** Files in which a pass met damage; ranked last from then on. */
   readonly #damaged = new Set<number>()
 
-  constructor({ vlog, index, runtime = defaultRuntime }: GarbageCollectorOptions) {
-    if (typeof index?.lookup !== 'function' || typeof index.compareAndSwap !== 'function') {
-      throw new InvalidArgumentError('index must have the functions lookup and compareAndSwap')
-    }
+  /** @throws InvalidArgumentError */
+  constructor(options: GarbageCollectorOptions) {
+    if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
+    const { vlog, index, runtime = defaultRuntime } = options
+    if (!hasMethods(vlog, 'files', 'iterate', 'append', 'retire')) throw new InvalidArgumentError('vlog must be a ValueLog')
+    if (!hasMethods(index, 'lookup', 'compareAndSwap')) throw new InvalidArgumentError('index must have the functions lookup and compareAndSwap')
+    checkFunction('index.settle', index.settle)
+    if (!hasMethods(runtime, 'monotonic', 'sleep')) throw new InvalidArgumentError('runtime must be a Runtime')
     this.#vlog = vlog
     this.#index = index
     this.#runtime = runtime
@@ -86,11 +91,12 @@ export class GarbageCollector {
    * collected), or what the log or the host failed with.
    */
   async run(options: GcRunOptions = {}): Promise<GcReport> {
-    const { discardRatio = 0.5, maxFiles = Number.POSITIVE_INFINITY, signal, liveBytes } = options
+    const { discardRatio = 0.5, maxFiles = Number.POSITIVE_INFINITY, signal, liveBytes } = checkWork(options)
     if (typeof discardRatio !== 'number' || !(discardRatio > 0 && discardRatio < 1)) {
       throw new InvalidArgumentError('discardRatio must lie inside (0, 1)')
     }
     if (typeof maxFiles !== 'number' || !(maxFiles >= 1)) throw new InvalidArgumentError('maxFiles must be at least 1')
+    checkFunction('liveBytes', liveBytes)
     const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
     return this.#exclusively(signal, async () => {
       if (options.sealActive === true) await this.#vlog.seal()
@@ -108,7 +114,7 @@ export class GarbageCollector {
    * For a host whose statistics are lost or too low (after a crash), or that keeps none. Throws as {@link run}.
    */
   async recount(options: RecountOptions = {}): Promise<Map<number, number>> {
-    const { signal, onProgress, repair = false } = options
+    const { signal, onProgress, repair = false } = checkWork(options)
     const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
     return this.#exclusively(signal, async () => {
       const files = this.#vlog.files().filter((file) => file.sealed && file.retired !== true)

@@ -27,7 +27,8 @@ export async function lookupPointers(
 ): Promise<readonly (ValuePointer | undefined)[]> {
   let answers: readonly (ValuePointer | null | undefined)[]
   try {
-    answers = await index.lookup(keys)
+    // A copy: one that is sorted or emptied must not decide what counts as dead.
+    answers = await index.lookup([...keys])
   } catch (error) {
     throw hostError(error, 'lookup')
   }
@@ -45,7 +46,7 @@ export async function lookupPointers(
 export async function swapPointers(index: PointerIndex, moves: readonly PointerMove[]): Promise<readonly boolean[]> {
   let won: readonly boolean[]
   try {
-    won = await index.compareAndSwap(moves)
+    won = await index.compareAndSwap([...moves])
   } catch (error) {
     throw hostError(error, 'compareAndSwap')
   }

@@ -8,8 +8,8 @@
 
 import { CorruptionError, samePointer, type ValuePointer } from '@wk/codec'
 
-/** Looks a key up. Called again after a read that failed. */
-export type LookupPointer = () => ValuePointer | undefined | Promise<ValuePointer | undefined>
+/** Looks a key up; `null` is taken for `undefined`. Called again after a read that failed. */
+export type LookupPointer = () => ValuePointer | null | undefined | Promise<ValuePointer | null | undefined>
 
 /**
  * What `read` gives for the current pointer, or `undefined` when there is none.
@@ -26,13 +26,13 @@ export async function readCurrent<T>(
   read: (pointer: ValuePointer) => T | Promise<T>,
 ): Promise<T | undefined> {
   let pointer = await lookup()
-  while (pointer !== undefined) {
+  while (pointer !== undefined && pointer !== null) {
     try {
       return await read(pointer)
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error
       const current = await lookup()
-      if (current !== undefined && samePointer(current, pointer)) throw error
+      if (current !== undefined && current !== null && samePointer(current, pointer)) throw error
       pointer = current
     }
   }

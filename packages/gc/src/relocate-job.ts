@@ -11,6 +11,7 @@
 import { InvalidArgumentError, WkError, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
 import type { GcWorkOptions } from './collector.js'
+import { checkWork } from './arguments.js'
 import { Throttle } from './throttle.js'
 import type { GcFileInfo } from './value-log.js'
 
@@ -75,7 +76,7 @@ export async function relocate(
   liveRanges: (fid: number) => RecordRanges | Iterable<LiveRange>,
   options: RelocateOptions = {},
 ): Promise<RelocateResult> {
-  const { signal, runtime = defaultRuntime } = options
+  const { signal, runtime = defaultRuntime } = checkWork(options)
   const throttle = new Throttle(options.bytesPerSecond, runtime)
   throwIfAborted(signal)
   const plans = planCopies(vlog, victims, liveRanges)

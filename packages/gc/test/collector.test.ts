@@ -85,6 +85,49 @@ describe('collector', () => {
     expect(() => new GarbageCollector({ vlog: host.vlog, index: undefined as never })).toThrow(InvalidArgumentError)
   })
 
+  it('refuses whatever is of the wrong kind as such', async () => {
+    const { host, gc } = await churned()
+    const { vlog, index } = host
+    const wrong = [null, 5, 'text', true] as never[]
+    for (const value of [undefined, {}, ...wrong] as never[]) {
+      expect(() => new GarbageCollector(value)).toThrow(InvalidArgumentError)
+      expect(() => new GarbageCollector({ vlog: value, index })).toThrow(InvalidArgumentError)
+      expect(() => new GarbageCollector({ vlog, index: value })).toThrow(InvalidArgumentError)
+    }
+    for (const value of wrong) {
+      expect(() => new GarbageCollector({ vlog, index, runtime: value })).toThrow(InvalidArgumentError)
+      expect(() => new GarbageCollector({ vlog, index: { lookup: () => [], compareAndSwap: () => [], settle: value } })).toThrow(InvalidArgumentError)
+      for (const options of [value, { signal: value }, { onProgress: value }] as never[]) {
+        await expect(gc.run(options)).rejects.toThrow(InvalidArgumentError)
+        await expect(gc.recount(options)).rejects.toThrow(InvalidArgumentError)
+      }
+      await expect(gc.run({ liveBytes: value })).rejects.toThrow(InvalidArgumentError)
+    }
+    expect(vlog.retired).toEqual([])
+    expectAllReadable(host)
+  })
+
+  it('an index that sorts or empties the lists that it is given changes nothing', async () => {
+    const { host } = await churned()
+    const gc = new GarbageCollector({
+      vlog: host.vlog,
+      index: {
+        lookup: async (keys) => {
+          const pointers = await host.index.lookup(keys)
+          ;(keys as Uint8Array[]).reverse()
+          return pointers
+        },
+        compareAndSwap: async (moves) => {
+          const won = await host.index.compareAndSwap(moves)
+          ;(moves as unknown[]).length = 0
+          return won
+        },
+      },
+    })
+    expect((await gc.run({ discardRatio: 0.4 })).filesCollected).toBeGreaterThan(3)
+    expectAllReadable(host)
+  })
+
   it('one pass at a time for a log, whoever starts it', async () => {
     const { host, gc } = await churned()
     const other = new GarbageCollector({ vlog: host.vlog, index: host.index })

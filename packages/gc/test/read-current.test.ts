@@ -12,6 +12,12 @@ it('reads through the pointer, and nothing for an absent key', async () => {
   expect(await readCurrent(() => undefined, gone)).toBeUndefined()
 })
 
+it('an index that says `null` for an absent key', async () => {
+  const read = () => Promise.reject(new Error('nothing to read'))
+  expect(await readCurrent(() => null, read)).toBeUndefined()
+  expect(await readCurrent(async () => null, read)).toBeUndefined()
+})
+
 it('a pointer that moved in between is followed', async () => {
   const answers = [pointer(1), pointer(2), pointer(3)]
   const read = ({ fid }: ValuePointer): string => (fid < 3 ? gone() : 'value')
