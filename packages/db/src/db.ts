@@ -44,6 +44,7 @@ import type { DbStats } from './stats.js'
 import type { GcPlan } from './value-log-gc.js'
 import { describeTables } from './table-info.js'
 import type { TableInfo } from './table-info.js'
+import { tellListeners } from './tell-listeners.js'
 import { runTransaction } from './transaction.js'
 import type { Transaction, TransactionHost, TransactionOptions } from './transaction.js'
 import { listVersions } from './versions.js'
@@ -76,8 +77,8 @@ export class DB extends EventEmitter {
     this.#reader = new EntryReader(tree, vlog, options.runtime)
     this.#stager = new Stager(tree, vlog, options.valueThreshold)
     this.#transactionHost = { parts, reader: this.#reader, stager: this.#stager, transactions: new Set() }
-    parts.failureListener = (cause) => this.#tell('health', { state: 'read-only', cause })
-    parts.warningListener = (warning) => this.#tell('warning', warning)
+    parts.failureListener = (cause) => tellListeners(this, 'health', { state: 'read-only', cause })
+    parts.warningListener = (warning) => tellListeners(this, 'warning', warning)
   }
 
   /**
@@ -177,6 +178,7 @@ export class DB extends EventEmitter {
     const { reverse = false, limit } = optionsObject(options)
     const request = { range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options) }
     await this.#longCalls.run(options, (call) => clearRange({ ...this.#parts, stager: this.#stager, reader: this.#reader }, { ...request, ...call }))
+    await this.#parts.guard.due()
   }
 
   /**
@@ -216,8 +218,9 @@ export class DB extends EventEmitter {
   /** The value with its version, expiry and user meta. */
   async getEntry(key: BytesLike, options?: ReadOptions): Promise<Entry | undefined> {
     const found = this.#reader.findEntry(keyBytes(key), this.#sequence(options))
-    if (found === undefined) return undefined
+    if (found === undefined) return this.#parts.guard.due()?.then(() => undefined)
     const [value] = await this.#reader.fill([found.value])
+    await this.#parts.guard.due()
     return { ...found.entry, value: value as Uint8Array }
   }
 
@@ -351,9 +354,11 @@ export class DB extends EventEmitter {
    * that is not there.
    */
   async versions(key: BytesLike): Promise<Entry[]> {
-    const { health, tree, options } = this.#parts
+    const { health, tree, guard, options } = this.#parts
     health.assertReadable()
-    return listVersions(tree, this.#reader, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
+    const versions = await listVersions(tree, this.#reader, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
+    await guard.due()
+    return versions
   }
 
   /**
@@ -476,17 +481,6 @@ export class DB extends EventEmitter {
     health.assertWritable()
     invariant(gc !== undefined, 'a writable database on disk has a collector')
     return gc
-  }
-
-  /** Tells listeners. What one throws is its own: it ends up as an uncaught exception, beside the work that had something to tell. */
-  #tell(event: 'health' | 'warning', message: object): void {
-    try {
-      this.emit(event, message)
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error
-      })
-    }
   }
 }
 

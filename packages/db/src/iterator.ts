@@ -10,12 +10,12 @@
  */
 import { ClosedError, InvalidArgumentError, copyBytes, isInRange } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
+import type { LoopGuard } from '@wk/fs'
 import type { VisibleCursor } from '@wk/lsm'
 import { keyBytes } from './arguments.js'
 import type { BytesLike, RangeOptions } from './arguments.js'
 import type { EntryReader } from './entry-reader.js'
 import { EntryWindow } from './entry-window.js'
-import type { LoopGuard } from './loop-guard.js'
 import type { Snapshot } from './snapshot.js'
 
 export interface IteratorOptions extends RangeOptions {

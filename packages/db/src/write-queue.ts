@@ -13,10 +13,9 @@
 import { WkError, invariant } from '@wk/codec'
 import { NO_DEPENDENCY } from '@wk/lsm'
 import type { DependencyPosition, LsmTree, WalGroup } from '@wk/lsm'
-import type { Runtime } from '@wk/fs'
+import type { LoopGuard, Runtime } from '@wk/fs'
 import type { ValueLog } from '@wk/vlog'
 import type { Health } from './health.js'
-import type { LoopGuard } from './loop-guard.js'
 
 /** What waits for one commit: a promise that all its writers share. */
 class Group {

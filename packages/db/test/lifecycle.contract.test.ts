@@ -170,6 +170,32 @@ describe('what surrounds the process', () => {
     expect(readdirSync(parent)).toEqual(['db'])
   })
 
+  it('whoever does nothing but await it does not hold the event loop, whatever is called', async () => {
+    const db = keep(await DB.open('/db', { ...SMALL, fs: new MemoryFileSystem({ crashable: false }) }))
+    await db.put('k', large(300))
+    const calls: Record<string, () => Promise<unknown>> = {
+      put: () => db.put('k', 'v'),
+      del: () => db.del('l'),
+      batch: () => db.batch([]),
+      get: () => db.get('k'),
+      getMany: () => db.getMany(['k', 'l']),
+      has: () => db.has('k'),
+      getEntry: () => db.getEntry('k'),
+      'getEntry of nothing': () => db.getEntry('l'),
+      versions: () => db.versions('k'),
+      clear: () => db.clear({ gte: 'm' }),
+      next: () => db.keys({ limit: 1 }).all(),
+      transaction: () => db.transaction((txn) => txn.get('k')),
+      flush: () => db.flush(),
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      let turned = false
+      setImmediate(() => (turned = true))
+      for (const start = performance.now(); !turned && performance.now() - start < 2000; ) await call()
+      expect(turned, name).toBe(true)
+    }
+  })
+
   it('a listener that throws is an uncaught exception of its own, and nobody is told anything else for it', async () => {
     const faults = new FaultFileSystem(new MemoryFileSystem(), [])
     const db = keep(await DB.open('/db', { ...SMALL, fs: faults }))

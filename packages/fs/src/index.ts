@@ -28,5 +28,6 @@ export { readFully, readFullySync, writeFully, writeFullySync } from './full-io.
 export { HandleCache } from './handle-cache.js'
 export { defaultRuntime, TimeSlice } from './runtime.js'
 export type { Runtime } from './runtime.js'
+export { LoopGuard } from './loop-guard.js'
 export { ManualRuntime } from './manual-runtime.js'
 export type { ManualRuntimeOptions } from './manual-runtime.js'

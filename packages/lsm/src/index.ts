@@ -8,7 +8,9 @@
  */
 export { WkError } from '@wk/codec'
 export { PlainEngine } from './plain-engine.js'
-export type { PlainIterateOptions, PlainReadOptions, PlainWrite } from './plain-engine.js'
+export type { PlainIterateOptions, PlainReadOptions } from './plain-engine.js'
+export type { BytesLike, PlainRange, PlainWrite } from './plain-arguments.js'
+export { PlainSnapshot } from './plain-snapshot.js'
 export { LsmTree, NO_DEPENDENCY } from './lsm-tree.js'
 export type { CloseOptions, CursorOptions, EntriesOptions } from './lsm-tree.js'
 export { writeCheckpointManifest } from './checkpoint.js'

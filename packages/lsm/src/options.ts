@@ -113,14 +113,18 @@ export const MIN_MEMTABLE_SIZE = 64 * 1024
 
 /** Fills in defaults. Throws `InvalidArgumentError` for what is out of range. */
 export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
+  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
+  const { fs, runtime = defaultRuntime } = options
+  if (typeof fs?.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
+  if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
   const resolved: ResolvedLsmOptions = {
     ...options,
-    fs: options.fs,
-    runtime: options.runtime ?? defaultRuntime,
-    readOnly: options.readOnly ?? false,
-    createIfMissing: options.createIfMissing ?? true,
-    errorIfExists: options.errorIfExists ?? false,
-    wal: options.wal ?? true,
+    fs,
+    runtime,
+    readOnly: flag('readOnly', options.readOnly, false),
+    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
+    errorIfExists: flag('errorIfExists', options.errorIfExists, false),
+    wal: flag('wal', options.wal, true),
     memTableSize: integer('memTableSize', options.memTableSize, 32 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
     maxImmutableMemtables: integer('maxImmutableMemtables', options.maxImmutableMemtables, 2, 1, 64),
     blockSize: integer('blockSize', options.blockSize, 4096, 256, 4 * MIB),
@@ -130,7 +134,7 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     tableSize: integer('tableSize', options.tableSize, 4 * MIB, 4096, 2 ** 31 - 1),
     blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
     maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 500, 4, 1_000_000),
-    verifyChecksums: options.verifyChecksums ?? true,
+    verifyChecksums: flag('verifyChecksums', options.verifyChecksums, true),
     levelBaseSize: integer('levelBaseSize', options.levelBaseSize, 16 * MIB, 4096, Number.MAX_SAFE_INTEGER),
     levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
     maxLevels: integer('maxLevels', options.maxLevels, 7, 2, 32),
@@ -144,6 +148,12 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')
   }
   return resolved
+}
+
+function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
+  const value = given ?? byDefault
+  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
+  return value
 }
 
 function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {

@@ -5,36 +5,32 @@
  * resolves when its write survives a crash of the process, with `sync` when it survives loss of power. What is not here
  * (value log, transactions, expiry) is `@wk/db`.
  */
-import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
-import type { KeyRange } from '@wk/codec'
-import type { Lock } from '@wk/fs'
+import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, NotFoundError, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
+import { isNotFound } from '@wk/fs'
+import type { FileSystem, Lock } from '@wk/fs'
 import type { CompactOptions } from './compaction-scheduler.js'
 import type { VisibleCursor } from './iterator/visible-cursor.js'
 import { LsmTree } from './lsm-tree.js'
+import { absoluteDirectory, batchOf, checkOptions, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
+import type { BytesLike, PlainRange, PlainWrite } from './plain-arguments.js'
+import { PlainSnapshot } from './plain-snapshot.js'
+import { resolveOptions } from './options.js'
 import type { LsmOptions } from './options.js'
-import type { Snapshot } from './snapshot-list.js'
 import type { LsmStats } from './tree-stats.js'
 import { PlainWriteQueue } from './plain-write-queue.js'
 
-/** One operation of a batch. */
-export interface PlainWrite {
-  type: 'put' | 'del'
-  key: Uint8Array
-  /** For `put`. */
-  value?: Uint8Array
-}
-
 export interface PlainReadOptions {
   /** Reads as of the snapshot. Default: now. */
-  snapshot?: Snapshot | undefined
+  snapshot?: PlainSnapshot | undefined
 }
 
 /** Which keys to visit, in which direction, as of when. */
-export interface PlainIterateOptions extends PlainReadOptions, KeyRange {
+export interface PlainIterateOptions extends PlainReadOptions, PlainRange {
+  /** From the last key to the first. Default false. */
   reverse?: boolean | undefined
+  /** Most entries; -1 is no limit. Default -1. */
+  limit?: number | undefined
 }
-
-const EMPTY = new Uint8Array(0)
 
 export class PlainEngine {
   readonly tree: LsmTree
@@ -51,12 +47,13 @@ export class PlainEngine {
 
   /** Opens the engine in `dir`. Throws `LockedError` if somebody else has it open, and what `LsmTree.recover` throws. */
   static async open(dir: string, options: Omit<LsmOptions, 'onFailure' | 'beforePublish'>): Promise<PlainEngine> {
-    const { fs, readOnly = false } = options
-    if (!readOnly && options.createIfMissing !== false) await fs.mkdir(dir)
-    const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: readOnly })
+    const { fs, readOnly, createIfMissing } = resolveOptions(options)
+    const place = absoluteDirectory(dir, fs)
+    if (!readOnly && createIfMissing) await fs.mkdir(place)
+    const lock = await lockDirectory(fs, place, readOnly)
     try {
       const host: { queue?: PlainWriteQueue } = {}
-      const tree = await LsmTree.open(dir, { ...options, onFailure: (error) => host.queue?.fail(error) })
+      const tree = await LsmTree.open(place, { ...options, onFailure: (error) => host.queue?.fail(error) })
       host.queue = new PlainWriteQueue(tree)
       return new PlainEngine(tree, lock, host.queue)
     } catch (error) {
@@ -66,48 +63,48 @@ export class PlainEngine {
   }
 
   /** Writes a value. Key and value may be reused as soon as the call returns. */
-  put(key: Uint8Array, value: Uint8Array, options: { sync?: boolean } = {}): Promise<void> {
+  put(key: BytesLike, value: BytesLike, options: { sync?: boolean } = {}): Promise<void> {
     return this.batch([{ type: 'put', key, value }], options)
   }
 
-  del(key: Uint8Array, options: { sync?: boolean } = {}): Promise<void> {
+  del(key: BytesLike, options: { sync?: boolean } = {}): Promise<void> {
     return this.batch([{ type: 'del', key }], options)
   }
 
-  /** Writes all or nothing. */
-  async batch(writes: readonly PlainWrite[], { sync = false }: { sync?: boolean } = {}): Promise<void> {
+  /** Writes all or nothing. @throws InvalidArgumentError, TxnTooBigError for more than 1 GiB */
+  async batch(writes: readonly PlainWrite[], options: { sync?: boolean } = {}): Promise<void> {
     this.#check()
-    for (const { key, value, type } of writes) {
-      if (key.length > MAX_KEY_LENGTH) throw new InvalidArgumentError(`a key is longer than ${MAX_KEY_LENGTH} bytes`)
-      if (type === 'put' && value === undefined) throw new InvalidArgumentError('a put without a value')
-    }
-    if (writes.length === 0) return
-    const operations = writes.map(({ type, key, value = EMPTY }) =>
-      type === 'put' ? { kind: KIND_VALUE, key, value } : { kind: KIND_TOMBSTONE, key, value: EMPTY },
-    )
-    await this.#queue.write(operations, sync)
+    const { sync = false } = checkOptions(options)
+    if (typeof sync !== 'boolean') throw new InvalidArgumentError('sync must be a boolean')
+    const operations = batchOf(writes)
+    if (operations.length > 0) await this.#queue.write(operations, sync)
   }
 
   /** The value of a key as the caller's own copy, `undefined` if there is none. Blocks the thread. */
-  get(key: Uint8Array, { snapshot }: PlainReadOptions = {}): Uint8Array | undefined {
+  get(key: BytesLike, options: PlainReadOptions = {}): Uint8Array | undefined {
     this.#check()
     const found = this.#result
-    if (!this.tree.get(key, snapshot?.sequence ?? this.tree.visibleSequence, found) || found.kind === KIND_TOMBSTONE) return undefined
+    if (!this.tree.get(keyBytes(key), PlainSnapshot.sequenceOf(checkOptions(options).snapshot, this.tree), found) || found.kind === KIND_TOMBSTONE) return undefined
     return copyBytes(found.valueBytes, found.valueStart, found.valueEnd)
   }
 
   /** Entries in the order of their keys, as of the call. It holds on to files until it ends, or `return()` is called (as `for` does). */
   iterate(options: PlainIterateOptions = {}): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
     this.#check()
+    const { snapshot, reverse = false, limit } = checkOptions(options)
+    if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+    const most = limitOf(limit)
+    const range = rangeOf(options)
+    const sequence = PlainSnapshot.sequenceOf(snapshot, this.tree)
     const view = this.tree.acquireView()
-    const { snapshot, reverse, ...range } = options
-    const cursor = this.tree.cursor(view, snapshot?.sequence ?? this.tree.visibleSequence, { reverse, range })
-    return walk(cursor, () => view.release(), () => this.#check())
+    const cursor = this.tree.cursor(view, sequence, { reverse, range })
+    return walk(cursor, most, () => view.release(), () => this.#check())
   }
 
-  snapshot(): Snapshot {
+  /** A view of everything written so far, until it is released. */
+  snapshot(): PlainSnapshot {
     this.#check()
-    return this.tree.snapshot()
+    return new PlainSnapshot(this.tree)
   }
 
   /** Makes every write called before durable. */
@@ -124,6 +121,9 @@ export class PlainEngine {
 
   /** Brings everything to the deepest level, dropping what nobody can see. */
   async compact(options: CompactOptions = {}): Promise<void> {
+    const { signal, onProgress } = checkOptions(options)
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
+    if (onProgress !== undefined && typeof onProgress !== 'function') throw new InvalidArgumentError('onProgress must be a function')
     await this.flush()
     await this.tree.compact(options)
   }
@@ -157,14 +157,26 @@ export class PlainEngine {
   }
 }
 
+/** A directory that is missing, and not to be made, holds no tree. */
+async function lockDirectory(fs: FileSystem, dir: string, shared: boolean): Promise<Lock> {
+  try {
+    return await fs.lock(`${dir}/${formatFileName('lock')}`, { shared })
+  } catch (error) {
+    if (isNotFound(error)) throw new NotFoundError('there is no tree in the directory', { cause: error })
+    throw error
+  }
+}
+
 /** Walks a cursor and lets go of its view at the end, at an error, or when it is left. */
 function walk(
   cursor: VisibleCursor,
+  most: number,
   release: () => void,
   check: () => void,
 ): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
   let started = false
   let ended = false
+  let left = most
   const end = (): IteratorResult<[Uint8Array, Uint8Array]> => {
     ended = true
     release()
@@ -175,6 +187,7 @@ function walk(
       if (ended) return end()
       try {
         check()
+        if (left-- === 0) return end()
         if (started) cursor.next()
         else cursor.first()
       } catch (error) {

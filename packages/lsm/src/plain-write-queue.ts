@@ -1,11 +1,12 @@
 /**
  * The write queue of the plain engine: the one writer of its tree.
  *
- * A write is staged, and visible, in the turn of its call unless back-pressure holds it; then it waits in call order.
- * All writes of a group share one write, one sync if any of them asked for it, and one promise.
+ * A write is staged, and visible, in the turn of its call, so that whoever compares and writes in one turn has nobody in between.
+ * All writes of a group share one write, one sync if any of them asked for it, and one promise; back-pressure holds the answer.
  */
-import { ReadOnlyError, copyBytes } from '@wk/codec'
+import { ReadOnlyError } from '@wk/codec'
 import type { WkError } from '@wk/codec'
+import { LoopGuard } from '@wk/fs'
 import { asWkError } from './failure.js'
 import { NO_DEPENDENCY } from './lsm-tree.js'
 import type { LsmTree } from './lsm-tree.js'
@@ -35,13 +36,6 @@ class Group {
   }
 }
 
-interface HeldWrite {
-  operations: readonly QueuedOperation[]
-  sync: boolean
-  resolve: (staged: Promise<void>) => void
-  reject: (error: WkError) => void
-}
-
 export class PlainWriteQueue {
   readonly #tree: LsmTree
   /** Collects what is staged now. */
@@ -49,27 +43,15 @@ export class PlainWriteQueue {
   /** On its way to the disk. */
   #writing: Group | undefined
   #pump: Promise<void> | undefined
-  #held: HeldWrite[] = []
-  #release: Promise<void> | undefined
+  readonly #guard: LoopGuard
 
   constructor(tree: LsmTree) {
     this.#tree = tree
-  }
-
-  /** Writes operations as one batch. The bytes may be reused when the call returns. */
-  write(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
-    const room = this.#held.length > 0 ? this.#release : this.#tree.waitForRoom()
-    if (room === undefined) return this.#stage(operations, sync)
-    const copies = operations.map(({ kind, key, value }) => ({ kind, key: copyBytes(key), value: copyBytes(value) }))
-    return new Promise((resolve, reject) => {
-      this.#held.push({ operations: copies, sync, resolve, reject })
-      this.#release ??= this.#releaseHeld(room)
-    })
+    this.#guard = new LoopGuard(tree.context.options.runtime)
   }
 
   /** Makes every write called before durable. */
   async sync(): Promise<void> {
-    await this.#release
     this.#tree.context.lifecycle.checkWritable()
     const group = this.#openGroup()
     group.sync = true
@@ -78,7 +60,6 @@ export class PlainWriteQueue {
 
   /** Brings every write called before into tables. */
   async flush(): Promise<void> {
-    await this.#release
     const flushed = this.#tree.flush()
     this.#schedule()
     await flushed
@@ -86,7 +67,6 @@ export class PlainWriteQueue {
 
   /** Lets everything that was called end. */
   async close(): Promise<void> {
-    await this.#release
     await this.#pump
   }
 
@@ -97,10 +77,10 @@ export class PlainWriteQueue {
     const told = new ReadOnlyError('the write failed', { cause: error })
     this.#writing?.reject(error)
     this.#open?.reject(told)
-    for (const { reject } of this.#held.splice(0)) reject(told)
   }
 
-  #stage(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
+  /** Writes operations as one batch. The bytes may be reused when the call returns. */
+  write(operations: readonly QueuedOperation[], sync: boolean): Promise<void> {
     const tree = this.#tree
     try {
       let bytes = 0
@@ -138,6 +118,9 @@ export class PlainWriteQueue {
       try {
         if (staged !== undefined && !this.#tree.writeGroupSync(staged, NO_DEPENDENCY)) await this.#tree.writeGroup(staged, NO_DEPENDENCY)
         if (group?.sync === true) await this.#tree.syncWal()
+        // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
+        const room = this.#tree.waitForRoom() ?? this.#guard.due()
+        if (room !== undefined) await room
         group?.resolve()
       } catch (error) {
         group?.reject(asWkError(error))
@@ -146,20 +129,5 @@ export class PlainWriteQueue {
       }
     }
     this.#pump = undefined
-  }
-
-  /** Stages held writes in call order, as room comes up. */
-  async #releaseHeld(room: Promise<void>): Promise<void> {
-    try {
-      for (let wait: Promise<void> | undefined = room; ; wait = this.#tree.waitForRoom()) {
-        await wait
-        const held = this.#held.shift()
-        if (held === undefined) break
-        held.resolve(this.#stage(held.operations, held.sync))
-      }
-    } catch (error) {
-      for (const { reject } of this.#held.splice(0)) reject(asWkError(error))
-    }
-    this.#release = undefined
   }
 }

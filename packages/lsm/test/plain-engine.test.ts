@@ -42,6 +42,80 @@ describe('the plain engine', () => {
     await engine.close()
   })
 
+  test('takes text as well as bytes, and ranges with a limit', async () => {
+    const engine = await PlainEngine.open(DIR, smallOptions(new MemoryFileSystem()))
+    await engine.batch(['a', 'b', 'ü'].map((key) => ({ type: 'put' as const, key, value: `${key}!` })))
+    expect(engine.get('ü')).toEqual(text('ü!'))
+    expect(engine.get(text('ü'))).toEqual(text('ü!'))
+    await engine.put('b', text('bytes'))
+    await engine.del('a')
+    const keys = (options: Parameters<PlainEngine['iterate']>[0]): string[] => [...engine.iterate(options)].map(([key]) => Buffer.from(key).toString())
+    expect(keys({})).toEqual(['b', 'ü'])
+    expect(keys({ gt: 'b', gte: 'a', lte: 'ü', lt: 'c' })).toEqual(['b', 'ü'])
+    for (const [limit, count] of [[0, 0], [1, 1], [2, 2], [3, 2], [-1, 2], [Infinity, 2]] as const) expect(keys({ limit, reverse: true })).toEqual(['ü', 'b'].slice(0, count))
+    expect(engine.stats().views).toBe(1)
+    await engine.close()
+  })
+
+  test('refuses what is of the wrong kind, and works on as if nothing had been called', async () => {
+    const fs = new MemoryFileSystem()
+    const engine = await PlainEngine.open(DIR, smallOptions(fs))
+    const other = await PlainEngine.open('/other', smallOptions(fs))
+    await engine.put('a', '1')
+    const invalid = expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' })
+    for (const wrong of [undefined, null, 5, true, {}, [], new Uint16Array(2)] as never[]) {
+      const calls = [() => engine.put(wrong, 'v'), () => engine.put('a', wrong), () => engine.del(wrong), () => engine.batch([wrong]), () => engine.batch([{ type: wrong, key: 'a', value: 'v' }])]
+      for (const call of calls) await expect(call()).rejects.toEqual(invalid)
+      expect(() => engine.get(wrong)).toThrow(invalid)
+      if (!Array.isArray(wrong)) await expect(engine.batch(wrong)).rejects.toEqual(invalid)
+      if (wrong === undefined) continue
+      for (const options of [{ gte: wrong }, { snapshot: wrong }, { snapshot: other.snapshot() }, { limit: 1.5 }]) expect(() => engine.iterate(options)).toThrow(invalid)
+    }
+    for (const wrong of [null, 5, 'text'] as never[]) {
+      for (const call of [() => engine.put('a', 'v', wrong), () => engine.put('a', 'v', { sync: wrong }), () => engine.compact(wrong), () => engine.compact({ signal: wrong })]) await expect(call()).rejects.toEqual(invalid)
+      expect(() => engine.get('a', wrong)).toThrow(invalid)
+      expect(() => engine.iterate(wrong)).toThrow(invalid)
+      await expect(PlainEngine.open('/x', wrong)).rejects.toEqual(invalid)
+      await expect(PlainEngine.open('/x', { fs: wrong })).rejects.toEqual(invalid)
+      await expect(PlainEngine.open('/x', { fs, readOnly: wrong === null ? (0 as never) : wrong })).rejects.toEqual(invalid)
+    }
+    for (const wrong of [undefined, null, 5, '', 'a\0b'] as never[]) await expect(PlainEngine.open(wrong, { fs })).rejects.toEqual(invalid)
+    expect(engine.get('a')).toEqual(text('1'))
+    await engine.put('a', '2', { sync: true })
+    expect(dump(engine)).toEqual(new Map([['a', '2']]))
+    await Promise.all([engine.close(), other.close()])
+  })
+
+  test('a directory that is missing is WK_NOT_FOUND where none may be made', async () => {
+    const fs = new MemoryFileSystem()
+    for (const options of [{ readOnly: true }, { createIfMissing: false }]) await expect(PlainEngine.open(DIR, { fs, ...options })).rejects.toMatchObject({ code: 'WK_NOT_FOUND' })
+    await expect(fs.list(DIR)).rejects.toMatchObject({ code: 'WK_IO' })
+  })
+
+  test('a snapshot that was released is WK_CLOSED', async () => {
+    const engine = await PlainEngine.open(DIR, smallOptions(new MemoryFileSystem()))
+    await engine.put('a', '1')
+    const snapshot = engine.snapshot()
+    await engine.put('a', '2')
+    expect(engine.get('a', { snapshot })).toEqual(text('1'))
+    snapshot.release()
+    snapshot[Symbol.dispose]()
+    const closed = expect.objectContaining({ code: 'WK_CLOSED' })
+    expect(() => engine.get('a', { snapshot })).toThrow(closed)
+    expect(() => engine.iterate({ snapshot })).toThrow(closed)
+    expect(engine.stats()).toMatchObject({ snapshots: 0, views: 1 })
+    await engine.close()
+  })
+
+  test('lets the event loop turn under whoever does nothing but await it', async () => {
+    const engine = await PlainEngine.open(DIR, smallOptions(new MemoryFileSystem({ crashable: false })))
+    let turned = false
+    setImmediate(() => (turned = true))
+    for (const start = performance.now(); !turned && performance.now() - start < 2000; ) await engine.put('k', 'v')
+    expect(turned).toBe(true)
+    await engine.close()
+  })
+
   test('holds its iterators and snapshots to the moment of the call', async () => {
     const engine = await PlainEngine.open(DIR, smallOptions(new MemoryFileSystem()))
     await engine.batch(['a', 'b', 'c'].map((key) => ({ type: 'put' as const, key: text(key), value: text('1') })))
@@ -95,6 +169,22 @@ describe('back-pressure', () => {
     const engine = await load({ maxImmutableMemtables: 1 })
     expect(engine.stats().stallStops).toBeGreaterThan(0)
     expect(dump(engine).size).toBe(1000)
+    await engine.close()
+  })
+
+  test('holds the answer, not the write: what was called is seen at once', async () => {
+    const engine = await PlainEngine.open(DIR, { ...smallOptions(new MemoryFileSystem({ crashable: false })), maxImmutableMemtables: 1 })
+    const writes: Promise<void>[] = []
+    for (let i = 0; engine.stats().stallStops === 0 && i < 20_000; i++) {
+      writes.push(engine.put('k', `${i}`.padEnd(3000)))
+      expect(Buffer.from(engine.get('k')!).toString().trim()).toBe(`${i}`)
+      if (i % 40 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    const { stallStops } = engine.stats()
+    expect(stallStops).toBeGreaterThan(0)
+    const late = engine.put('k', 'late')
+    expect(engine.get('k')).toEqual(text('late'))
+    await Promise.all([...writes, late])
     await engine.close()
   })
 

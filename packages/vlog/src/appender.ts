@@ -3,7 +3,7 @@
  * asked, for the device. Calls may overlap; they are written in call order, those of one turn of the event loop in one write.
  */
 import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
-import type { Runtime } from '@wk/fs'
+import type { LoopGuard, Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import { compressValue, uncompressedLength } from './lz4.js'
@@ -67,6 +67,7 @@ class Group {
 export class Appender {
   readonly #writer: VlogWriter
   readonly #runtime: Runtime
+  readonly #guard: LoopGuard
   readonly #compress: boolean
   /** Takes the next append; undefined = none waits. */
   #group: Group | undefined
@@ -74,9 +75,10 @@ export class Appender {
   readonly #pending = new Set<Promise<unknown>>()
 
   /** With `compress` values are compressed where it pays. */
-  constructor(writer: VlogWriter, runtime: Runtime, compress: boolean) {
+  constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, compress: boolean) {
     this.#writer = writer
     this.#runtime = runtime
+    this.#guard = guard
     this.#compress = compress
   }
 
@@ -115,7 +117,8 @@ export class Appender {
     if (isDirect) writer.flushSync()
     const written = isDirect ? undefined : this.#join()
     if (sync) return this.#track(this.#settle(pointers, written))
-    return written === undefined ? Promise.resolve(pointers) : written.then(() => pointers)
+    const answered = written ?? this.#guard.due()
+    return answered === undefined ? Promise.resolve(pointers) : answered.then(() => pointers)
   }
 
   /** Resolves when every append called before has settled, however it did. */
@@ -148,8 +151,11 @@ export class Appender {
     if (this.#group !== group || this.#isWriting) return
     this.#group = undefined
     try {
-      if (this.#writer.writeStagedSync()) group.resolve()
-      else void this.#writeAside(group)
+      if (this.#writer.writeStagedSync()) {
+        const turn = this.#guard.due()
+        if (turn === undefined) group.resolve()
+        else void turn.then(group.resolve)
+      } else void this.#writeAside(group)
     } catch (error) {
       group.reject(error)
     }

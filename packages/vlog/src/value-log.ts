@@ -69,7 +69,7 @@ export class ValueLog {
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
-    this.#appender = new Appender(this.#writer, runtime, options.compress)
+    this.#appender = new Appender(this.#writer, runtime, this.#reader.guard, options.compress)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
 
@@ -132,6 +132,7 @@ export class ValueLog {
       entries[index] = reader.openEntry(logical, batch.offsets[index]!, batch.lens[index]!, record)
     })
     await read.finish()
+    await reader.guard.due()
     return entries
   }
 

@@ -9,7 +9,7 @@
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
 import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
-import { readFully, readFullySync, type Runtime } from '@wk/fs'
+import { LoopGuard, readFully, readFullySync, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
 import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 import type { StagedPlace } from './staging.js'
@@ -49,6 +49,8 @@ export interface StagedSource {
 export class VlogReader {
   /** Where results go. */
   readonly memory = new ResultMemory()
+  /** For answers that took no trip through the pool. */
+  readonly guard: LoopGuard
   readonly #set: VlogSet
   readonly #staged: StagedSource
   readonly #runtime: Runtime
@@ -66,6 +68,7 @@ export class VlogReader {
     this.#set = set
     this.#staged = staged
     this.#runtime = runtime
+    this.guard = new LoopGuard(runtime)
   }
 
   /** Whether a record of this length had better be read on the calling thread. */
@@ -100,7 +103,12 @@ export class VlogReader {
   }
 
   async readEntry(fid: number, offset: number, len: number): Promise<VlogEntry> {
-    if (this.readsAtOnce(len)) return this.readEntrySync(fid, offset, len)
+    if (this.readsAtOnce(len)) {
+      const entry = this.readEntrySync(fid, offset, len)
+      const turn = this.guard.due()
+      if (turn !== undefined) await turn
+      return entry
+    }
     const logical = this.#set.map.require(fid)
     const record = await this.#fetchAsync(logical, offset, len)
     return this.openEntry(logical, offset, len, record)

@@ -93,6 +93,24 @@ describe('what surrounds a log', () => {
     }
   })
 
+  test('whoever does nothing but await it does not hold the event loop, whatever is called', async () => {
+    const log = await ValueLog.open('/log', { fs: await newMemory() })
+    const [pointer] = await log.append([{ key: 'k', value: 'v' }])
+    const calls: Record<string, () => Promise<unknown>> = {
+      append: () => log.append([{ key: 'k', value: 'v' }]),
+      'append of long values': () => log.append([{ key: 'k', value: new Uint8Array(1 << 18) }]),
+      read: () => log.read(pointer!),
+      readMany: () => log.readMany([pointer!, pointer!]),
+    }
+    for (const [name, call] of Object.entries(calls)) {
+      let turned = false
+      setImmediate(() => (turned = true))
+      for (const start = performance.now(); !turned && performance.now() - start < 2000; ) await call()
+      expect(turned, name).toBe(true)
+    }
+    await log.close()
+  })
+
   test('a stream hands out nothing after close, not even what it had read ahead', async () => {
     const log = await openLog(await newMemory())
     const pointers = await log.append(Array.from({ length: 10 }, (_, i) => ({ key: `k${i}`, value: 'v' })))

@@ -6,7 +6,7 @@
  * result would get its turn. The guard notices that the loop has not turned for {@link MAX_HOLD_MS} and tells the next
  * operation to wait for it.
  */
-import type { Runtime } from '@wk/fs'
+import type { Runtime } from './runtime.js'
 
 /** Longest time, in milliseconds, that operations go on answering without a turn of the event loop. */
 const MAX_HOLD_MS = 4

@@ -1,0 +1,97 @@
+/**
+ * What callers of the plain engine pass in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
+ * anything has happened. Bytes are not copied here: whoever keeps them copies them.
+ */
+import { resolve } from 'node:path'
+import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, copyBytes } from '@wk/codec'
+import type { KeyRange } from '@wk/codec'
+import type { FileSystem } from '@wk/fs'
+import type { QueuedOperation } from './plain-write-queue.js'
+
+/** A key or a value: text is stored as UTF-8. */
+export type BytesLike = string | Uint8Array
+
+/** One operation of a batch. */
+export interface PlainWrite {
+  type: 'put' | 'del'
+  /** At most 65,000 bytes. */
+  key: BytesLike
+  /** For `put`: at most 1 GiB. */
+  value?: BytesLike
+}
+
+/** Bounds of a range, in byte order. If both `gte` and `gt` are given `gte` counts; likewise `lte` over `lt`. */
+export interface PlainRange {
+  gt?: BytesLike | undefined
+  gte?: BytesLike | undefined
+  lt?: BytesLike | undefined
+  lte?: BytesLike | undefined
+}
+
+/** Longest value, and most bytes of a batch. */
+const MAX_BYTES = 2 ** 30
+
+const EMPTY = new Uint8Array(0)
+const encoder = new TextEncoder()
+
+export function keyBytes(key: BytesLike): Uint8Array {
+  const bytes = toBytes('key', key)
+  if (bytes.length > MAX_KEY_LENGTH) throw new InvalidArgumentError(`a key is longer than ${MAX_KEY_LENGTH} bytes`)
+  return bytes
+}
+
+/** A batch as the queue takes it. @throws InvalidArgumentError, TxnTooBigError for one of more than 1 GiB */
+export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
+  if (!Array.isArray(writes)) throw new InvalidArgumentError('a batch must be an array of operations')
+  let bytes = 0
+  return writes.map((write: PlainWrite) => {
+    const operation = operationOf(write)
+    bytes += operation.key.length + operation.value.length
+    if (bytes > MAX_BYTES + MAX_KEY_LENGTH) throw new TxnTooBigError(`a batch of more than ${MAX_BYTES} bytes`)
+    return operation
+  })
+}
+
+function operationOf(write: PlainWrite): QueuedOperation {
+  if (typeof write !== 'object' || write === null) throw new InvalidArgumentError('an operation must be an object')
+  const key = keyBytes(write.key)
+  if (write.type === 'del') return { kind: KIND_TOMBSTONE, key, value: EMPTY }
+  if (write.type !== 'put') throw new InvalidArgumentError("the type of an operation must be 'put' or 'del'")
+  const value = toBytes('value', write.value)
+  if (value.length > MAX_BYTES) throw new InvalidArgumentError(`a value is longer than ${MAX_BYTES} bytes`)
+  return { kind: KIND_VALUE, key, value }
+}
+
+/** The range as bytes that are our own. */
+export function rangeOf(options: PlainRange): KeyRange {
+  const range: KeyRange = {}
+  for (const bound of ['gt', 'gte', 'lt', 'lte'] as const) {
+    const value = options[bound]
+    if (value !== undefined) range[bound] = copyBytes(toBytes(bound, value))
+  }
+  return range
+}
+
+/** `limit` as a count; -1 and absence are no limit. */
+export function limitOf(limit: number | undefined): number {
+  if (limit === undefined || limit === -1 || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
+  if (!Number.isSafeInteger(limit) || limit < 0) throw new InvalidArgumentError('limit must be an integer from 0, or -1')
+  return limit
+}
+
+export function checkOptions<T extends object>(options: T): T {
+  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
+  return options
+}
+
+/** Files are opened by path for as long as the engine lives: a later `process.chdir` must not move it. Paths of other file systems are theirs. */
+export function absoluteDirectory(dir: string, fs: FileSystem): string {
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
+  return fs.kind === 'node' ? resolve(dir) : dir
+}
+
+function toBytes(name: string, value: unknown): Uint8Array {
+  if (typeof value === 'string') return encoder.encode(value)
+  if (value instanceof Uint8Array) return value
+  throw new InvalidArgumentError(`${name} must be a string or a Uint8Array`)
+}
