@@ -79,7 +79,7 @@ describe('limits of data', () => {
     ['lsm', 'LONGEST_DELAY_MS = 10', 'up to 10 ms a group'],
     ['vlog', 'SYNC_READ_LIMIT = 1 << 16', 'reads of up to 64 KiB'],
     ['vlog', 'LONG_SYNC_READ_LIMIT = 1 << 20', 'up to 1 MiB while they are quick'],
-    ['db', 'MAX_HOLD_MS = 4', 'yield after 4 ms'],
+    ['fs', 'MAX_HOLD_MS = 4', 'yield after 4 ms'],
   ]
   it.each(constants)('%s has %s', (name, constant, said) => {
     expect(sourcesOf(name), `${constant} changed: docs/LIMITS.md says "${said}"`).toContain(`${constant}\n`)

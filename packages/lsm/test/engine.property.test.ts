@@ -3,7 +3,7 @@ import { MemoryFileSystem } from '@wk/fs'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PlainEngine } from '../src/index.js'
-import type { PlainWrite, Snapshot } from '../src/index.js'
+import type { PlainSnapshot, PlainWrite } from '../src/index.js'
 import { DIR, History, dump, sameState, smallOptions, text } from './engine-support.js'
 import type { State } from './engine-support.js'
 import { propertyOptions } from './iterator-support.js'
@@ -28,7 +28,7 @@ class Run {
   readonly history = new History()
   readonly #fs = new MemoryFileSystem()
   #engine: PlainEngine | undefined
-  #snapshots: { snapshot: Snapshot; state: State }[] = []
+  #snapshots: { snapshot: PlainSnapshot; state: State }[] = []
   #pending: Promise<void>[] = []
   #count = 0
 
