@@ -89,8 +89,8 @@ export function engineOptions(given: WkLevelOpenOptions & { multithreading?: unk
 }
 
 /** Where the engine looks: a relative location means the directory of the open, also after `process.chdir()`. */
-export function engineDirectory(location: string, { fs }: Pick<DbOptions, 'fs'>): string {
-  return fs === undefined ? resolve(location) : location
+export function engineDirectory(location: string, options: Pick<DbOptions, 'fs'> | null | undefined): string {
+  return (options?.fs ?? undefined) === undefined ? resolve(location) : location
 }
 
 /** The engine's write options, or none, from the options of a call. */

@@ -52,13 +52,14 @@ const MANIFEST = {
   explicitSnapshots: true,
   additionalMethods: { approximateSize: true, compactRange: true, getProperty: true },
   signals: { iterators: true },
-  events: { health: true },
+  events: { health: true, warning: true },
 }
 
 /**
  * An `abstract-level` database over `@wk/db`, in one directory, owned by one thread of one process.
  *
- * Emits, beside Level's events, `health` (`{ state, cause }`) when a failure turns it read-only.
+ * Emits, beside Level's events, `health` (`{ state, cause }`) when a failure turns it read-only, and `warning` (`{ code, message }`) when
+ * background work has to be done on the calling thread.
  *
  * @typeParam KDefault type of keys where an operation has no `keyEncoding` of its own
  * @typeParam VDefault likewise of values
@@ -156,6 +157,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
       throw openError(error, this.#location)
     }
     this.#db.on('health', (event: HealthEvent) => this.emit('health', event))
+    this.#db.on('warning', (event: object) => this.emit('warning', event))
   }
 
   /** @internal */
@@ -221,12 +223,16 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     return this.#run((db) => db.del(toEngine(key), writeOptions(options)))
   }
 
-  /** @internal The operations are `abstract-level`'s own objects. */
+  /** @internal The operations are `abstract-level`'s own objects. Those of a chained batch do not carry the options of its `write`. */
   _batch(operations: BatchOperation[], options: WriteOptions): Promise<void> {
     return this.#run((db) => {
+      const { ttl, userMeta } = options
       for (const operation of operations) {
         operation.key = toEngine(operation.key)
-        if (operation.type === 'put') operation.value = toEngine(operation.value)
+        if (operation.type !== 'put') continue
+        operation.value = toEngine(operation.value)
+        if (ttl !== undefined) operation.ttl ??= ttl
+        if (userMeta !== undefined) operation.userMeta ??= userMeta
       }
       return db.batch(operations, writeOptions(options))
     })

@@ -7,6 +7,7 @@ import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
 import { OtherLevel } from './other-level.js'
 import { expect, it } from 'vitest'
 import { LevelError } from '../src/index.js'
+import { WkLevel } from '../src/index.js'
 import { failureOf, large, make, temporaryDirectory } from './harness.js'
 
 it('an open database in this process is LEVEL_LOCKED', async () => {
@@ -46,6 +47,20 @@ it('a damaged value is LEVEL_CORRUPTION for every read of it, and others are rea
   }
   expect(await db.get('good')).toEqual(large(3000, 2))
   expect(await db.keys().all()).toEqual(['bad', 'good'])
+})
+
+it('options that are none are refused as such, also by what is static', async () => {
+  for (const options of [undefined, null, 5] as never[]) expect(await failureOf(() => WkLevel.repair('/nowhere', options))).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+  for (const options of [null, 5] as never[]) expect(await failureOf(() => WkLevel.destroy('/nowhere', options))).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+})
+
+it('a worker that cannot be started is told as a warning', async () => {
+  const db = make({ workerUrl: new URL('file:///nowhere.js') })
+  const warnings: unknown[] = []
+  db.on('warning', (event) => warnings.push(event))
+  for (let i = 0; i < 400; i++) await db.put(`k${i}`, 'v'.repeat(400))
+  await db.engine.flush()
+  expect(warnings).toMatchObject([{ code: 'WK_WORKER_UNAVAILABLE' }])
 })
 
 it('a failing device is LEVEL_IO_ERROR, then LEVEL_READONLY, and health is told', async () => {
