@@ -6,8 +6,7 @@ import { join } from 'node:path'
 import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
 import { OtherLevel } from './other-level.js'
 import { expect, it } from 'vitest'
-import { LevelError } from '../src/index.js'
-import { WkLevel } from '../src/index.js'
+import { LevelError, WkLevel } from '../src/index.js'
 import { failureOf, large, make, temporaryDirectory } from './harness.js'
 
 it('an open database in this process is LEVEL_LOCKED', async () => {
