@@ -6,7 +6,7 @@
  */
 
 import { readU32, writeU32 } from './byte-writer.js'
-import { CorruptionError } from './errors.js'
+import { CorruptionError, InvalidArgumentError } from './errors.js'
 
 /** Where a record lies. */
 export interface ValuePointer {
@@ -28,16 +28,24 @@ export function writePointer(into: Uint8Array, at: number, fid: number, offset: 
   writeU32(into, at + 8, offset)
 }
 
-/** The twelve bytes of `pointer`. */
+/** The twelve bytes of `pointer`. Throws `InvalidArgumentError` for what is none: other bytes would lead elsewhere. */
 export function encodePointer(pointer: ValuePointer): Uint8Array {
+  if (typeof pointer !== 'object' || pointer === null) throw new InvalidArgumentError('a value pointer must be an object')
+  const { fid, offset, len } = pointer
+  if (!isU32(fid) || !isU32(offset) || !isU32(len)) throw new InvalidArgumentError('the fields of a value pointer must be integers from 0 to 4,294,967,295')
   const encoded = new Uint8Array(POINTER_LENGTH)
-  writePointer(encoded, 0, pointer.fid, pointer.offset, pointer.len)
+  writePointer(encoded, 0, fid, offset, len)
   return encoded
 }
 
-/** The pointer at `at`. Throws `CorruptionError` when there are fewer than twelve bytes. */
+function isU32(value: unknown): value is number {
+  return typeof value === 'number' && value >>> 0 === value
+}
+
+/** The pointer at `at`. Throws `CorruptionError` when there are fewer than twelve bytes, `InvalidArgumentError` for what is no array of bytes. */
 export function decodePointer(from: Uint8Array, at = 0): ValuePointer {
-  if (at < 0 || from.length - at < POINTER_LENGTH) throw new CorruptionError('a value pointer of fewer than 12 bytes')
+  if (!(from instanceof Uint8Array)) throw new InvalidArgumentError('an encoded value pointer must be a Uint8Array')
+  if (!Number.isInteger(at) || at < 0 || from.length - at < POINTER_LENGTH) throw new CorruptionError('a value pointer of fewer than 12 bytes')
   return { fid: readPointerFid(from, at), offset: readPointerOffset(from, at), len: readPointerLen(from, at) }
 }
 

@@ -1,5 +1,6 @@
 import {
   CorruptionError,
+  InvalidArgumentError,
   IoError,
   KIND_ATTRIBUTES,
   KIND_POINTER,
@@ -75,6 +76,18 @@ describe('payloads', () => {
         if (base === KIND_VALUE) expect([...payload.subarray(view.valueStart, view.valueEnd)]).toEqual([...value])
       }),
     )
+  })
+
+  test('what is no pointer, or no bytes of one, is refused: it would lead to other bytes', () => {
+    const fields = [-1, 1.5, 2 ** 32, Number.NaN, '1', undefined, null] as never[]
+    for (const wrong of fields) {
+      for (const pointer of [{ fid: wrong, offset: 2, len: 3 }, { fid: 1, offset: wrong, len: 3 }, { fid: 1, offset: 2, len: wrong }]) expect(() => encodePointer(pointer)).toThrow(InvalidArgumentError)
+      expect(() => encodePointer(wrong)).toThrow(InvalidArgumentError)
+      expect(() => decodePointer(wrong)).toThrow(InvalidArgumentError)
+    }
+    const largest = { fid: 0xffff_ffff, offset: 0xffff_ffff, len: 0xffff_ffff }
+    expect(decodePointer(encodePointer(largest))).toEqual(largest)
+    for (const at of [-1, 1, 0.5, Number.NaN]) expect(() => decodePointer(new Uint8Array(12), at)).toThrow(CorruptionError)
   })
 
   test('cut payloads are corruption', () => {
