@@ -24,6 +24,11 @@ describe('this repository', () => {
   it('every source file has a head comment', () => expect(of('head')).toEqual([]))
   it('index files name what they export', () => expect(of('export')).toEqual([]))
   it('everything that index.ts exports has a doc comment', () => expect(of('documentation')).toEqual([]))
+  it('every package that others install exports WkError', () => {
+    const published = packages.filter(({ dir, manifest }) => dir.startsWith('packages/') && manifest.private !== true)
+    expect(published.length).toBeGreaterThan(8)
+    for (const { dir, sources } of published) expect(sources.get('src/index.ts'), dir).toMatch(/^export \{[^}]*\bWkError\b[^}]*\} from/m)
+  })
   it('every package has README, LICENSE, and a changelog or a changeset', () => expect(of('packaging')).toEqual([]))
 })
 

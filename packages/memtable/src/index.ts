@@ -6,3 +6,5 @@
 export { MIN_CAPACITY, Memtable } from './memtable.js'
 export type { MemtableDescription, MemtableOptions, MemtableReferences } from './memtable.js'
 export type { TreeState } from './arena-tree.js'
+export { WkError } from '@wk/codec'
+export type { WkErrorCode } from '@wk/codec'
