@@ -117,8 +117,9 @@ export class Appender {
     if (isDirect) writer.flushSync()
     const written = isDirect ? undefined : this.#join()
     if (sync) return this.#track(this.#settle(pointers, written))
-    const answered = written ?? this.#guard.due()
-    return answered === undefined ? Promise.resolve(pointers) : answered.then(() => pointers)
+    if (written !== undefined) return written.then(() => pointers)
+    const turn = this.#guard.due()
+    return turn === undefined ? Promise.resolve(pointers) : this.#track(turn.then(() => pointers))
   }
 
   /** Resolves when every append called before has settled, however it did. */
