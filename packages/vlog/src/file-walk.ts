@@ -7,7 +7,7 @@
  */
 import { CorruptionError, ResultMemory, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
-import { checkOptions, checkWork } from './arguments.js'
+import { checkCount, checkOptions, checkWork } from './arguments.js'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { findRecord } from './record-search.js'
@@ -106,10 +106,11 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from
 
 /** The records of a logical file in order, as copies. Holds on to the event loop for at most a slice. */
 export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile, options: IterateOptions): AsyncGenerator<PlacedEntry> {
-  const { onDamage = () => undefined, salvage = false, stored = false } = checkOptions(options)
+  const { onDamage = () => undefined, salvage = false, stored = false, from = 0 } = checkOptions(options)
+  checkCount('from', from)
   const slice = new TimeSlice(runtime)
   const memory = new ResultMemory()
-  for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined, options.from)) {
+  for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined, from)) {
     const { bytes, start, header, position } = scanner
     const pointer = { fid: logical.fid, offset, len: header.length }
     let entry: VlogEntry

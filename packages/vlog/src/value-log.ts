@@ -10,7 +10,7 @@
 import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, type ValuePointer } from '@wk/codec'
 import type { Lock } from '@wk/fs'
 import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
-import { absoluteDirectory, checkArray, checkOptions } from './arguments.js'
+import { absoluteDirectory, checkArray, checkCount, checkOptions } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { isPointer } from './file-map.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
@@ -175,6 +175,8 @@ export class ValueLog {
   /** Replaces a file's figure of garbage by what a recount found. */
   setDiscarded(fid: number, records: number, bytes: number): void {
     this.#checkOpen()
+    checkCount('records', records)
+    checkCount('bytes', bytes)
     if (this.#set.map.get(fid) !== undefined) this.#marks.stats.set(fid, { records, bytes })
   }
 

@@ -36,6 +36,10 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
       for (const use of [() => log.append([], value), () => log.verify(value), () => log.recountDiscards(() => [], value), () => log.stream([], value), () => collect(log.iterate(1, value))]) expect(await refusal(use)).toMatchObject(INVALID)
       for (const use of [() => log.verify({ signal: value }), () => log.verify({ onProgress: value }), () => log.recountDiscards(() => [], { signal: value }), () => log.stream([], { signal: value })]) expect(await refusal(use)).toMatchObject(INVALID)
     }
+    for (const value of [-1, 1.5, Number.NaN, '5', null] as never[]) {
+      for (const use of [() => log.setDiscarded(1, value, 0), () => log.setDiscarded(1, 0, value), () => collect(log.iterate(1, { from: value }))]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
+    expect(log.files()[0]).toMatchObject({ discardBytes: 0 })
     expect((await log.read(pointer!)).version).toBe(0)
     await log.close()
     const empty = await openLog(await newMemory())
