@@ -392,18 +392,21 @@ export class DB extends EventEmitter {
   async *backup(options?: BackupOptions): AsyncGenerator<Uint8Array, number, undefined> {
     this.#parts.health.assertReadable()
     const { since = 0 } = optionsObject(options)
-    const backup: Backup = new Backup(this.#parts, this.#reader, since, this.#longCalls.begin(options ?? {}), () => {
-      this.#iterators.delete(backup)
-      this.#parts.keeper?.readerEnded()
-    })
-    this.#iterators.add(backup)
+    const call = this.#longCalls.begin(options ?? {})
+    let backup: Backup | undefined
     try {
+      const made: Backup = (backup = new Backup(this.#parts, this.#reader, since, call.options, () => {
+        this.#iterators.delete(made)
+        this.#parts.keeper?.readerEnded()
+      }))
+      this.#iterators.add(backup)
       for (let chunk = await backup.nextChunk(); chunk !== undefined; chunk = await backup.nextChunk()) yield chunk
       return backup.lastVersion
     } catch (error) {
-      throw this.#longCalls.errorOf(error, options ?? {})
+      throw call.errorOf(error)
     } finally {
-      await backup.close()
+      call.end()
+      await backup?.close()
     }
   }
 

@@ -30,36 +30,69 @@ export function checkMaintenance({ signal, onProgress }: MaintenanceOptions): Ma
   return { signal, onProgress }
 }
 
-/** The long calls of one database. */
-export class LongCalls {
-  readonly #closing = new AbortController()
+/** A long call under way: its options, with a signal that is aborted by the caller's or by `close()`, whichever comes first. */
+export class LongCall {
+  readonly options: MaintenanceOptions
+  readonly #controller = new AbortController()
+  readonly #signal: AbortSignal | undefined
+  readonly #onEnd: (call: LongCall) => void
+  #isClosed = false
+  readonly #abort = (): void => this.#controller.abort(this.#signal?.reason)
 
-  /** Ends every call at its next safe point. */
-  close(): void {
-    // No error as the reason: one takes longer to make than most databases to close.
-    this.#closing.abort('closed')
+  /** @throws InvalidArgumentError, AbortedError if the signal is aborted already */
+  constructor(given: MaintenanceOptions, onEnd: (call: LongCall) => void) {
+    const { signal, onProgress } = checkMaintenance(given)
+    this.options = { signal: this.#controller.signal, onProgress }
+    this.#signal = signal
+    this.#onEnd = onEnd
+    // Not `AbortSignal.any`: a signal that lives as long as the process would keep something of every call.
+    signal?.addEventListener('abort', this.#abort, { once: true })
   }
 
-  /** Checks the options and calls `work` with a signal that is aborted by the caller's or by {@link close}, whichever comes first. */
+  /** The database is closed: ends the call at its next safe point. */
+  close(): void {
+    this.#isClosed = true
+    // No error as the reason: one takes longer to make than most databases to close.
+    this.#controller.abort('closed')
+  }
+
+  /** What the caller gets for an error: it is told of an abort only if it asked for it. */
+  errorOf(error: unknown): unknown {
+    if (error instanceof AbortedError && this.#isClosed && this.#signal?.aborted !== true) return new ClosedError('the database was closed before the call had ended')
+    return error
+  }
+
+  /** It has ended, however it did. */
+  end(): void {
+    this.#signal?.removeEventListener('abort', this.#abort)
+    this.#onEnd(this)
+  }
+}
+
+/** The long calls of one database. */
+export class LongCalls {
+  readonly #running = new Set<LongCall>()
+
+  /** Calls `work` with what a {@link LongCall} makes of the options. */
   async run<T>(options: MaintenanceOptions, work: (options: MaintenanceOptions) => Promise<T>): Promise<T> {
-    const begun = this.begin(options)
+    const call = this.begin(options)
     try {
-      return await work(begun)
+      return await work(call.options)
     } catch (error) {
-      throw this.errorOf(error, options)
+      throw call.errorOf(error)
+    } finally {
+      call.end()
     }
   }
 
-  /** The options that {@link run} calls its work with. */
-  begin(options: MaintenanceOptions): MaintenanceOptions {
-    const { signal, onProgress } = checkMaintenance(options)
-    const closing = this.#closing.signal
-    return { signal: signal === undefined ? closing : AbortSignal.any([signal, closing]), onProgress }
+  begin(options: MaintenanceOptions): LongCall {
+    const call = new LongCall(options, (ended) => this.#running.delete(ended))
+    this.#running.add(call)
+    return call
   }
 
-  /** What the caller gets for an error of its call: it is told of an abort only if it asked for it. */
-  errorOf(error: unknown, { signal }: MaintenanceOptions): unknown {
-    if (error instanceof AbortedError && this.#closing.signal.aborted && signal?.aborted !== true) return new ClosedError('the database was closed before the call had ended')
-    return error
+  /** Ends every call at its next safe point. */
+  close(): void {
+    for (const call of this.#running) call.close()
   }
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { MemoryFileSystem, TraceFileSystem } from '@wk/fs'
 import { describe, expect, it } from 'vitest'
 import { DB, Transaction, WkError } from '../src/index.js'
@@ -89,6 +90,22 @@ onBothFileSystems('long work', (place) => {
       for (const signal of [5, {}, null]) await expectCode(() => work({ signal }), 'WK_INVALID_ARGUMENT')
       for (const onProgress of [5, {}, null]) await expectCode(() => work({ onProgress }), 'WK_INVALID_ARGUMENT')
     }
+  })
+
+  it('leaves nothing at a signal that outlives it', async () => {
+    const here = place()
+    const db = await here.open()
+    await db.put('k', large(300))
+    const { signal } = new AbortController()
+    const chunks = await all(db.backup({ signal }))
+    await db.load(chunks, { signal })
+    await expectCode(() => db.load([], { signal }), 'WK_CORRUPTION')
+    await db.checkpoint(`${here.dir}-copy`, { signal })
+    await Promise.all([db.compact({ signal }), db.verify({ signal }), db.gc({ signal }), db.clear({ signal })])
+    const backup = db.backup({ signal })
+    await backup.next()
+    await backup.return(0)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   it('that close() ends is WK_CLOSED, unless its own signal was aborted as well', async () => {
