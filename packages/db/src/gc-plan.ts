@@ -64,6 +64,11 @@ export function isComing({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBo
   return diskBytes - liveBytes > COMING_SHARE * allowedGarbage(liveBytes, bounds).soft
 }
 
+/** Whether there is enough garbage to bring out what of it is hidden. */
+export function isNear({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskBytes' | 'liveBytes'>, bounds: SpaceBounds): boolean {
+  return diskBytes - liveBytes > BRING_OUT_SHARE * allowedGarbage(liveBytes, bounds).soft
+}
+
 /** Bytes at which value logs shall end, and how many bytes of those that have ended may wait for their sync. */
 export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): { end: number; waiting: number } {
   const granule = granuleOf(figures, bounds)
@@ -97,9 +102,8 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const canBringOut = state.canBringOut && !state.isBringingOut
   const active = files.find((file) => file.state === 'active')
   const allowed = allowedGarbage(liveBytes, bounds)
-  const isNear = diskBytes - liveBytes > BRING_OUT_SHARE * allowed.soft
   const within: GcStep = { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
-  if (pressure <= 0 && !isNear) return within
+  if (pressure <= 0 && !isNear(figures, bounds)) return within
   const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
   const seal = active !== undefined && active.deadRatio > 0.5
   const pick = (leastDead: number): ValueLogFile[] =>

@@ -13,7 +13,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf } from './gc-plan.js'
+import { allowedGarbage, fileLimitOf, granuleOf, isComing, isNear, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
@@ -39,6 +39,8 @@ export interface SpaceKeeperParts {
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
 const FULL_EXCESS = 0.2
+/** Part of that garbage whose room is kept, until the first of it is out, for the copies of the passes that follow at once. */
+const FIRST_COPIES = 1 / 8
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
 const LOOK_SHARE = 0.02
 const LEAST_LOOK_OPERATIONS = 16
@@ -46,9 +48,11 @@ const LEAST_LOOK_OPERATIONS = 16
 const LOOK_REST = 20
 /** So many times the operations that are worth a look are worth one whatever it costs. */
 const SOONER = 8
-/** Passes at once while it presses, and at most where there is room for their copies: some wait for the disk while another copies. */
-const PASSES = 2
+/** Passes at once at most, some of which wait for the disk while another copies. */
 const MOST_PASSES = 4
+/** The excess up to which there is room for the copies of a second pass while one is under way, and for those of more. */
+const SECOND_EXCESS = 1.4
+const MORE_EXCESS = 1
 /** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
@@ -235,11 +239,10 @@ export class SpaceKeeper {
   #mayBegin(victims: readonly ValueLogFile[]): boolean {
     if (this.#passes === 0) return true
     if (this.#passes >= MOST_PASSES || this.#parts.bytesPerSecond !== undefined || this.#excess() <= 0) return false
-    if (this.#passes < PASSES && this.#excess() <= 1) return true
     // As long as they last their copies are on the disk as well.
     let copied = this.#uncopied
     for (const { liveBytes } of victims) copied += liveBytes
-    return this.#excess(copied) <= 1
+    return this.#excess(copied) <= (this.#passes === 1 ? SECOND_EXCESS : MORE_EXCESS)
   }
 
   async #relocate(victims: readonly ValueLogFile[]): Promise<void> {
@@ -349,10 +352,9 @@ export class SpaceKeeper {
     const operationsSince = operations - this.#lookedAt.operations
     if (bytes - this.#lookedAt.bytes < leastBytes && operationsSince < this.#leastOperations()) return false
     if (this.#parts.runtime.monotonic() >= this.#nextLook) return true
-    // Sooner, if what was written may all be garbage and that would be too much.
+    // Sooner, if what was written may all be garbage and that would be much of it.
     const { diskBytes, liveBytes } = this.#figures
-    const { soft } = allowedGarbage(liveBytes, this.#parts.bounds)
-    return diskBytes + bytes - this.#lookedAt.bytes > liveBytes + soft || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
+    return isNear({ diskBytes: diskBytes + bytes - this.#lookedAt.bytes, liveBytes }, this.#parts.bounds) || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
   }
 
   /** Has a look when its time has come, also if nobody writes any more by then. */
@@ -395,7 +397,8 @@ export class SpaceKeeper {
   #excess(more = 0): number {
     const { diskBytes, liveBytes } = this.#estimate()
     const { hard } = allowedGarbage(liveBytes, this.#parts.bounds)
-    return (diskBytes + this.#parts.vlog.passingBytes + more - liveBytes - hard) / (FULL_EXCESS * hard)
+    const reserve = this.#broughtOut.liveBytes === 0 ? FIRST_COPIES * hard : 0
+    return (diskBytes + this.#parts.vlog.passingBytes + reserve + more - liveBytes - hard) / (FULL_EXCESS * hard)
   }
 
   /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */
