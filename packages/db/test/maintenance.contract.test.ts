@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { all, expectCode, large, memoryPlace, nodePlace, onBothFileSystems, text } from './harness.js'
@@ -172,6 +172,43 @@ describe('damage', () => {
     expect(report.ok).toBe(false)
     expect(report.problems.length).toBeGreaterThan(0)
     expect(report.problems[0]).toMatchObject({ file: name, code: 'WK_CORRUPTION', offset: expect.any(Number), message: expect.any(String) })
+  })
+
+  it('that took a whole file while the database is open is WK_CORRUPTION with its name; verify tells it, collection stops at it, the others stay readable', async () => {
+    for (const ending of ['.vlog', '.sst']) {
+      const at = await closed()
+      const db = await at.open({ maxOpenFiles: 8 })
+      const file = readdirSync(at.dir).filter((one) => one.endsWith(ending)).sort()[0] as string
+      rmSync(join(at.dir, file))
+      const gone: string[] = []
+      for (let i = 0; i < 80; i++) {
+        const key = `k${String(i).padStart(2, '0')}`
+        const value = await db.get(key).catch((err: unknown) => {
+          expect(err).toMatchObject({ code: 'WK_CORRUPTION', file, offset: undefined })
+          gone.push(key)
+          return large(i % 2 === 0 ? 30 : 400, i)
+        })
+        expect(value).toEqual(large(i % 2 === 0 ? 30 : 400, i))
+      }
+      expect(gone.length).toBeGreaterThan(0)
+      const [key] = gone as [string]
+      for (const read of [() => db.getSync(key), () => db.getMany(gone), () => all(db.iterator()), () => db.getEntry(key), () => db.versions(key), () => all(db.backup())]) {
+        expect(await expectCode(read, 'WK_CORRUPTION')).toMatchObject({ file })
+      }
+      const { ok, problems } = await db.verify()
+      expect(ok).toBe(false)
+      expect(problems).toContainEqual({ file, offset: undefined, code: 'WK_CORRUPTION', message: expect.stringContaining(file) as string })
+      expect(await at.names()).not.toContain(file)
+      await db.close()
+      expect(await expectCode(() => at.open(), 'WK_CORRUPTION')).toMatchObject({ file })
+    }
+    const at = await closed()
+    const db = await at.open({ maxOpenFiles: 8 })
+    const file = readdirSync(at.dir).filter((one) => one.endsWith('.vlog')).sort()[0] as string
+    for (let i = 0; i < 80; i += 4) await db.put(`k${String(i + 1).padStart(2, '0')}`, large(400, i))
+    rmSync(join(at.dir, file))
+    expect(await expectCode(() => db.gc({ maxSpaceAmp: 1.001 }), 'WK_CORRUPTION')).toMatchObject({ file })
+    await db.put('k', large(400))
   })
 
   it('in a table is WK_CORRUPTION with file and offset', async () => {

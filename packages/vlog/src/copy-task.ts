@@ -7,6 +7,7 @@
  */
 import { CorruptionError, throwIfAborted } from '@wk/codec'
 import { TimeSlice, readFullySync, writeFullySync, type File, type FileSystem, type Runtime } from '@wk/fs'
+import { openToRead } from './physical-file.js'
 import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 
 /** What to copy. Plain data. */
@@ -43,7 +44,7 @@ export const copyTask = { kind: 'copy', run: copyRecords }
 async function copyRecords(query: CopyQuery, { fs, runtime, signal }: CopyContext): Promise<number> {
   throwIfAborted(signal)
   const slice = new TimeSlice(runtime)
-  const source = fs.openSync(query.source, 'read')
+  const source = openToRead(fs, query.source, query.sourceName)
   try {
     const target = fs.openSync(query.target, 'update')
     try {

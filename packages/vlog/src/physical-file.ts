@@ -5,8 +5,8 @@
  * reorder. (`HandleCache` of `@wk/fs` moves a map entry at every use, a tenth of the cost of a small cached read.)
  * A handle is closed only when no operation is in flight on it; the writer's own handle is not in the set until it is sealed.
  */
-import { errnoOf, formatFileName } from '@wk/codec'
-import type { File, FileSystem } from '@wk/fs'
+import { CorruptionError, errnoOf, formatFileName } from '@wk/codec'
+import { isNotFound, type File, type FileSystem } from '@wk/fs'
 import { FILE_HEADER_LENGTH } from './format.js'
 
 export class PhysicalFile {
@@ -40,6 +40,16 @@ export class PhysicalFile {
     this.name = formatFileName(relocated ? 'relocated' : 'vlog', number)
     this.path = `${dir}/${this.name}`
     this.size = size
+  }
+}
+
+/** Opens a file that has to be there. @throws CorruptionError if it is gone, IoError */
+export function openToRead(fs: FileSystem, path: string, name: string): File {
+  try {
+    return fs.openSync(path, 'read')
+  } catch (error) {
+    if (isNotFound(error)) throw new CorruptionError(`${name} is missing`, { file: name, cause: error })
+    throw error
   }
 }
 
@@ -107,12 +117,12 @@ export class ReadHandles {
   #openFile(physical: PhysicalFile): File {
     this.#trim(this.#maxOpen - 1)
     try {
-      physical.file = this.#fs.openSync(physical.path, 'read')
+      physical.file = openToRead(this.#fs, physical.path, physical.name)
     } catch (error) {
       const code = errnoOf(error)
       if ((code !== 'EMFILE' && code !== 'ENFILE') || !this.#trim(this.#open.size >> 1)) throw error
       // The process ran out of descriptors below our own bound: half of ours are free now, one more try.
-      physical.file = this.#fs.openSync(physical.path, 'read')
+      physical.file = openToRead(this.#fs, physical.path, physical.name)
     }
     this.#open.add(physical)
     return physical.file

@@ -8,7 +8,7 @@
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
 import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, type ValuePointer } from '@wk/codec'
-import type { Lock } from '@wk/fs'
+import { isNotFound, type Lock } from '@wk/fs'
 import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
 import { absoluteDirectory, checkArray, checkCount, checkOptions } from './arguments.js'
 import { openDirectory } from './directory.js'
@@ -376,13 +376,13 @@ export class ValueLog {
     return new BatchRead(this.#set, reader, this.#options.runtime, batch, visit, this.#help)
   }
 
-  /** Whether this record is there and verifies. For recovery. @throws IoError */
+  /** Whether this record is there and verifies. For recovery. @throws IoError, CorruptionError if its file has gone meanwhile */
   checkPointer(fid: number, offset: number, len: number, key: Uint8Array, version: number): boolean {
     try {
       this.readValueSync(fid, offset, len, key, version)
       return true
     } catch (error) {
-      if (error instanceof CorruptionError) return false
+      if (error instanceof CorruptionError && !isNotFound(error.cause)) return false
       throw error
     }
   }
