@@ -86,7 +86,7 @@ export class NodeFileSystem implements FileSystem {
 
   async mkdir(dir: string, { syncs }: MkdirOptions = {}): Promise<boolean> {
     const missing: string[] = []
-    let present = resolve(dir)
+    let present = callSync('mkdir', dir, () => resolve(dir))
     for (;;) {
       const state = directoryState(present, dir)
       if (state === 'present') break

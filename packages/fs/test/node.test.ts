@@ -92,6 +92,9 @@ test('a path that no system accepts is an IoError', async () => {
   await expect(fs.open('a\0b', 'read')).rejects.toBeInstanceOf(IoError)
   expect(() => fs.openSync('a\0b', 'read')).toThrow(IoError)
   await expect(fs.list('a\0b')).rejects.toBeInstanceOf(IoError)
+  for (const path of [undefined, null, 5, {}] as never[]) {
+    for (const call of [() => fs.mkdir(path), () => fs.list(path), () => fs.open(path, 'read'), () => fs.remove(path), () => fs.lock(path)]) await expect(call()).rejects.toBeInstanceOf(IoError)
+  }
 })
 
 test('operations in flight at close never reach a file that got the same descriptor', async () => {
