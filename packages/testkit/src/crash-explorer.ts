@@ -35,7 +35,7 @@ export interface CrashFinding extends CrashPoint {
 
 /** What was explored, and what was found. */
 export interface CrashReport {
-  /** Mutating operations of the workload. */
+  /** Mutating operations of the workload, the last time it ran: one that is held up may share fewer writes than another. */
   operations: number
   /** Crash images judged. */
   images: number
@@ -89,7 +89,7 @@ export async function exploreCrashes(options: ExploreOptions): Promise<CrashRepo
     const oracle = options.createOracle()
     const until = options.onlyIndex === undefined ? from + width : from + 1
     const { images, operations, created } = await captureImages(options, oracle, from, until, report.kinds)
-    report.operations = Math.max(report.operations, operations)
+    report.operations = operations
     const judge = new CrashJudge(options, oracle, created, report)
     for (const image of images) {
       if (options.stop?.(report) === true || report.findings.length >= (options.maxFindings ?? 5)) return report
