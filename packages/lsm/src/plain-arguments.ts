@@ -2,10 +2,8 @@
  * What callers of the plain engine pass in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
  * anything has happened. Bytes are not copied here: whoever keeps them copies them.
  */
-import { resolve } from 'node:path'
 import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, copyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
-import type { FileSystem } from '@wk/fs'
 import type { QueuedOperation } from './plain-write-queue.js'
 
 /** A key or a value: text is stored as UTF-8. */
@@ -82,12 +80,6 @@ export function limitOf(limit: number | undefined): number {
 export function checkOptions<T extends object>(options: T): T {
   if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
   return options
-}
-
-/** Files are opened by path for as long as the engine lives: a later `process.chdir` must not move it. Paths of other file systems are theirs. */
-export function absoluteDirectory(dir: string, fs: FileSystem): string {
-  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
-  return fs.kind === 'node' ? resolve(dir) : dir
 }
 
 function toBytes(name: string, value: unknown): Uint8Array {

@@ -6,12 +6,12 @@
  * (value log, transactions, expiry) is `@wk/db`.
  */
 import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, NotFoundError, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
-import { isNotFound } from '@wk/fs'
+import { absoluteDirectory, isNotFound } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import type { CompactOptions } from './compaction-scheduler.js'
 import type { VisibleCursor } from './iterator/visible-cursor.js'
 import { LsmTree } from './lsm-tree.js'
-import { absoluteDirectory, batchOf, checkOptions, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
+import { batchOf, checkOptions, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
 import type { BytesLike, PlainRange, PlainWrite } from './plain-arguments.js'
 import { PlainSnapshot } from './plain-snapshot.js'
 import { resolveOptions } from './options.js'

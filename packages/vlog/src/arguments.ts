@@ -1,9 +1,7 @@
 /**
  * What callers of a value log pass in, checked where it comes in: whatever is wrong is `InvalidArgumentError`, before anything has happened.
  */
-import { resolve } from 'node:path'
 import { InvalidArgumentError } from '@wk/codec'
-import type { FileSystem } from '@wk/fs'
 import type { VerifyOptions } from './file-walk.js'
 
 export function checkOptions<T extends object>(options: T): T {
@@ -26,10 +24,4 @@ export function checkCount(name: string, value: number): void {
 export function checkArray<T>(name: string, value: readonly T[]): readonly T[] {
   if (!Array.isArray(value)) throw new InvalidArgumentError(`${name} must be an array`)
   return value
-}
-
-/** Files are opened by path for as long as the log lives: a later `process.chdir` must not move it. Paths of other file systems are theirs. */
-export function absoluteDirectory(dir: string, fs: FileSystem): string {
-  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
-  return fs.kind === 'node' ? resolve(dir) : dir
 }

@@ -8,9 +8,9 @@
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
 import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, type ValuePointer } from '@wk/codec'
-import { isNotFound, type Lock } from '@wk/fs'
+import { absoluteDirectory, isNotFound, type Lock } from '@wk/fs'
 import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
-import { absoluteDirectory, checkArray, checkCount, checkOptions } from './arguments.js'
+import { checkArray, checkCount, checkOptions } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { isPointer } from './file-map.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'

@@ -1,0 +1,12 @@
+/**
+ * The directory of whoever opens files by path for as long as it lives.
+ */
+import { resolve } from 'node:path'
+import { InvalidArgumentError } from '@wk/codec'
+import type { FileSystem } from './file-system.js'
+
+/** `dir` in a form that a later `process.chdir` does not move. Paths of other file systems are theirs. @throws InvalidArgumentError for what is no path */
+export function absoluteDirectory(dir: string, fs: FileSystem): string {
+  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
+  return fs.kind === 'node' ? resolve(dir) : dir
+}
