@@ -64,6 +64,30 @@ it('a few keys that are written again and again count as often', async () => {
   expect(await garbage.share()).toBeCloseTo(0.2, 2)
 })
 
+it.each([1, 2, 3, 4, 5, 6])('a few long values among thousands of short ones count for what they are (seed %i)', async (seed) => {
+  const rng = new Rng(seed)
+  const keyOf = SHAPES['hexadecimal']!
+  const { db, garbage } = await openWith(keyOf)
+  // Two keys in a hundred hold two thirds of the bytes.
+  const lengths = Array.from({ length: KEYS }, () => (rng.below(50) === 0 ? 5000 + rng.below(20_000) : 64 + rng.below(200)))
+  for (const [i, length] of lengths.entries()) void db.put(keyOf(i), large(length))
+  await db.compact()
+  let written = lengths.reduce((sum, length) => sum + length, 0)
+  let hidden = 0
+  for (let i = 0; i < KEYS; i++) {
+    const length = lengths[i]!
+    const now = rng.below(4) === 0 ? rng.below(2 * length) : -1
+    if (now < 0) continue
+    void db.put(keyOf(i), large(now))
+    written += now
+    hidden += length
+  }
+  await db.sync()
+  const share = await garbage.share()
+  expect(share / (hidden / written), 'estimated over real').toBeGreaterThan(0.85)
+  expect(share / (hidden / written), 'estimated over real').toBeLessThan(1.15)
+})
+
 it('what expired in tables counts without a change of them', async () => {
   let now = 1_700_000_000_000
   const keyOf = SHAPES['hexadecimal']!
