@@ -306,6 +306,15 @@ const CASES: Readonly<Record<string, Case>> = {
     await (await fs.lock(path)).release()
   },
 
+  'a shared lock leaves no file where there was none': async (fs, dir) => {
+    await (await fs.lock(`${dir}/LOCK`, { shared: true })).release()
+    same((await fs.list(dir)).join(), '', 'after the only reader')
+    await (await fs.lock(`${dir}/LOCK`)).release()
+    const before = (await fs.list(dir)).join()
+    await (await fs.lock(`${dir}/LOCK`, { shared: true })).release()
+    same((await fs.list(dir)).join(), before, 'beside a file that was there')
+  },
+
   'of many that want the lock at once one gets it': async (fs, dir) => {
     const results = await Promise.allSettled(Array.from({ length: 16 }, () => fs.lock(`${dir}/LOCK`)))
     const granted = results.filter((result) => result.status === 'fulfilled')

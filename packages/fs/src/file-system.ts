@@ -57,11 +57,12 @@ export interface FileSystem {
   syncDir(dir: string): Promise<void>
   /**
    * Takes the lock that the file at `path` stands for, without waiting. It dies with the process (or the worker
-   * thread) that took it. The file is created if it is missing and is never removed by this package.
+   * thread) that took it. The file is created if it is missing, and stays.
    *
    * Without `shared` nobody else may hold it; with `shared` other shared holders may (a variant without shared locks
-   * gives an exclusive one). A shared lock changes no existing file and works in an unwritable directory; if there is
-   * no lock file either, nobody can be excluded and the lock is granted for nothing.
+   * gives an exclusive one). A shared lock changes no existing file, takes the one that it created away again (unless another holder
+   * still needs it), and works in an unwritable directory; if there is no lock file either, nobody can be excluded and the
+   * lock is granted for nothing.
    *
    * @throws LockedError if it is held, also by this very process; `pid` names the holder where it is known.
    */

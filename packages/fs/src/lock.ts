@@ -39,9 +39,9 @@ export async function takeLock(
   const shared = options.shared === true
   if (variant === 'pidfile' || (variant === undefined && !hasKernelLock())) return lockByPidFile(port, path, shared)
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-    const fd = openLockFile(port, path, shared)
-    if (fd === undefined) return { release: async () => {} }
-    const lock = await lockDescriptor(port, path, fd, shared, variant)
+    const file = openLockFile(port, path, shared)
+    if (file === undefined) return { release: async () => {} }
+    const lock = await lockDescriptor(port, path, file, shared, variant)
     if (lock !== undefined) return lock
   }
   throw ioErrorOf('EIO', 'lock', path)
@@ -51,16 +51,23 @@ function hasKernelLock(): boolean {
   return loadNativeExtensions() !== undefined || process.platform === 'linux'
 }
 
+/** An open LOCK. */
+interface LockFile {
+  readonly fd: number
+  /** There was none, and a reader wants none: it goes with the lock. */
+  readonly isPassing: boolean
+}
+
 /** Opens LOCK. @returns undefined when there is none and none can be created, which only a shared lock accepts */
-function openLockFile(port: LockPort, path: string, shared: boolean): number | undefined {
+function openLockFile(port: LockPort, path: string, shared: boolean): LockFile | undefined {
   try {
-    if (!shared) return port.open(path, 'write')
+    if (!shared) return { fd: port.open(path, 'write'), isPassing: false }
     try {
-      return port.open(path, 'read')
+      return { fd: port.open(path, 'read'), isPassing: false }
     } catch (error) {
       if (!isNotFound(error)) throw error
     }
-    return port.open(path, 'write')
+    return { fd: port.open(path, 'write'), isPassing: true }
   } catch (error) {
     if (shared && UNWRITABLE.has(errnoOf(error) ?? '') && port.identityOf(path) === undefined) return undefined
     throw ioError('lock', path, error)
@@ -71,10 +78,11 @@ function openLockFile(port: LockPort, path: string, shared: boolean): number | u
 async function lockDescriptor(
   port: LockPort,
   path: string,
-  fd: number,
+  file: LockFile,
   shared: boolean,
   variant: LockVariant | undefined,
 ): Promise<Lock | undefined> {
+  const { fd } = file
   let held: Held | undefined
   let kept = false
   try {
@@ -89,7 +97,7 @@ async function lockDescriptor(
     }
     if (!shared) nameHolder(port, fd, formatHolder(thisHolder(port.processes, held.variant)), text === '')
     kept = true
-    return heldLock(port, path, fd, shared, held)
+    return heldLock(port, path, file, shared, held)
   } catch (error) {
     throw error instanceof LockedError ? error : ioError('lock', path, error)
   } finally {
@@ -102,15 +110,18 @@ async function lockDescriptor(
 
 interface Held {
   readonly variant: LockVariant
+  /** Keeps everybody else out from now on; false if others share the lock. The descriptor must be writable. */
+  exclude(): boolean
   /** Gives the kernel's lock up; the descriptor is closed afterwards. */
   release(): Promise<void>
 }
 
-function heldLock(port: LockPort, path: string, fd: number, shared: boolean, held: Held): Lock {
+function heldLock(port: LockPort, path: string, { fd, isPassing }: LockFile, shared: boolean, held: Held): Lock {
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {
     // So that nobody is told the number of a process that has let go.
     if (!shared) nameHolder(port, fd, '')
+    if (isPassing) removeUnshared(port, path, fd, held)
     await held.release()
     try {
       port.close(fd)
@@ -119,6 +130,18 @@ function heldLock(port: LockPort, path: string, fd: number, shared: boolean, hel
     }
   }
   return { release: () => (released ??= release()) }
+}
+
+/**
+ * Removes a LOCK that only readers needed, unless one of them still does. Whoever has opened it meanwhile and waits for nobody sees
+ * that it is no longer the one that the path names.
+ */
+function removeUnshared(port: LockPort, path: string, fd: number, held: Held): void {
+  try {
+    if (held.exclude() && port.identityOf(path) === port.identity(fd)) port.remove(path)
+  } catch {
+    // It excludes nobody where it lies.
+  }
 }
 
 /** Writes the holder's line. On a full disk there is none: it is for messages, the lock is the kernel's. */
@@ -141,9 +164,8 @@ async function holdInKernel(
   if (native !== undefined) {
     try {
       // The lock belongs to the open file: closing the descriptor releases it.
-      return native.tryLock(fd, LOCKED_OFFSET, 1, { shared })
-        ? { variant: 'native', release: async () => {} }
-        : undefined
+      const take = (options: { shared: boolean }): boolean => native.tryLock(fd, LOCKED_OFFSET, 1, options)
+      return take({ shared }) ? { variant: 'native', exclude: () => take({ shared: false }), release: async () => {} } : undefined
     } catch (error) {
       // Some network file systems have no locks; all processes of this host see the same and go the same other way.
       if (process.platform !== 'linux' || !UNSUPPORTED.has(errnoOf(error) ?? '')) throw error
@@ -163,7 +185,7 @@ function holdSocket(name: string): Promise<Held | undefined> {
     })
     // Exclusive: a worker of `node:cluster` would otherwise share the socket of its parent.
     server.listen({ path: name, exclusive: true }, () => {
-      resolve({ variant: 'socket', release: () => new Promise((done) => server.close(() => done())) })
+      resolve({ variant: 'socket', exclude: () => true, release: () => new Promise((done) => server.close(() => done())) })
     })
   })
 }

@@ -50,7 +50,7 @@ export class MemoryFileSystem implements FileSystem {
   #root: DirectoryNode
   #journal = new MemoryJournal()
   #openFiles = 0
-  readonly #locks = new Map<MemoryNode, { shared: boolean; count: number }>()
+  readonly #locks = new Map<MemoryNode, { shared: boolean; count: number; isPassing: boolean }>()
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.crashable = options.crashable ?? true
@@ -198,20 +198,27 @@ export class MemoryFileSystem implements FileSystem {
     await undefined
     const shared = options.shared === true
     const place = this.#place(path, 'lock')
-    const node = this.#openNode(path, place.parent.entries.has(place.name) ? 'read' : 'create', 'lock')
+    const isThere = place.parent.entries.has(place.name)
+    const node = this.#openNode(path, isThere ? 'read' : 'create', 'lock')
     const held = this.#locks.get(node)
     if (held !== undefined && !(held.shared && shared)) {
       throw new LockedError(`${path} is locked by this process (pid ${process.pid})`, { pid: process.pid })
     }
-    this.#locks.set(node, { shared, count: (held?.count ?? 0) + 1 })
+    const isPassing = held?.isPassing ?? (shared && !isThere)
+    this.#locks.set(node, { shared, count: (held?.count ?? 0) + 1, isPassing })
     let released = false
     return {
       release: async () => {
         if (released) return
         released = true
         const current = this.#locks.get(node)
-        if (current !== undefined && current.count > 1) current.count--
-        else this.#locks.delete(node)
+        if (current !== undefined && current.count > 1) {
+          current.count--
+          return
+        }
+        this.#locks.delete(node)
+        // Only readers needed it.
+        if (isPassing && place.parent.entries.get(place.name) === node) await this.remove(path)
       },
     }
   }

@@ -160,6 +160,19 @@ describe.each(variants)('directory lock, variant %s', (variant) => {
   })
 })
 
+test.each(variants)('a reader leaves no LOCK where there was none, and keeps writers out until then, variant %s', async (variant) => {
+  const dir = temporaryDirectory()
+  const path = join(dir, 'LOCK')
+  const fs = fileSystem(variant)
+  const reader = await fs.lock(path, { shared: true })
+  await refusal(fs.lock(path))
+  await reader.release()
+  expect(nodeFs.readdirSync(dir)).toEqual([])
+  const writer = await fs.lock(path)
+  await refusal(fs.lock(path, { shared: true }))
+  await writer.release()
+})
+
 describe.runIf(variants.includes('native'))('native lock', () => {
   test('readers in several processes share, writers are kept out', async () => {
     const path = join(temporaryDirectory(), 'LOCK')
@@ -171,6 +184,17 @@ describe.runIf(variants.includes('native'))('native lock', () => {
     await here.release()
     expect((await refusal(fs.lock(path))).pid).toBeUndefined()
     await there.kill()
+    await (await fs.lock(path)).release()
+  })
+
+  test('a LOCK that a reader made stays while another one shares it', async () => {
+    const path = join(temporaryDirectory(), 'LOCK')
+    const fs = new NodeFileSystem()
+    const first = await fs.lock(path, { shared: true })
+    const second = await fs.lock(path, { shared: true })
+    await first.release()
+    await refusal(fs.lock(path))
+    await second.release()
     await (await fs.lock(path)).release()
   })
 })
