@@ -24,6 +24,8 @@ export {
   throwIfAborted,
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
+export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'
+export type { WorkOptions } from './call-options.js'
 export { commonPrefixLength, compareBytes, compareRanges, shortestSeparator } from './compare.js'
 export { copyBytes } from './copy-bytes.js'
 export { ResultMemory, SHARED_LIMIT, SLAB_LENGTH, allocateBytes, allocateSlab } from './result-memory.js'
@@ -52,6 +54,8 @@ export {
   POINTER_LENGTH,
   decodePointer,
   encodePointer,
+  isU32,
+  isValuePointer,
   readPointerFid,
   readPointerLen,
   readPointerOffset,

@@ -38,8 +38,16 @@ export function encodePointer(pointer: ValuePointer): Uint8Array {
   return encoded
 }
 
-function isU32(value: unknown): value is number {
+/** An integer that fits into 32 bits without a sign: 0 to 4,294,967,295. */
+export function isU32(value: unknown): value is number {
   return typeof value === 'number' && value >>> 0 === value
+}
+
+/** Whether something that may come from anywhere can name a record: an object with the fields of a pointer, `fid` from 1. */
+export function isValuePointer(value: unknown): value is ValuePointer {
+  if (typeof value !== 'object' || value === null) return false
+  const { fid, offset, len } = value as Partial<ValuePointer>
+  return isU32(fid) && fid > 0 && isU32(offset) && isU32(len)
 }
 
 /** The pointer at `at`. Throws `CorruptionError` when there are fewer than twelve bytes, `InvalidArgumentError` for what is no array of bytes. */

@@ -4,7 +4,7 @@
  * Every check throws `InvalidArgumentError` before anything has happened. Bytes that are already a `Uint8Array` are not
  * copied here: whoever keeps them copies them.
  */
-import { InvalidArgumentError, MAX_KEY_LENGTH, copyBytes } from '@wk/codec'
+import { InvalidArgumentError, MAX_KEY_LENGTH, checkOptions, copyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import { MAX_VALUE_LENGTH } from './options.js'
 
@@ -89,7 +89,5 @@ export function limitOf(limit: number | undefined): number {
 }
 
 export function optionsObject<T extends object>(options: T | undefined): T | Record<string, never> {
-  if (options === undefined) return {}
-  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  return options
+  return options === undefined ? {} : checkOptions(options)
 }

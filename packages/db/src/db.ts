@@ -203,7 +203,7 @@ export class DB extends EventEmitter {
   async getMany(keys: readonly BytesLike[], options?: ReadOptions): Promise<(Uint8Array | undefined)[]> {
     if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
     const sequence = this.#sequence(options)
-    const values = this.#reader.getMany(keys.map((key: BytesLike) => keyBytes(key)), sequence)
+    const values = this.#reader.getMany(Array.from(keys, keyBytes), sequence)
     return values instanceof Promise ? values : (this.#parts.guard.due()?.then(() => values) ?? values)
   }
 

@@ -2,7 +2,7 @@
  * What long calls (`gc`, `compact`, `verify`, `backup`, `load`, `clear`, ...) take and tell, and what ends them: the caller's signal,
  * which is `WK_ABORTED`, or `close()`, which is `WK_CLOSED`.
  */
-import { AbortedError, ClosedError, InvalidArgumentError, throwIfAborted } from '@wk/codec'
+import { AbortedError, ClosedError, checkWork, throwIfAborted } from '@wk/codec'
 
 /** How far a long call has come. */
 export interface Progress {
@@ -23,9 +23,8 @@ export interface MaintenanceOptions {
 }
 
 /** Checks what a long call was given. @throws InvalidArgumentError, AbortedError if the signal is aborted already */
-export function checkMaintenance({ signal, onProgress }: MaintenanceOptions): MaintenanceOptions {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
-  if (onProgress !== undefined && typeof onProgress !== 'function') throw new InvalidArgumentError('onProgress must be a function')
+export function checkMaintenance(options: MaintenanceOptions): MaintenanceOptions {
+  const { signal, onProgress } = checkWork(options)
   throwIfAborted(signal)
   return { signal, onProgress }
 }

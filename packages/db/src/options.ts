@@ -3,7 +3,7 @@
  *
  * Every option may differ from one open to the next.
  */
-import { InvalidArgumentError } from '@wk/codec'
+import { InvalidArgumentError, checkOptions } from '@wk/codec'
 import { copyEncryptionKey, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 
@@ -143,8 +143,7 @@ export const DEFAULT_VALUE_THRESHOLD = 512
 
 /** Fills in defaults. Throws `InvalidArgumentError`; nothing has been touched then. */
 export function resolveOptions(options: DbOptions): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  const gc = resolveGc(options.gc ?? {})
+  const gc = resolveGc(checkOptions(options).gc ?? {})
   return {
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
     errorIfExists: flag('errorIfExists', options.errorIfExists, false),

@@ -95,7 +95,7 @@ export class Transaction {
     this.#assertOpen()
     if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
     const { reader, parts } = this.#host
-    const wanted = keys.map((key: BytesLike) => keyBytes(key))
+    const wanted = Array.from(keys, keyBytes)
     const found = wanted.map((key) => {
       const own = this.#own(key)
       if (own !== undefined) return this.#isLive(own) ? (own.value as Uint8Array).slice() : undefined

@@ -43,7 +43,12 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT and change nothing
 
   it('getMany without a list', async () => {
     const db = await memoryPlace().open()
-    for (const keys of [undefined, null, 'abc', 5, {}] as Any[]) await expectCode(() => db.getMany(keys), 'WK_INVALID_ARGUMENT')
+    const holed = ['a']
+    holed[2] = 'b'
+    for (const keys of [undefined, null, 'abc', 5, {}, holed] as Any[]) {
+      await expectCode(() => db.getMany(keys), 'WK_INVALID_ARGUMENT')
+      await expectCode(() => db.transaction((txn) => txn.getMany(keys)), 'WK_INVALID_ARGUMENT')
+    }
   })
 
   it('ranges', async () => {

@@ -5,9 +5,9 @@
  * ends. Picking is the picker's, moving one file the rewrite job's, unlinking the value log's.
  */
 
-import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, throwIfAborted } from '@wk/codec'
+import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, checkFlag, checkFunction, checkOptions, checkWork, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
-import { checkFunction, checkWork, hasMethods } from './arguments.js'
+import { hasMethods } from './arguments.js'
 import { settleIndex } from './index-calls.js'
 import type { PointerIndex } from './pointer-index.js'
 import { pickVictims, type LiveBytes } from './picker.js'
@@ -67,8 +67,7 @@ export class GarbageCollector {
 
   /** @throws InvalidArgumentError */
   constructor(options: GarbageCollectorOptions) {
-    if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-    const { vlog, index, runtime = defaultRuntime } = options
+    const { vlog, index, runtime = defaultRuntime } = checkOptions(options)
     if (!hasMethods(vlog, 'files', 'iterate', 'append', 'retire')) throw new InvalidArgumentError('vlog must be a ValueLog')
     if (!hasMethods(index, 'lookup', 'compareAndSwap')) throw new InvalidArgumentError('index must have the functions lookup and compareAndSwap')
     checkFunction('index.settle', index.settle)
@@ -97,9 +96,10 @@ export class GarbageCollector {
     }
     if (typeof maxFiles !== 'number' || !(maxFiles >= 1)) throw new InvalidArgumentError('maxFiles must be at least 1')
     checkFunction('liveBytes', liveBytes)
+    const sealActive = checkFlag('sealActive', options.sealActive, false)
     const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
     return this.#exclusively(signal, async () => {
-      if (options.sealActive === true) await this.#vlog.seal()
+      if (sealActive) await this.#vlog.seal()
       const picked = pickVictims(this.#vlog.files(), { discardRatio, liveBytes, last: this.#damaged })
       const victims = picked.slice(0, maxFiles).map(({ file }) => file)
       if (victims.length === 0) throw new NoRewriteError('no sealed value-log file has that much garbage')
@@ -114,7 +114,8 @@ export class GarbageCollector {
    * For a host whose statistics are lost or too low (after a crash), or that keeps none. Throws as {@link run}.
    */
   async recount(options: RecountOptions = {}): Promise<Map<number, number>> {
-    const { signal, onProgress, repair = false } = checkWork(options)
+    const { signal, onProgress } = checkWork(options)
+    const repair = checkFlag('repair', options.repair, false)
     const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
     return this.#exclusively(signal, async () => {
       const files = this.#vlog.files().filter((file) => file.sealed && file.retired !== true)

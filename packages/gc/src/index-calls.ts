@@ -5,19 +5,13 @@
  * whatever it throws must leave as a `WkError`. Retries and liveness are the rewrite job's.
  */
 
-import { InvalidArgumentError, IoError, WkError, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, IoError, WkError, isValuePointer, type ValuePointer } from '@wk/codec'
 import type { PointerIndex, PointerMove } from './pointer-index.js'
 
 /** As the host's error, or, when that is not one of ours, an `IoError` that carries it as `cause`. */
 function hostError(error: unknown, operation: string): WkError {
   if (error instanceof WkError) return error
   return new IoError(`the index failed in ${operation}`, { file: '', operation, cause: error })
-}
-
-function isPointer(value: unknown): value is ValuePointer {
-  if (typeof value !== 'object' || value === null) return false
-  const { fid, offset, len } = value as Partial<ValuePointer>
-  return Number.isInteger(fid) && Number.isInteger(offset) && Number.isInteger(len)
 }
 
 /** `index.lookup`, one answer a key, each a pointer or `undefined` (`null` is taken for it). */
@@ -37,7 +31,7 @@ export async function lookupPointers(
   }
   return answers.map((answer: unknown) => {
     if (answer === undefined || answer === null) return undefined
-    if (!isPointer(answer)) throw new InvalidArgumentError('index.lookup answered something that is no value pointer')
+    if (!isValuePointer(answer)) throw new InvalidArgumentError('index.lookup answered something that is no value pointer')
     return answer
   })
 }

@@ -8,10 +8,9 @@
  * fails before the commit leaves every file as it was.
  */
 
-import { InvalidArgumentError, WkError, throwIfAborted } from '@wk/codec'
+import { InvalidArgumentError, WkError, checkWork, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
 import type { GcWorkOptions } from './collector.js'
-import { checkWork } from './arguments.js'
 import { Throttle } from './throttle.js'
 import type { GcFileInfo } from './value-log.js'
 

@@ -110,7 +110,10 @@ async function swapAll(context: RewriteContext, moves: readonly PointerMove[]): 
       for (const { to } of pending) context.vlog.discard(to)
       throw new ConflictError('the index keeps refusing to move pointers that are current')
     }
-    const won = await swapPointers(context.index, pending)
+    const won = await swapPointers(context.index, pending).catch(async (error: unknown) => {
+      await settleUnknown(context, result, pending)
+      throw error
+    })
     const refused = pending.filter((_, at) => won[at] !== true)
     for (const move of pending.filter((_, at) => won[at] === true)) settleMove(context, result, move, true)
     if (refused.length === 0) break
@@ -122,6 +125,12 @@ async function swapAll(context: RewriteContext, moves: readonly PointerMove[]): 
     })
   }
   return result
+}
+
+/** A swap failed: which moves were applied only the index can tell. If it can't either, the figures stay too low. */
+async function settleUnknown(context: RewriteContext, result: MoveResult, moves: readonly PointerMove[]): Promise<void> {
+  const current = await lookupPointers(context.index, moves.map(({ key }) => key)).catch(() => undefined)
+  if (current !== undefined) moves.forEach((move, at) => settleMove(context, result, move, isSame(current[at], move.to)))
 }
 
 /** Counts the side that is garbage now. The old record too, so that figures stay exact if the pass ends before the file does. */

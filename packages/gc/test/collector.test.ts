@@ -102,6 +102,9 @@ describe('collector', () => {
         await expect(gc.recount(options)).rejects.toThrow(InvalidArgumentError)
       }
       await expect(gc.run({ liveBytes: value })).rejects.toThrow(InvalidArgumentError)
+      if (value === true) continue
+      await expect(gc.run({ sealActive: value })).rejects.toThrow(InvalidArgumentError)
+      await expect(gc.recount({ repair: value })).rejects.toThrow(InvalidArgumentError)
     }
     expect(vlog.retired).toEqual([])
     expectAllReadable(host)

@@ -146,10 +146,27 @@ describe('rewriting one file: hosts that misbehave', () => {
     expect(host.vlog.discarded.every(({ fid }) => fid === 1)).toBe(true)
   })
 
+  it('a swap that failed leaves no garbage uncounted: of each move the side that the index does not point to', async () => {
+    const host = await filled({ a: '1', b: '2' })
+    const error = await rewrite(host, {
+      lookup: (keys) => host.index.lookup(keys),
+      compareAndSwap: (moves) => {
+        host.index.compareAndSwap(moves.slice(0, 1))
+        throw new NotSupportedError('half of it')
+      },
+    }).catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(NotSupportedError)
+    expect(host.vlog.discarded.map(({ fid }) => fid).sort()).toEqual([1, 2])
+    for (const pointer of host.vlog.discarded) for (const current of host.index.map.values()) expect(pointer).not.toEqual(current)
+    expect(host.vlog.retired).toEqual([])
+  })
+
   const misshapen: [string, Partial<PointerIndex>][] = [
     ['too few pointers', { lookup: () => [] }],
     ['no array', { lookup: () => undefined as never }],
     ['no pointers', { lookup: (keys) => keys.map(() => 'x' as never) }],
+    ['negative numbers for a pointer', { lookup: (keys) => keys.map(() => ({ fid: -1, offset: -1, len: -1 })) }],
+    ['a pointer to no file', { lookup: (keys) => keys.map(() => ({ fid: 0, offset: 0, len: 0 })) }],
     ['too many booleans', { compareAndSwap: (moves) => [...moves.map(() => true), true] }],
     ['no booleans', { compareAndSwap: (moves) => moves.map(() => 1 as never) }],
     ['no array of booleans', { compareAndSwap: () => undefined as never }],

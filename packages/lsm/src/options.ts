@@ -3,7 +3,7 @@
  *
  * Every option may differ from one open to the next.
  */
-import { InvalidArgumentError } from '@wk/codec'
+import { InvalidArgumentError, checkOptions } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
@@ -113,8 +113,7 @@ export const MIN_MEMTABLE_SIZE = 64 * 1024
 
 /** Fills in defaults. Throws `InvalidArgumentError` for what is out of range. */
 export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
-  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  const { fs, runtime = defaultRuntime } = options
+  const { fs, runtime = defaultRuntime } = checkOptions(options)
   if (typeof fs?.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
   if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
   const resolved: ResolvedLsmOptions = {

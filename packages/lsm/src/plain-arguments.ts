@@ -42,7 +42,8 @@ export function keyBytes(key: BytesLike): Uint8Array {
 export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
   if (!Array.isArray(writes)) throw new InvalidArgumentError('a batch must be an array of operations')
   let bytes = 0
-  return writes.map((write: PlainWrite) => {
+  // Not `map`, which passes over the holes of a sparse array.
+  return Array.from(writes, (write: PlainWrite) => {
     const operation = operationOf(write)
     bytes += operation.key.length + operation.value.length
     if (bytes > MAX_BYTES + MAX_KEY_LENGTH) throw new TxnTooBigError(`a batch of more than ${MAX_BYTES} bytes`)
@@ -75,11 +76,6 @@ export function limitOf(limit: number | undefined): number {
   if (limit === undefined || limit === -1 || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
   if (!Number.isSafeInteger(limit) || limit < 0) throw new InvalidArgumentError('limit must be an integer from 0, or -1')
   return limit
-}
-
-export function checkOptions<T extends object>(options: T): T {
-  if (typeof options !== 'object' || options === null) throw new InvalidArgumentError('options must be an object')
-  return options
 }
 
 function toBytes(name: string, value: unknown): Uint8Array {

@@ -5,13 +5,13 @@
  * resolves when its write survives a crash of the process, with `sync` when it survives loss of power. What is not here
  * (value log, transactions, expiry) is `@wk/db`.
  */
-import { ClosedError, InvalidArgumentError, KIND_TOMBSTONE, NotFoundError, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
+import { ClosedError, KIND_TOMBSTONE, NotFoundError, checkFlag, checkOptions, checkWork, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
 import { absoluteDirectory, isNotFound } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import type { CompactOptions } from './compaction-scheduler.js'
 import type { VisibleCursor } from './iterator/visible-cursor.js'
 import { LsmTree } from './lsm-tree.js'
-import { batchOf, checkOptions, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
+import { batchOf, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
 import type { BytesLike, PlainRange, PlainWrite } from './plain-arguments.js'
 import { PlainSnapshot } from './plain-snapshot.js'
 import { resolveOptions } from './options.js'
@@ -74,10 +74,10 @@ export class PlainEngine {
   /** Writes all or nothing. @throws InvalidArgumentError, TxnTooBigError for more than 1 GiB */
   async batch(writes: readonly PlainWrite[], options: { sync?: boolean } = {}): Promise<void> {
     this.#check()
-    const { sync = false } = checkOptions(options)
-    if (typeof sync !== 'boolean') throw new InvalidArgumentError('sync must be a boolean')
+    const sync = checkFlag('sync', checkOptions(options).sync, false)
     const operations = batchOf(writes)
     if (operations.length > 0) await this.#queue.write(operations, sync)
+    else if (sync) await this.#queue.sync()
   }
 
   /** The value of a key as the caller's own copy, `undefined` if there is none. Blocks the thread. */
@@ -91,8 +91,8 @@ export class PlainEngine {
   /** Entries in the order of their keys, as of the call. It holds on to files until it ends, or `return()` is called (as `for` does). */
   iterate(options: PlainIterateOptions = {}): IterableIterator<[key: Uint8Array, value: Uint8Array]> {
     this.#check()
-    const { snapshot, reverse = false, limit } = checkOptions(options)
-    if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+    const { snapshot, limit } = checkOptions(options)
+    const reverse = checkFlag('reverse', options.reverse, false)
     const most = limitOf(limit)
     const range = rangeOf(options)
     const sequence = PlainSnapshot.sequenceOf(snapshot, this.tree)
@@ -121,9 +121,7 @@ export class PlainEngine {
 
   /** Brings everything to the deepest level, dropping what nobody can see. */
   async compact(options: CompactOptions = {}): Promise<void> {
-    const { signal, onProgress } = checkOptions(options)
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new InvalidArgumentError('signal must be an AbortSignal')
-    if (onProgress !== undefined && typeof onProgress !== 'function') throw new InvalidArgumentError('onProgress must be a function')
+    checkWork(options)
     await this.flush()
     await this.tree.compact(options)
   }

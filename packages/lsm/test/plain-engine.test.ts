@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { LsmTree, NO_DEPENDENCY, PlainEngine } from '../src/index.js'
-import type { LsmOptions } from '../src/index.js'
+import type { LsmOptions, PlainWrite } from '../src/index.js'
 import { DIR, dump, smallOptions, text } from './engine-support.js'
 
 describe('the plain engine', () => {
@@ -84,6 +84,26 @@ describe('the plain engine', () => {
     await engine.put('a', '2', { sync: true })
     expect(dump(engine)).toEqual(new Map([['a', '2']]))
     await Promise.all([engine.close(), other.close()])
+  })
+
+  test('a batch with a hole is WK_INVALID_ARGUMENT, and nothing of it is written', async () => {
+    const engine = await PlainEngine.open(DIR, smallOptions(new MemoryFileSystem()))
+    const writes = [{ type: 'put', key: 'a', value: '1' }] as PlainWrite[]
+    writes[2] = { type: 'put', key: 'b', value: '2' }
+    await expect(engine.batch(writes)).rejects.toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+    await engine.put('c', '3')
+    expect(dump(engine)).toEqual(new Map([['c', '3']]))
+    await engine.close()
+  })
+
+  test('an empty batch with sync covers every earlier call', async () => {
+    const fs = new MemoryFileSystem()
+    const engine = await PlainEngine.open(DIR, smallOptions(fs))
+    await engine.put('a', '1')
+    await engine.batch([], { sync: true })
+    const again = await PlainEngine.open(DIR, smallOptions(fs.crashClone('P0')))
+    expect(dump(again)).toEqual(new Map([['a', '1']]))
+    await Promise.all([engine.close(), again.close()])
   })
 
   test('a directory that is missing is WK_NOT_FOUND where none may be made', async () => {

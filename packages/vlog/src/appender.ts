@@ -2,7 +2,7 @@
  * The public write path over the writer: checks arguments, stages a whole call, waits for the operating system and, where
  * asked, for the device. Calls may overlap; they are written in call order, those of one turn of the event loop in one write.
  */
-import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, checkFlag, checkOptions, type ValuePointer } from '@wk/codec'
 import type { LoopGuard, Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
@@ -69,21 +69,25 @@ export class Appender {
   readonly #runtime: Runtime
   readonly #guard: LoopGuard
   readonly #compress: boolean
+  readonly #sync: boolean
   /** Takes the next append; undefined = none waits. */
   #group: Group | undefined
   #isWriting = false
   readonly #pending = new Set<Promise<unknown>>()
 
-  /** With `compress` values are compressed where it pays. */
-  constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, compress: boolean) {
+  /** `compress`: values are compressed where it pays. `sync`: the default of {@link AppendOptions.sync}. */
+  constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, { compress, sync }: { compress: boolean; sync: boolean }) {
     this.#writer = writer
     this.#runtime = runtime
     this.#guard = guard
     this.#compress = compress
+    this.#sync = sync
   }
 
   /** Stages all entries in this turn. @throws InvalidArgumentError before anything is staged */
-  append(entries: readonly AppendEntry[], sync: boolean, stored = false): Promise<ValuePointer[]> {
+  append(entries: readonly AppendEntry[], options: AppendOptions): Promise<ValuePointer[]> {
+    const sync = checkFlag('sync', checkOptions(options).sync, this.#sync)
+    const stored = checkFlag('stored', options.stored, false)
     const writer = this.#writer
     writer.checkWritable()
     checkArray('entries', entries)
@@ -202,7 +206,8 @@ function checkEntry(entry: AppendEntry, stored: boolean): CheckedEntry {
   checkInteger('version', version, Number.MAX_SAFE_INTEGER)
   checkInteger('expiresAt', expiresAt, Number.MAX_SAFE_INTEGER)
   checkInteger('userMeta', userMeta, 0xff)
-  if (!Number.isInteger(meta) || (meta & ~(stored ? META_MASK | META_LZ4 : META_MASK)) !== 0) throw new InvalidArgumentError('meta has bits that are not for writers')
+  checkInteger('meta', meta, 0xff)
+  if ((meta & ~(stored ? META_MASK | META_LZ4 : META_MASK)) !== 0) throw new InvalidArgumentError('meta has bits that are not for writers')
   if ((meta & META_LZ4) !== 0 && uncompressedLength(value) === -1) throw new InvalidArgumentError('meta says that the value is compressed, and it is not')
   return { key, value, version, userMeta, expiresAt, meta }
 }

@@ -70,10 +70,9 @@ export class DiscardStats {
 
   /** A record is dead. The sum never passes the bytes of the file's records. */
   add(logical: LogicalFile, pointer: ValuePointer): void {
-    const room = logical.end - FILE_HEADER_LENGTH
     const entry = this.#current.get(logical.fid) ?? { records: 0, bytes: 0 }
     entry.records++
-    entry.bytes = Math.min(room, entry.bytes + pointer.len)
+    entry.bytes = Math.min(roomOf(logical), entry.bytes + pointer.len)
     this.#current.set(logical.fid, entry)
     this.#dirty = true
     if (this.#recount?.fid === logical.fid) this.#recount.report(pointer)
@@ -87,7 +86,7 @@ export class DiscardStats {
 
   /** Every record was judged: replaces the figure. */
   endRecount(recount: Recount): Discarded {
-    this.set(recount.fid, recount.found)
+    this.#replace(recount.fid, recount.found)
     return { ...recount.found }
   }
 
@@ -95,8 +94,12 @@ export class DiscardStats {
     if (this.#recount === recount) this.#recount = undefined
   }
 
-  /** Replaces the figure of a file by a recounted one. */
-  set(fid: number, discarded: Discarded): void {
+  /** Replaces the figure of a file; it never passes the bytes of the file's records. */
+  set(logical: LogicalFile, { records, bytes }: Discarded): void {
+    this.#replace(logical.fid, { records, bytes: Math.min(roomOf(logical), bytes) })
+  }
+
+  #replace(fid: number, discarded: Discarded): void {
     this.#current.set(fid, { ...discarded })
     this.#dirty = true
   }
@@ -120,4 +123,9 @@ export class DiscardStats {
   committed(): [number, Discarded][] {
     return [...this.#committed].sort(([a], [b]) => a - b)
   }
+}
+
+/** Most bytes of records that a file can have. */
+function roomOf({ end }: LogicalFile): number {
+  return end - FILE_HEADER_LENGTH
 }

@@ -8,7 +8,7 @@
  * A relocated file may itself be addressed: logical file n is then all of `n.rlog`, offsets are the same, and no runs are kept
  * in memory (docs/adr/0018). Such a *direct* logical file may be relocated like any other, and has runs from then on.
  */
-import { CorruptionError, formatFileName, type ValuePointer } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, formatFileName, isU32, type WkError } from '@wk/codec'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordCipher } from './record-cipher.js'
@@ -47,7 +47,7 @@ export class FileMap {
     return this.#files.get(fid)
   }
 
-  /** @throws CorruptionError without offset: the file is gone */
+  /** @throws CorruptionError without offset if the file is gone, InvalidArgumentError for what is no file number */
   require(fid: number): LogicalFile {
     const logical = this.#files.get(fid)
     if (logical === undefined) throw missingFile(fid)
@@ -91,10 +91,9 @@ export function directFile(physical: PhysicalFile): LogicalFile {
   return { fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, direct: true, ...plain, hostPins: 0, retired: false }
 }
 
-export function missingFile(fid: number): CorruptionError {
-  const isNumber = Number.isSafeInteger(fid) && fid > 0
-  const file = isNumber ? formatFileName('vlog', fid) : undefined
-  return new CorruptionError(`value-log file ${fid} is not there`, { file })
+function missingFile(fid: number): WkError {
+  if (!isU32(fid) || fid === 0) return new InvalidArgumentError('the number of a value-log file must be an integer from 1 to 4,294,967,295')
+  return new CorruptionError(`value-log file ${fid} is not there`, { file: formatFileName('vlog', fid) })
 }
 
 /** Damage in a logical file, at a logical offset; names the file in the directory. */
@@ -120,13 +119,4 @@ export function locate(logical: LogicalFile, offset: number, length: number): nu
   const position = runs.locate(offset, length)
   if (position === -1) throw damage(logical, offset, 'a pointer to a record that relocation left out')
   return position
-}
-
-/** Whether something that may come from any caller has the fields of a pointer, u32 numbers each. */
-export function isPointer(pointer: ValuePointer): boolean {
-  return typeof pointer === 'object' && pointer !== null && isU32(pointer.fid) && pointer.fid > 0 && isU32(pointer.offset) && isU32(pointer.len)
-}
-
-function isU32(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff
 }

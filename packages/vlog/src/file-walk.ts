@@ -5,9 +5,9 @@
  * system when it began. A torn tail lies behind the end of a file and is never seen; what does not verify before the
  * end is damage.
  */
-import { CorruptionError, ResultMemory, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { CorruptionError, ResultMemory, checkFlag, checkFunction, checkOptions, checkWork, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
-import { checkCount, checkOptions, checkWork } from './arguments.js'
+import { checkCount } from './arguments.js'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { findRecord } from './record-search.js'
@@ -106,7 +106,10 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from
 
 /** The records of a logical file in order, as copies. Holds on to the event loop for at most a slice. */
 export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: LogicalFile, options: IterateOptions): AsyncGenerator<PlacedEntry> {
-  const { onDamage = () => undefined, salvage = false, stored = false, from = 0 } = checkOptions(options)
+  const { onDamage = () => undefined, from = 0 } = checkOptions(options)
+  const salvage = checkFlag('salvage', options.salvage, false)
+  const stored = checkFlag('stored', options.stored, false)
+  checkFunction('onDamage', onDamage)
   checkCount('from', from)
   const slice = new TimeSlice(runtime)
   const memory = new ResultMemory()

@@ -2,9 +2,9 @@
  * Options of a value log: meaning, unit, default, limits.
  */
 import { randomBytes as secretBytes } from 'node:crypto'
-import { InvalidArgumentError } from '@wk/codec'
+import { InvalidArgumentError, checkFunction, checkOptions } from '@wk/codec'
 import { NodeFileSystem, copyEncryptionKey, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
-import { checkOptions } from './arguments.js'
+import { checkArray } from './arguments.js'
 import { BASE_IV_LENGTH } from './format.js'
 import { requireLz4 } from './lz4.js'
 import type { ReadHelper } from './read-help.js'
@@ -139,7 +139,11 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
   const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
   if (typeof fs?.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
   if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
-  const { durable, cleanEnd } = options
+  const { durable, cleanEnd, expectedFids, names, onFailure } = options
+  if (expectedFids !== undefined && !(expectedFids instanceof Set)) throw new InvalidArgumentError('expectedFids must be a Set')
+  if (names !== undefined) checkArray('names', names)
+  checkFunction('onFailure', onFailure)
+  checkFunction('randomBytes', options.randomBytes)
   if (durable !== undefined && durable !== null) checkPosition('durable', durable.fid, durable.offset)
   if (cleanEnd !== undefined) checkPosition('cleanEnd', cleanEnd.fid, cleanEnd.size)
   return {
@@ -153,11 +157,11 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     runtime,
     durable,
     cleanEnd,
-    expectedFids: options.expectedFids,
+    expectedFids,
     lock: flag('lock', options.lock, true),
-    names: options.names,
+    names,
     readHelper: options.readHelper,
-    onFailure: options.onFailure,
+    onFailure,
     encryptionKey,
     encryptionKeyRotationDuration: positive('encryptionKeyRotationDuration', options.encryptionKeyRotationDuration ?? 864_000),
     compress,

@@ -5,9 +5,7 @@
  * one is handed out the next one is read, sorted by place, with neighbours merged and reads overlapping. So at most a window of
  * records is held, and never more than {@link MAX_BATCH_BYTES} a batch, unless one record alone is longer.
  */
-import { InvalidArgumentError, throwIfAborted, type ValuePointer } from '@wk/codec'
-import { checkOptions, checkWork } from './arguments.js'
-import { isPointer } from './file-map.js'
+import { InvalidArgumentError, checkWork, isValuePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
 import type { VlogEntry } from './vlog-entry.js'
 
 /** Bytes of records after which a batch is closed. */
@@ -39,8 +37,7 @@ export function streamRecords(
   pointers: PointerSource,
   options: StreamOptions,
 ): AsyncGenerator<VlogEntry, void, undefined> {
-  const { window = DEFAULT_WINDOW, signal } = checkOptions(options)
-  checkWork({ signal })
+  const { window = DEFAULT_WINDOW, signal } = checkWork(options)
   if (!isIterable(pointers)) throw new InvalidArgumentError('pointers must be an iterable of value pointers')
   if (!Number.isInteger(window) || window < 1 || window > MAX_WINDOW) {
     throw new InvalidArgumentError(`window must be an integer from 1 to ${MAX_WINDOW}`)
@@ -89,7 +86,7 @@ async function* batchesOf(pointers: PointerSource, size: number): AsyncGenerator
   let batch: ValuePointer[] = []
   let bytes = 0
   for await (const pointer of pointers) {
-    if (!isPointer(pointer)) throw new InvalidArgumentError('not a value pointer')
+    if (!isValuePointer(pointer)) throw new InvalidArgumentError('not a value pointer')
     if (batch.length === size || (batch.length > 0 && bytes + pointer.len > MAX_BATCH_BYTES)) {
       yield batch
       batch = []

@@ -5,11 +5,9 @@
  * kept apart (`discard-stats.ts`), so that a record counts once: a figure may come out too low for records that die while
  * their batch is being looked up, never too high. A file that is damaged ends the recount and keeps its old figure.
  */
-import { InvalidArgumentError, samePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, checkWork, isValuePointer, samePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { DiscardStats, Discarded } from './discard-stats.js'
-import { checkWork } from './arguments.js'
-import { isPointer } from './file-map.js'
 import type { LogicalFile } from './file-map.js'
 import { walkKeys, type PlacedKey, type VerifyOptions } from './file-walk.js'
 import type { VlogSet } from './vlog-set.js'
@@ -51,7 +49,7 @@ async function recountFile(set: VlogSet, runtime: Runtime, stats: DiscardStats, 
       if (!Array.isArray(pointers) || pointers.length !== batch.length) throw new InvalidArgumentError(`lookup must answer an array of ${batch.length} pointers`)
       batch.forEach(({ pointer }, at) => {
         const current = pointers[at]
-        if (current !== undefined && current !== null && !isPointer(current)) throw new InvalidArgumentError('lookup answered something that is no value pointer')
+        if (current !== undefined && current !== null && !isValuePointer(current)) throw new InvalidArgumentError('lookup answered something that is no value pointer')
         if (current === undefined || current === null || !samePointer(current, pointer)) recount.dead(pointer)
         else recount.alive(pointer)
       })

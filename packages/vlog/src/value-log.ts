@@ -7,12 +7,11 @@
  *
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
-import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, type ValuePointer } from '@wk/codec'
+import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
 import { absoluteDirectory, isNotFound, type Lock } from '@wk/fs'
 import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
-import { checkArray, checkCount, checkOptions } from './arguments.js'
+import { checkArray, checkCount } from './arguments.js'
 import { openDirectory } from './directory.js'
-import { isPointer } from './file-map.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
 import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
 import { LogMarks } from './log-marks.js'
@@ -69,7 +68,7 @@ export class ValueLog {
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
-    this.#appender = new Appender(this.#writer, runtime, this.#reader.guard, options.compress)
+    this.#appender = new Appender(this.#writer, runtime, this.#reader.guard, options)
     this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
   }
 
@@ -102,8 +101,7 @@ export class ValueLog {
    */
   async append(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<ValuePointer[]> {
     this.#checkOpen()
-    const { sync = this.#options.sync, stored } = checkOptions(options)
-    return this.#appender.append(entries, sync, stored)
+    return this.#appender.append(entries, options)
   }
 
   /** The record at `pointer`. @throws CorruptionError if it is not there or does not verify */
@@ -172,12 +170,13 @@ export class ValueLog {
     if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer)
   }
 
-  /** Replaces a file's figure of garbage by what a recount found. */
+  /** Replaces a file's figure of garbage by what a recount found, at most the bytes of its records. */
   setDiscarded(fid: number, records: number, bytes: number): void {
     this.#checkOpen()
     checkCount('records', records)
     checkCount('bytes', bytes)
-    if (this.#set.map.get(fid) !== undefined) this.#marks.stats.set(fid, { records, bytes })
+    const logical = this.#set.map.get(fid)
+    if (logical !== undefined) this.#marks.stats.set(logical, { records, bytes })
   }
 
   /**
@@ -495,6 +494,6 @@ export class ValueLog {
 
   #checkPointer(pointer: ValuePointer): void {
     this.#checkOpen()
-    if (!isPointer(pointer)) throw new InvalidArgumentError('not a value pointer')
+    if (!isValuePointer(pointer)) throw new InvalidArgumentError('not a value pointer')
   }
 }

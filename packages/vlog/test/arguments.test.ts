@@ -36,6 +36,9 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
       for (const use of [() => log.append([], value), () => log.verify(value), () => log.recountDiscards(() => [], value), () => log.stream([], value), () => collect(log.iterate(1, value))]) expect(await refusal(use)).toMatchObject(INVALID)
       for (const use of [() => log.verify({ signal: value }), () => log.verify({ onProgress: value }), () => log.recountDiscards(() => [], { signal: value }), () => log.stream([], { signal: value })]) expect(await refusal(use)).toMatchObject(INVALID)
     }
+    for (const value of [5, 'false', {}] as never[]) {
+      for (const use of [() => log.append([], { sync: value }), () => log.append([], { stored: value }), () => collect(log.iterate(1, { salvage: value })), () => collect(log.iterate(1, { stored: value })), () => collect(log.iterate(1, { onDamage: value }))]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
     for (const value of [-1, 1.5, Number.NaN, '5', null] as never[]) {
       for (const use of [() => log.setDiscarded(1, value, 0), () => log.setDiscarded(1, 0, value), () => collect(log.iterate(1, { from: value }))]) expect(await refusal(use)).toMatchObject(INVALID)
     }
@@ -48,12 +51,40 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
     await empty.close()
   })
 
+  test('numbers of files that are none', async () => {
+    const log = await openLog(await newMemory())
+    for (const value of [undefined, null, 'x', '1', 0, -1, 1.5, Number.NaN, 2 ** 32, {}] as never[]) {
+      for (const use of [() => collect(log.iterate(value)), () => log.pin(value), () => log.unpin(value), () => log.retire(value)]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
+    for (const use of [() => collect(log.iterate(7)), () => log.pin(7)]) expect(await refusal(use)).toMatchObject({ code: 'WK_CORRUPTION', file: '000007.vlog' })
+    await log.close()
+  })
+
+  test('a meta byte that only looks like one in its low bits', async () => {
+    const log = await openLog(await newMemory())
+    for (const meta of [256, 2 ** 32, 2 ** 32 + 1, -(2 ** 32)]) expect(await refusal(() => log.append([{ key: 'k', value: 'v', meta }]))).toMatchObject(INVALID)
+    expect(log.files()).toEqual([])
+    await log.close()
+  })
+
+  test('a figure of more garbage than a file has records does not keep the log from opening again', async () => {
+    const fs = await newMemory()
+    const log = await openLog(fs)
+    await log.append([{ key: 'k', value: 'v' }])
+    log.setDiscarded(1, 1, 2 ** 40)
+    expect(log.files()[0]).toMatchObject({ discardBytes: 19, liveBytes: 0 })
+    await log.close()
+    const again = await openLog(fs)
+    expect(again.files()[0]).toMatchObject({ discardBytes: 19, liveBytes: 0 })
+    await again.close()
+  })
+
   test('options of open', async () => {
     const fs = await newMemory()
     for (const value of [null, 5, 'text', true] as never[]) expect(await refusal(() => ValueLog.open('/x', value))).toMatchObject(INVALID)
     for (const dir of [undefined, null, 5, {}, '', 'a\0b'] as never[]) expect(await refusal(() => ValueLog.open(dir, { fs }))).toMatchObject(INVALID)
     for (const value of [5, 'false', {}] as never[]) {
-      for (const name of ['sync', 'readOnly', 'createIfMissing', 'lock', 'salvage', 'fs', 'runtime']) expect(await refusal(() => ValueLog.open('/x', { fs, [name]: value }))).toMatchObject(INVALID)
+      for (const name of ['sync', 'readOnly', 'createIfMissing', 'lock', 'salvage', 'fs', 'runtime', 'names', 'expectedFids', 'onFailure', 'randomBytes']) expect(await refusal(() => ValueLog.open('/x', { fs, [name]: value }))).toMatchObject(INVALID)
     }
     expect(await refusal(() => fs.list('/x'))).toMatchObject({ code: 'WK_IO' })
   })
