@@ -128,8 +128,7 @@ export class MemoryFileSystem implements FileSystem {
     await undefined
     const place = this.#place(path, 'remove')
     if (this.#existing(place, path, 'remove').kind === 'directory') throw ioErrorOf('EISDIR', 'remove', path)
-    const order = this.#journal.beforeChange({ kind: 'remove', path })
-    place.parent.change({ order, names: [[place.name, undefined]] })
+    this.#removeName(place, path)
   }
 
   async list(dir: string): Promise<string[]> {
@@ -217,8 +216,8 @@ export class MemoryFileSystem implements FileSystem {
           return
         }
         this.#locks.delete(node)
-        // Only readers needed it.
-        if (isPassing && place.parent.entries.get(place.name) === node) await this.remove(path)
+        // Only readers needed it. In this very turn: else whoever takes the lock next would hold one without a name.
+        if (isPassing && place.parent.entries.get(place.name) === node) this.#removeName(place, path)
       },
     }
   }
@@ -255,6 +254,11 @@ export class MemoryFileSystem implements FileSystem {
     const order = this.#journal.beforeChange({ kind: 'create', path })
     place.parent.change({ order, names: [[place.name, node]] })
     return node
+  }
+
+  #removeName({ parent, name }: Place, path: string): void {
+    const order = this.#journal.beforeChange({ kind: 'remove', path })
+    parent.change({ order, names: [[name, undefined]] })
   }
 
   /** Parent directory and last name of a path. */

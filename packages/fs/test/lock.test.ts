@@ -2,7 +2,7 @@ import * as nodeFs from 'node:fs'
 import { join } from 'node:path'
 import { errnoOf, LockedError } from '@wk/codec'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { NodeFileSystem } from '../src/index.js'
+import { MemoryFileSystem, NodeFileSystem } from '../src/index.js'
 import { takeLock } from '../src/lock.js'
 import { parseHolder } from '../src/lock-holder.js'
 import type { LockPort } from '../src/lock-port.js'
@@ -158,6 +158,16 @@ describe.each(variants)('directory lock, variant %s', (variant) => {
     await lock.release()
     expect(nodeFs.readdirSync(dir)).toEqual(variant === 'pidfile' ? [] : ['LOCK'])
   })
+})
+
+test('in memory, whoever locks while a reader lets go holds the lock that the path names', async () => {
+  const fs = new MemoryFileSystem()
+  const reader = await fs.lock('/LOCK', { shared: true })
+  const released = reader.release()
+  const writer = await fs.lock('/LOCK')
+  await released
+  await refusal(fs.lock('/LOCK'))
+  await writer.release()
 })
 
 test.each(variants)('a reader leaves no LOCK where there was none, and keeps writers out until then, variant %s', async (variant) => {

@@ -6,7 +6,7 @@
  * current and cannot be read is damage, and is told.
  */
 
-import { CorruptionError, samePointer, type ValuePointer } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, samePointer, type ValuePointer } from '@wk/codec'
 
 /** Looks a key up; `null` is taken for `undefined`. Called again after a read that failed. */
 export type LookupPointer = () => ValuePointer | null | undefined | Promise<ValuePointer | null | undefined>
@@ -18,13 +18,14 @@ export type LookupPointer = () => ValuePointer | null | undefined | Promise<Valu
  * const entry = await readCurrent(() => index.get(key), (pointer) => vlog.read(pointer))
  * ```
  *
- * Throws what `read` threw for a pointer that `lookup` still answers afterwards. Ends: each further try needs a pointer that
+ * Throws `InvalidArgumentError` for what are no functions, what `lookup` throws, and what `read` threw for a pointer that `lookup` still answers afterwards. Ends: each further try needs a pointer that
  * has changed in between.
  */
 export async function readCurrent<T>(
   lookup: LookupPointer,
   read: (pointer: ValuePointer) => T | Promise<T>,
 ): Promise<T | undefined> {
+  if (typeof lookup !== 'function' || typeof read !== 'function') throw new InvalidArgumentError('lookup and read must be functions')
   let pointer = await lookup()
   while (pointer !== undefined && pointer !== null) {
     try {

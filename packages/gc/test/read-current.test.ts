@@ -37,3 +37,10 @@ it('a current pointer that cannot be read is damage, and other failures are told
   await expect(readCurrent(lookup, () => Promise.reject(failure))).rejects.toBe(failure)
   expect(lookups).toBe(1)
 })
+
+it('what is no function is refused: a log and a key in their place, for one', async () => {
+  for (const wrong of [undefined, null, {}, 'key'] as never[]) {
+    await expect(readCurrent(wrong, gone)).rejects.toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+    await expect(readCurrent(() => pointer(1), wrong)).rejects.toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+  }
+})

@@ -9,8 +9,8 @@
  * tail only if no valid record follows it; otherwise, and where marks are out of order, it is damage (Badger drops everything
  * behind it silently). Read only: nothing here writes such a file.
  */
-import { CorruptionError, InvalidArgumentError, POINTER_LENGTH, ResultMemory, decodePointer, type ValuePointer } from '@wk/codec'
-import { NodeFileSystem, TimeSlice, defaultRuntime, readFully, type File, type FileSystem, type Runtime } from '@wk/fs'
+import { CorruptionError, InvalidArgumentError, POINTER_LENGTH, ResultMemory, checkOptions, decodePointer, type ValuePointer } from '@wk/codec'
+import { NodeFileSystem, TimeSlice, absoluteDirectory, defaultRuntime, readFully, type File, type FileSystem, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, META_FIN_TXN, META_TXN, META_VALUE_POINTER, decodeFileHeader } from './format.js'
 import { KeyRegistry } from './key-registry.js'
@@ -53,17 +53,18 @@ export interface MemtableLogOptions {
 
 /**
  * The records of `dir`'s memtable log `name` (`00001.mem`) that count, in order.
- * @throws InvalidArgumentError for another name; CorruptionError, WrongKeyError, IoError
+ * @throws InvalidArgumentError for another name, or what is no directory or no options; CorruptionError, WrongKeyError, IoError
  */
 export async function* readMemtableLog(dir: string, name: string, options: MemtableLogOptions = {}): AsyncGenerator<MemtableLogEntry, MemtableLogEnd, undefined> {
   const number = parseName(name)
-  const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
-  const registry = KeyRegistry.read(fs, dir, copyKey(options.encryptionKey))
-  const file = await fs.open(`${dir}/${name}`, 'read')
+  const { fs = new NodeFileSystem(), runtime = defaultRuntime, encryptionKey } = checkOptions(options)
+  const place = absoluteDirectory(dir, fs)
+  const registry = KeyRegistry.read(fs, place, copyKey(encryptionKey))
+  const file = await fs.open(`${place}/${name}`, 'read')
   try {
     const size = await file.size()
     if (size < FILE_HEADER_LENGTH) return { validEnd: 0, size, unfinished: 0 }
-    return yield* walkTransactions(file, await describe(file, dir, name, number, size, registry), runtime)
+    return yield* walkTransactions(file, await describe(file, place, name, number, size, registry), runtime)
   } finally {
     await file.close()
   }

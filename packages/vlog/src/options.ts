@@ -137,7 +137,6 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
   const salvage = flag('salvage', options.salvage, false)
   if (salvage && options.readOnly !== true) throw new InvalidArgumentError('salvage needs readOnly')
   const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
-  if (typeof fs?.openSync !== 'function') throw new InvalidArgumentError('fs must be a FileSystem')
   if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
   const { durable, cleanEnd, expectedFids, names, onFailure } = options
   if (expectedFids !== undefined && !(expectedFids instanceof Set)) throw new InvalidArgumentError('expectedFids must be a Set')

@@ -18,6 +18,14 @@ async function read(fs: MemoryFileSystem, name = '00001.mem'): Promise<MemtableL
   }
 }
 
+test('what is no directory, no name and no options is WK_INVALID_ARGUMENT', async () => {
+  const fs = await newMemory()
+  const first = (...args: unknown[]): Promise<unknown> => failureOf(readMemtableLog(...(args as Parameters<typeof readMemtableLog>)).next())
+  for (const dir of [undefined, null, 5, '', 'a\0b', {}]) expect(await first(dir, '00001.mem', { fs })).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+  for (const name of [undefined, null, 5, '', '../00001.mem', '1.mem', '00000.mem', '000001.mem', '00001.vlog']) expect(await first(DIR, name, { fs })).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+  for (const options of [null, 5, 'text', { fs: 5 }, { fs: {} }, { fs, encryptionKey: 'text' }, { fs, encryptionKey: null }]) expect(await first(DIR, '00001.mem', options)).toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
+})
+
 describe('the directory of a killed Badger', () => {
   const [log] = fixtureMemtables('killed')
 
