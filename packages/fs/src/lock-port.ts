@@ -25,12 +25,13 @@ export interface LockPort {
   readonly processes: ProcessTable
 }
 
-/** The refusal; names the holder if `text`, the content of LOCK, is the line of a running process. */
-export function lockedError(port: LockPort, path: string, text: string): LockedError {
+/**
+ * The refusal; names the holder if `text`, the content of LOCK, is the line of a running process. Readers leave no line: `isHere` tells that
+ * one of them is in this thread.
+ */
+export function lockedError(port: LockPort, path: string, text: string, isHere = false): LockedError {
   const holder = parseHolder(text)
-  if (holder === undefined || !isRunning(holder, port.processes)) {
-    return new LockedError(`${path} is locked by another handle`)
-  }
-  const who = holder.pid === process.pid ? `this process (pid ${holder.pid})` : `process ${holder.pid}`
-  return new LockedError(`${path} is locked by ${who}`, { pid: holder.pid })
+  const pid = holder !== undefined && isRunning(holder, port.processes) ? holder.pid : isHere ? process.pid : undefined
+  if (pid === undefined) return new LockedError(`${path} is locked by another handle`)
+  return new LockedError(`${path} is locked by ${pid === process.pid ? `this process (pid ${pid})` : `process ${pid}`}`, { pid })
 }

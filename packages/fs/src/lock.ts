@@ -29,6 +29,9 @@ const UNWRITABLE = new Set(['EACCES', 'EPERM', 'EROFS'])
 /** LOCK files that vanish while we lock them are tried again, not for ever. */
 const MAX_ATTEMPTS = 64
 
+/** Identities of LOCK files that this thread holds shared: how often each. Their content does not tell. */
+const sharedHere = new Map<string, number>()
+
 /** Takes the lock. @param variant only for tests: the default is the best one that works. */
 export async function takeLock(
   port: LockPort,
@@ -87,7 +90,7 @@ async function lockDescriptor(
   let kept = false
   try {
     held = await holdInKernel(port, fd, shared, variant)
-    if (held === undefined) throw lockedError(port, path, port.readText(fd))
+    if (held === undefined) throw lockedError(port, path, port.readText(fd), sharedHere.has(port.identity(fd)))
     // Somebody may have removed LOCK between our open and our lock: then it excludes nobody.
     if (port.identityOf(path) !== port.identity(fd)) return undefined
     const text = port.readText(fd)
@@ -118,7 +121,10 @@ interface Held {
 
 function heldLock(port: LockPort, path: string, { fd, isPassing }: LockFile, shared: boolean, held: Held): Lock {
   let released: Promise<void> | undefined
+  const identity = port.identity(fd)
+  if (shared) sharedHere.set(identity, (sharedHere.get(identity) ?? 0) + 1)
   const release = async (): Promise<void> => {
+    if (shared) forgetShared(identity)
     // So that nobody is told the number of a process that has let go.
     if (!shared) nameHolder(port, fd, '')
     if (isPassing) removeUnshared(port, path, fd, held)
@@ -130,6 +136,12 @@ function heldLock(port: LockPort, path: string, { fd, isPassing }: LockFile, sha
     }
   }
   return { release: () => (released ??= release()) }
+}
+
+function forgetShared(identity: string): void {
+  const count = (sharedHere.get(identity) ?? 1) - 1
+  if (count > 0) sharedHere.set(identity, count)
+  else sharedHere.delete(identity)
 }
 
 /**
