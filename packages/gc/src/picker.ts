@@ -15,7 +15,7 @@ export interface Candidate {
   readonly file: GcFileInfo
   /** Dead bytes of records. */
   readonly deadBytes: number
-  /** Dead share of all record bytes, 0 to 1; a file without any record counts as 1. */
+  /** Dead share of all record bytes, 0 to 1; 0 for a file without any record. */
   readonly deadRatio: number
 }
 
@@ -36,7 +36,7 @@ export function measureGarbage(file: GcFileInfo, liveBytes?: LiveBytes): Candida
   const live = liveBytes?.(file.fid) ?? file.liveBytes
   const counted = live === undefined ? (file.discardBytes ?? 0) : payload - live
   const deadBytes = Math.min(payload, Math.max(0, counted))
-  return { file, deadBytes, deadRatio: payload === 0 ? 1 : deadBytes / payload }
+  return { file, deadBytes, deadRatio: payload === 0 ? 0 : deadBytes / payload }
 }
 
 /** Every file that may be taken and has enough garbage, the worst first. Never an unsealed or a retired one. */

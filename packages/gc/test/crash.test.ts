@@ -109,13 +109,17 @@ async function checkImage(image: Run['images'][number]): Promise<void> {
   await collectToTheEnd(second)
   expect(await contents(second)).toEqual(state)
   const referenced = new Set([...second.entries().values()].map(({ fid }) => fid))
-  for (const { fid, sealed } of second.vlog.files()) if (sealed) expect(referenced).toContain(fid)
+  // One without records is nothing to collect: opening removes it once a higher one is there.
+  for (const { fid, sealed, validEnd } of second.vlog.files()) if (sealed && validEnd > 20) expect(referenced).toContain(fid)
   // The highest number stays until a higher one is there, so that numbers never come back: one more write.
   await second.put(bytesOf('one more'), bytesOf('x'.repeat(100)))
   const wanted = second.vlog.files().map(({ fid }) => `${String(fid).padStart(6, '0')}.vlog`)
   await second.close()
   const names = (await image.fs.list(`${DIR}/values`)).filter((name) => /\.(vlog|rlog|tmp)$/.test(name))
   expect(names, `orphans after a crash before ${image.before}`).toEqual(wanted)
+  const third = await DurableHost.open({ fs: image.fs, dir: DIR, runtime: new ManualRuntime() })
+  expect(third.vlog.files().filter(({ validEnd }) => validEnd <= 20)).toEqual([])
+  await third.close()
 }
 
 describe.each(['P0', 'P1', 'P2', 'P3'] as const)('a crash at every change of a pass, policy %s', (policy) => {

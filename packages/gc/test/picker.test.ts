@@ -31,8 +31,8 @@ describe('picker', () => {
     expect(fids([file(3, 100, 60), file(1, 100, 60), file(2, 200, 120)], 0.5)).toEqual([2, 1, 3])
   })
 
-  it('a file without any record is all garbage, whatever the ratio', () => {
-    expect(fids([file(1, 0, 0)], 0.99)).toEqual([1])
+  it('a file without any record holds nothing that could be reclaimed', () => {
+    expect(fids([file(1, 0, 0)], 0.01)).toEqual([])
   })
 
   it('a supplied figure goes before the live bytes of the log, and these before its discard statistics', () => {

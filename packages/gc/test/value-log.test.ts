@@ -24,6 +24,23 @@ function rangesOf(index: MapIndex): (fid: number) => LiveRange[] {
 }
 
 describe('collector over the value log', () => {
+  it('in a log without records nothing qualifies, before and after it is opened again', async () => {
+    const log = await churned()
+    for (let n = 0; n < 30; n++) log.host.delete(`k${n}`)
+    await log.gc.run({ sealActive: true })
+    const left = log.host.vlog.files()
+    expect(left).toMatchObject([{ size: 20, liveBytes: 0 }])
+    for (let pass = 0; pass < 3; pass++) await expect(log.gc.run({ discardRatio: 0.01, sealActive: true })).rejects.toThrow(NoRewriteError)
+    expect(log.host.vlog.files()).toEqual(left)
+    await log.host.vlog.close()
+    const again = await ValueLog.open('/values', { fs: log.fs, fileSize: 4096 })
+    const gc = new GarbageCollector({ vlog: again, index: log.host.index })
+    await expect(gc.run({ discardRatio: 0.01, sealActive: true })).rejects.toThrow(NoRewriteError)
+    const [pointer] = await again.append([{ key: 'k', value: 'v' }])
+    expect(pointer!.fid).toBeGreaterThan(left[0]!.fid)
+    await again.close()
+  })
+
   it('accounted live bytes equal recounted ones through puts, deletes and passes', async () => {
     const log = await churned()
     log.host.delete('k3')

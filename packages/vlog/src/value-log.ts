@@ -203,7 +203,7 @@ export class ValueLog {
     await this.#writer.sync()
   }
 
-  /** Ends the active file, durably. The next record goes to a new one. */
+  /** Ends the active file, durably: the next record goes to a new one. In a log that stands alone a file without records stays active. */
   async seal(): Promise<void> {
     this.#checkOpen()
     await this.#appender.settled()

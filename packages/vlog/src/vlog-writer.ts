@@ -12,7 +12,7 @@
 import { ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
 import { writeFully, writeFullySync } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
-import { MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
+import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
 import { compressValue } from './lz4.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
 import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
@@ -297,7 +297,9 @@ export class VlogWriter implements StagedSource {
   /** Ends the active file: writes what is staged, syncs, seals. The next record goes to a new file. */
   async seal(): Promise<void> {
     this.checkWritable()
-    this.#leaveActive()
+    // An empty file that took over the highest number waits for records: ended, it would be one more that holds nothing. A host with marks
+    // may want to drop it.
+    if (!this.#options.standalone || (this.#files.active?.end ?? 0) > FILE_HEADER_LENGTH) this.#leaveActive()
     await this.#run(async () => {
       await this.#writeAll()
       await this.#files.sealAll()
