@@ -97,7 +97,7 @@ export class GarbageCollector {
     if (typeof maxFiles !== 'number' || !(maxFiles >= 1)) throw new InvalidArgumentError('maxFiles must be at least 1')
     checkFunction('liveBytes', liveBytes)
     const sealActive = checkFlag('sealActive', options.sealActive, false)
-    const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
+    const throttle = this.#throttle(options)
     return this.#exclusively(signal, async () => {
       if (sealActive) await this.#vlog.seal()
       const picked = pickVictims(this.#vlog.files(), { discardRatio, liveBytes, last: this.#damaged })
@@ -116,7 +116,7 @@ export class GarbageCollector {
   async recount(options: RecountOptions = {}): Promise<Map<number, number>> {
     const { signal, onProgress } = checkWork(options)
     const repair = checkFlag('repair', options.repair, false)
-    const throttle = new Throttle(options.bytesPerSecond, this.#runtime)
+    const throttle = this.#throttle(options)
     return this.#exclusively(signal, async () => {
       const files = this.#vlog.files().filter((file) => file.sealed && file.retired !== true)
       await this.#settle()
@@ -125,6 +125,11 @@ export class GarbageCollector {
       if (repair) for (const { fid, deadRecords, deadBytes } of counts) this.#vlog.setDiscarded(fid, deadRecords, deadBytes)
       return new Map(counts.map(({ fid, liveBytes }) => [fid, liveBytes]))
     })
+  }
+
+  /** A wait for the rate ends soon after the log is closed: it would keep the process alive. */
+  #throttle({ bytesPerSecond }: GcWorkOptions): Throttle {
+    return new Throttle(bytesPerSecond, this.#runtime, () => void this.#vlog.files())
   }
 
   async #exclusively<T>(signal: AbortSignal | undefined, pass: () => Promise<T>): Promise<T> {

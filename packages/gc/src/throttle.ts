@@ -10,18 +10,23 @@ import type { Runtime } from '@wk/fs'
 
 /** The bucket holds this part of a second's bytes: how far a pass may run ahead after it idled. */
 const BURST_SECONDS = 0.1
-/** One sleep is never longer: timers have a limit, and a slow rate may be raised meanwhile. */
-const MAX_SLEEP_MS = 60_000
+/** One sleep is never longer: a slow rate may be raised meanwhile, and what is waited for may be gone. */
+const MAX_SLEEP_MS = 1000
 
 export class Throttle {
   readonly #runtime: Runtime
+  readonly #checkOpen: () => void
   #rate: number
   #tokens: number
   #filledAt: number
 
-  /** `bytesPerSecond` undefined: no limit. Throws `InvalidArgumentError` unless it is a positive number. */
-  constructor(bytesPerSecond: number | undefined, runtime: Runtime) {
+  /**
+   * `bytesPerSecond` undefined: no limit. `checkOpen` is called after each second of waiting; what it throws ends the wait.
+   * Throws `InvalidArgumentError` unless the rate is a positive number.
+   */
+  constructor(bytesPerSecond: number | undefined, runtime: Runtime, checkOpen: () => void = () => undefined) {
     this.#runtime = runtime
+    this.#checkOpen = checkOpen
     this.#rate = checkedRate(bytesPerSecond)
     this.#tokens = this.#rate * BURST_SECONDS
     this.#filledAt = runtime.monotonic()
@@ -42,6 +47,7 @@ export class Throttle {
     while (this.#tokens < 0) {
       const wait = (-this.#tokens / this.#rate) * 1000
       await this.#runtime.sleep(Math.min(MAX_SLEEP_MS, Math.max(1, wait)), signal)
+      this.#checkOpen()
       this.#refill()
     }
   }

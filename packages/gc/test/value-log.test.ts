@@ -1,6 +1,6 @@
 /** The collector over the real value log: what the log adds to the picture. */
 import { AbortedError, ClosedError, NoRewriteError } from '@wk/codec'
-import { MemoryFileSystem } from '@wk/fs'
+import { ManualRuntime, MemoryFileSystem } from '@wk/fs'
 import { ValueLog } from '@wk/vlog'
 import { describe, expect, it } from 'vitest'
 import { GarbageCollector, relocate, type LiveRange } from '../src/index.js'
@@ -24,6 +24,20 @@ function rangesOf(index: MapIndex): (fid: number) => LiveRange[] {
 }
 
 describe('collector over the value log', () => {
+  it('a pass that waits for its rate ends within a second of the close of its log', async () => {
+    const log = await churned()
+    const runtime = new ManualRuntime()
+    const gc = new GarbageCollector({ vlog: log.host.vlog, index: log.host.index, runtime })
+    const pass = gc.run({ discardRatio: 0.1, bytesPerSecond: 1 })
+    pass.catch(() => undefined)
+    while (runtime.sleeping === 0) await runtime.advance(0)
+    await log.host.vlog.close()
+    expect(gc.running).toBe(true)
+    await runtime.advance(1000)
+    await expect(pass).rejects.toThrow(ClosedError)
+    expect([runtime.sleeping, gc.running]).toEqual([0, false])
+  })
+
   it('in a log without records nothing qualifies, before and after it is opened again', async () => {
     const log = await churned()
     for (let n = 0; n < 30; n++) log.host.delete(`k${n}`)
