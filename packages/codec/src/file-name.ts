@@ -7,6 +7,7 @@
  * | `000012.sst`       | table       |
  * | `000012.vlog`      | vlog        |
  * | `000012.rlog`      | relocated (values that garbage collection moved) |
+ * | `000012.runs`      | runs (what is left of the value log of that number, in which holes were punched) |
  * | `MANIFEST-000003`  | manifest    |
  * | `CURRENT`, `LOCK`, `VLOGSTATE`, `KEYREGISTRY` | current, lock, vlogState, keyRegistry |
  * | any of them `.tmp` | temp        |
@@ -14,13 +15,13 @@
 import { InvalidArgumentError } from './errors.js'
 
 /** Kinds of files that carry a number. */
-export type NumberedFileKind = 'wal' | 'table' | 'vlog' | 'relocated' | 'manifest'
+export type NumberedFileKind = 'wal' | 'table' | 'vlog' | 'relocated' | 'runs' | 'manifest'
 /** Kinds of files of which a directory has at most one. */
 export type SingleFileKind = 'current' | 'lock' | 'vlogState' | 'keyRegistry'
 /** Every kind of file that is ours. */
 export type FileKind = NumberedFileKind | SingleFileKind | 'temp'
 
-const EXTENSIONS = { wal: 'wal', table: 'sst', vlog: 'vlog', relocated: 'rlog' } as const
+const EXTENSIONS = { wal: 'wal', table: 'sst', vlog: 'vlog', relocated: 'rlog', runs: 'runs' } as const
 const SINGLE: Record<SingleFileKind, string> = { current: 'CURRENT', lock: 'LOCK', vlogState: 'VLOGSTATE', keyRegistry: 'KEYREGISTRY' }
 const TEMP_SUFFIX = '.tmp'
 
@@ -54,7 +55,7 @@ export function parseFileName(name: string): ParsedFileName | undefined {
       : { kind: 'temp', number: 0 }
   }
   for (const [kind, single] of Object.entries(SINGLE)) if (name === single) return { kind: kind as SingleFileKind, number: 0 }
-  const match = /^(?:MANIFEST-([0-9]{6,16})|([0-9]{6,16})\.(wal|sst|vlog|rlog))$/.exec(name)
+  const match = /^(?:MANIFEST-([0-9]{6,16})|([0-9]{6,16})\.(wal|sst|vlog|rlog|runs))$/.exec(name)
   if (match === null) return undefined
   const kind = match[1] !== undefined ? 'manifest' : kindOfExtension(match[3])
   const number = Number(match[1] ?? match[2])

@@ -120,7 +120,7 @@ describe('file names', () => {
   )
 
   test('a name that is nearly ours is ours only if it is what formatting gives', () => {
-    const near = fc.tuple(fc.constantFrom('000012.wal', '000012.sst', '12345678.vlog', '000012.rlog', 'MANIFEST-000003', 'CURRENT', 'LOCK'), fc.nat(20), fc.nat(4), fc.oneof(fc.string({ unit: 'grapheme', maxLength: 3 }), fc.constantFrom('0', '00', '9007199254740992', '.tmp', '-', '../', '\0')))
+    const near = fc.tuple(fc.constantFrom('000012.wal', '000012.sst', '12345678.vlog', '000012.rlog', '000012.runs', 'MANIFEST-000003', 'CURRENT', 'LOCK'), fc.nat(20), fc.nat(4), fc.oneof(fc.string({ unit: 'grapheme', maxLength: 3 }), fc.constantFrom('0', '00', '9007199254740992', '.tmp', '-', '../', '\0')))
     let ours = 0
     fc.assert(
       fc.property(near, ([name, at, length, piece]) => {

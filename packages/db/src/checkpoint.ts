@@ -59,9 +59,12 @@ async function copyView(parts: Parts, view: ReadView, sequence: number, target: 
     try {
       await copy.begin()
       const tables = [...view.version.tables()]
-      copy.total = tables.length + logs.length + 2
+      const lists = logs.filter(({ hasRunsFile }) => hasRunsFile)
+      copy.total = tables.length + logs.length + lists.length + 2
       for (const { number } of tables) await copy.link(formatFileName('table', number))
       for (const { number, relocated } of logs) await copy.link(formatFileName(relocated ? 'relocated' : 'vlog', number))
+      // None can come meanwhile: a pass that makes holes holds the same lock.
+      for (const { number } of lists) await copy.link(formatFileName('runs', number))
       await copy.copyIfThere(formatFileName('keyRegistry'))
       const newest = logs.findLast(({ relocated }) => !relocated)
       await copy.finish(view, sequence, { vlogFid: newest?.number ?? 0, vlogSize: newest?.size ?? 0 })

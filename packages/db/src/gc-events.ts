@@ -25,6 +25,8 @@ export interface GcEvent {
   bytesMoved?: number
   /** Bytes of disk given back. */
   bytesReclaimed?: number
+  /** Those of them that were holes in files that stay. */
+  bytesPunched?: number
 }
 
 /** Name of the diagnostics channel. */

@@ -122,7 +122,7 @@ export function fittingVictims(victims: readonly ValueLogFile[], files: readonly
 }
 
 function describeFile(file: PhysicalFileInfo, live: ReadonlyMap<number, { count: number; bytes: number }>, newest: number, notes: FileNotes): ValueLogFile {
-  const { number, relocated, logical, size, recordBytes, runs } = file
+  const { number, relocated, logical, size, holeBytes, recordBytes, runs } = file
   let liveBytes = 0
   let liveRecords = 0
   let fids = 0
@@ -135,7 +135,7 @@ function describeFile(file: PhysicalFileInfo, live: ReadonlyMap<number, { count:
   const deadRatio = recordBytes === 0 ? 0 : Math.max(0, 1 - liveBytes / recordBytes)
   const age = Math.max(0, newest - fids / Math.max(1, logical.length)) + 1
   const generation = relocated ? (notes.generations.get(number) ?? 1) : 0
-  return { number, relocated, generation, logical: [...logical], runs, size, recordBytes, liveBytes, liveRecords, deadRatio, age, state: 'collectable' }
+  return { number, relocated, generation, logical: [...logical], runs, size: size - holeBytes, recordBytes, liveBytes, liveRecords, deadRatio, age, state: 'collectable' }
 }
 
 /** Files that the memtables of now refer to. */

@@ -19,9 +19,10 @@ import { checkEncryption, treeFileSystem } from './encryption.js'
 import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import type { ResolvedOptions } from './options.js'
+import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
-import { ValueLogGc } from './value-log-gc.js'
+import { ValueLogGc, type CollectorBounds } from './value-log-gc.js'
 import { WriteQueue } from './write-queue.js'
 
 /** Everything a database consists of. */
@@ -122,7 +123,7 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   })
   const guard = new LoopGuard(options.runtime)
   const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
-  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime, options.mostRuns ?? MOST_RUNS)
+  const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime, boundsOf(options))
   const keeper = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
   queue.gc = keeper
   const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }
@@ -138,6 +139,10 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   if (wiring.early !== undefined) wiring.fail(wiring.early)
   keeper?.start()
   return parts
+}
+
+function boundsOf({ gc, mostRuns = MOST_RUNS, leastHole = LEAST_HOLE }: ResolvedOptions): CollectorBounds {
+  return { mostRuns, leastHole: gc.punchHoles ? leastHole : undefined }
 }
 
 function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog, gc: ValueLogGc, health: Health, wiring: Wiring): SpaceKeeper {

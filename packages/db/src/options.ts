@@ -27,6 +27,12 @@ export interface GcOptions {
   minSpaceAmp?: number
   /** Bytes of garbage that the background leaves alone, whatever the ratio: a small database is not worth the copying. Default 32 MiB. */
   minGarbage?: number
+  /**
+   * Gives long dead ranges of value logs (half a MiB and more) back in place, as holes, where files hold long values: nothing is copied
+   * for them. Takes the optional package `fs-native-extensions` and a file system with holes, and does nothing without. A value log with holes is no
+   * file of Badger's format any more. Worth it for values of half a MiB and more. Default false.
+   */
+  punchHoles?: boolean
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
   bytesPerSecond?: number | undefined
 }
@@ -126,8 +132,8 @@ type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'workerUrl'>
 /** {@link GcOptions} with every default filled in. */
 export type ResolvedGcOptions = Required<Omit<GcOptions, 'bytesPerSecond'>> & { bytesPerSecond: number | undefined }
 
-/** Options with every default filled in. `mostRuns`: most entries of run tables, where a test wants fewer. */
-export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions; mostRuns?: number }
+/** Options with every default filled in. `mostRuns`: most entries of run tables, `leastHole`: least dead bytes for a hole, where a test wants fewer. */
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions; mostRuns?: number; leastHole?: number }
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -196,7 +202,7 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
   const minGarbage = integer('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
-  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, bytesPerSecond }
+  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flag('gc.punchHoles', gc.punchHoles, false), bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */

@@ -109,7 +109,8 @@ export class Readdressing {
     const candidates: Candidate[] = []
     for (const { fid, physical, runs } of this.#vlog.files()) {
       const liveBytes = live.get(fid)?.bytes
-      if (runs === 0 || liveBytes === undefined || isBusy(physical) || this.#stuck.has(fid)) continue
+      // One with holes names the file that it lies in already.
+      if (runs === 0 || fid === physical || liveBytes === undefined || isBusy(physical) || this.#stuck.has(fid)) continue
       candidates.push({ fid, physical, runs, liveBytes })
     }
     return candidates

@@ -40,7 +40,7 @@ export function measureSpace(tree: LsmTree, vlog: ValueLog, hiddenShare: number)
     references += count
   }
   let diskBytes = 0
-  for (const { size } of vlog.physicalFiles()) diskBytes += size
+  for (const { size, holeBytes } of vlog.physicalFiles()) diskBytes += size - holeBytes
   const { tableBytes, inlineBytes } = measureTables(tree)
   diskBytes += tableBytes
   const knownLiveBytes = Math.max(0, referencedBytes - RECORD_OVERHEAD * references) + inlineBytes

@@ -32,6 +32,8 @@ export interface DbStats {
   gcFilesCollected: number
   gcBytesMoved: number
   gcBytesReclaimed: number
+  /** Bytes of `gcBytesReclaimed` that were holes in files that stay: option `gc.punchHoles`. */
+  gcBytesPunched: number
   /** Collections that copied values. */
   gcPasses: number
   /** Logical value logs that pointers were rewritten away from, so that their run tables could be forgotten. */
@@ -61,7 +63,7 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
   const files = vlog?.physicalFiles() ?? []
   let runs = 0
   for (const file of files) {
-    valueLogBytes += file.size
+    valueLogBytes += file.size - file.holeBytes
     runs += file.runs
   }
   const space = vlog === undefined ? undefined : measureSpace(tree, vlog, keeper?.hiddenShare ?? 0)
@@ -85,6 +87,7 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
     gcFilesCollected: gc?.filesCollected ?? 0,
     gcBytesMoved: gc?.bytesMoved ?? 0,
     gcBytesReclaimed: gc?.bytesReclaimed ?? 0,
+    gcBytesPunched: gc?.holes.bytes ?? 0,
     gcPasses: gc?.passes ?? 0,
     gcReaddressed: gc?.filesReaddressed ?? 0,
     gcSlowdowns: keeper?.brake.slowdowns ?? 0,

@@ -10,9 +10,11 @@ import type { DbOptions } from './options.js'
 export interface BoundedOptions extends DbOptions {
   /** Most entries of run tables: above half of them pointers are rewritten (ADR 0018). Default 4,194,304. */
   mostRuns?: number
+  /** Dead bytes side by side that are worth a hole. Default 524,288. */
+  leastHole?: number
 }
 
 /** Opens the database in `dir`, an absolute path. Rejects as `DB.open` does. */
-export async function openBounded(dir: string, { mostRuns, ...options }: BoundedOptions): Promise<DB> {
-  return new DB(await openParts(dir, { ...resolveOptions(options), ...(mostRuns === undefined ? {} : { mostRuns }) }))
+export async function openBounded(dir: string, { mostRuns, leastHole, ...options }: BoundedOptions): Promise<DB> {
+  return new DB(await openParts(dir, { ...resolveOptions(options), ...(mostRuns === undefined ? {} : { mostRuns }), ...(leastHole === undefined ? {} : { leastHole }) }))
 }

@@ -17,7 +17,9 @@ import { copyTask } from '@wk/vlog'
 import type { ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
 import { HiddenGarbage } from './hidden-garbage.js'
+import { HoleCollector } from './hole-collector.js'
 import { LiveRangeCache } from './live-range-cache.js'
+import type { GcPlan } from './dry-run.js'
 import { describeFiles, fittingVictims, nextGeneration, pickVictims } from './gc-victims.js'
 import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -25,20 +27,12 @@ import { Readdressing } from './readdressing.js'
 import { measureSpace } from './space-figures.js'
 import type { WriteQueue } from './write-queue.js'
 
-/** What `gc({ dryRun: true })` would do. */
-export interface GcPlan {
-  /** Bytes on disk for each byte of keys and values, hidden garbage estimated. */
-  spaceAmp: number
-  /** Estimated bytes of garbage that a flush and a compaction would bring out. */
-  hiddenBytes: number
-  /** It would begin with a flush and a compaction. */
-  compacts: boolean
-  /** Files that it would remove without reading them. */
-  removes: ValueLogFile[]
-  /** Files that it would rewrite, in order, as far as can be told before a compaction. */
-  rewrites: ValueLogFile[]
-  /** Why the background does nothing now, or what it does. */
-  background: string
+/** Bounds that are fixed when a database is opened. */
+export interface CollectorBounds {
+  /** Most entries of run tables. */
+  readonly mostRuns: number
+  /** Least dead bytes side by side for a hole. Undefined: no holes. */
+  readonly leastHole: number | undefined
 }
 
 /** Options of a pass. */
@@ -94,6 +88,8 @@ export class ValueLogGc {
 
   /** Garbage that no sum knows of yet. */
   readonly hidden: HiddenGarbage
+  /** Long dead ranges that come back without copying. */
+  readonly holes: HoleCollector
 
   /** Passes that copied values since open. */
   passes = 0
@@ -104,7 +100,7 @@ export class ValueLogGc {
   /** Bytes of disk given back since open. */
   bytesReclaimed = 0
 
-  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime, mostRuns: number) {
+  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime, { mostRuns, leastHole }: CollectorBounds) {
     this.#dir = dir
     this.#tree = tree
     this.#vlog = vlog
@@ -113,6 +109,7 @@ export class ValueLogGc {
     this.#ranges = new LiveRangeCache(tree)
     this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
     this.#mostRuns = mostRuns
+    this.holes = new HoleCollector(dir, tree, vlog, leastHole)
     this.hidden = new HiddenGarbage(tree, runtime)
   }
 
@@ -168,12 +165,15 @@ export class ValueLogGc {
     const dead = new Set(this.#deadFids())
     const files = this.files()
     const isOver = spaceAmp > maxSpaceAmp
+    const rewrites = isOver ? this.#ranked().filter(({ deadRatio, logical }) => deadRatio > 0 && !logical.every((fid) => dead.has(fid))) : []
+    const punched = await this.holes.wouldPunch(rewrites)
     return {
       spaceAmp,
       hiddenBytes,
       compacts: isOver && this.#compactedAt !== this.#state(),
       removes: files.filter(({ logical }) => logical.every((fid) => dead.has(fid))),
-      rewrites: isOver ? this.#ranked().filter(({ deadRatio, logical }) => deadRatio > 0 && !logical.every((fid) => dead.has(fid))) : [],
+      rewrites: rewrites.filter(({ number }) => !punched.has(number)),
+      punches: rewrites.filter(({ number }) => punched.has(number)),
       background,
     }
   }
@@ -214,8 +214,9 @@ export class ValueLogGc {
 
   // Steps of the background. They require the lock.
 
-  /** Removes files without a reference. Returns how many physical files went. */
+  /** Removes files without a reference, and finishes what a crash left of holes. Returns how many physical files went. */
   async removeDead(): Promise<number> {
+    await this.#vlog.holes.finish()
     const dead = this.#deadFids()
     if (dead.length === 0) return 0
     const before = this.#vlog.physicalFiles()
@@ -424,6 +425,12 @@ export class ValueLogGc {
         collected.push(number)
         for (const [i, fid] of logical.entries()) ranges.set(fid, live[i] ?? NO_RANGES)
       }
+    }
+    for (const { number, bytes } of await this.holes.punch(victims.filter(({ number }) => collected.includes(number)), ranges)) {
+      collected.splice(collected.indexOf(number), 1)
+      for (const { logical } of victims.filter((victim) => victim.number === number)) for (const fid of logical) ranges.delete(fid)
+      this.bytesReclaimed += bytes
+      report.filesCollected++
     }
     for (const number of kept) this.#pinned.add(number)
     if (kept.length > 0) publishGc(() => ({ dir: this.#dir, type: 'kept', reason: 'somebody may still read most of what is in them', files: kept }))

@@ -74,6 +74,29 @@ export class ChunkedBytes {
     this.#size = length
   }
 
+  /** Makes a range zeros, as far as there are bytes. Nothing grows. */
+  punch(position: number, length: number): void {
+    const end = Math.min(this.#size, position + length)
+    for (let at = position; at < end; ) {
+      const index = Math.floor(at / CHUNK)
+      const within = at % CHUNK
+      const step = Math.min(end - at, CHUNK - within)
+      const chunk = this.#chunks[index]
+      if (step === CHUNK) this.#chunks[index] = undefined
+      else if (chunk !== undefined && chunk.length > within) this.#writable(index, within).fill(0, within, within + step)
+      at += step
+    }
+  }
+
+  /** Bytes of blocks of `block` bytes, a part of 64 KiB, that hold anything but zeros. */
+  used(block: number): number {
+    let bytes = 0
+    for (const chunk of this.#chunks) {
+      for (let at = 0; chunk !== undefined && at < chunk.length; at += block) if (chunk.subarray(at, at + block).some((byte) => byte !== 0)) bytes += block
+    }
+    return bytes
+  }
+
   /** A private copy of everything. */
   toUint8Array(): Uint8Array {
     const bytes = new Uint8Array(this.#size)

@@ -4,7 +4,7 @@
  * Guarantees: needs nothing from the runner but those two; leaves nothing behind in the directory it is given except
  * below it. Left to others: durability (see the crash tests of the in-memory file system) and locks across processes.
  */
-import { errnoOf, InvalidArgumentError, IoError, LockedError } from '@wk/codec'
+import { errnoOf, InvalidArgumentError, IoError, LockedError, NotSupportedError } from '@wk/codec'
 import type { File, FileSystem } from './file-system.js'
 import { isNotFound } from './errno.js'
 import { readFully, readFullySync, writeFully, writeFullySync } from './full-io.js'
@@ -279,6 +279,38 @@ const CASES: Readonly<Record<string, Case>> = {
     await put(fs, `${dir}/c`, '')
     await fails(fs.link(`${dir}/b`, `${dir}/c`), 'EEXIST')
     await fails(fs.link(`${dir}/none`, `${dir}/d`), 'ENOENT')
+  },
+
+  'punch makes a range zeros, gives room back and keeps the size; or it is not supported': async (fs, dir) => {
+    const file = await fs.open(`${dir}/a`, 'create')
+    const bytes = new Uint8Array(65_536).fill(7)
+    await writeFully(file, bytes, 0, bytes.length, 0)
+    await file.sync()
+    const before = await file.usage()
+    same(before.links, 1, 'names')
+    const error = await file.punch(5_000, 40_000).then(() => undefined, (reason: unknown) => reason)
+    if (error === undefined) {
+      bytes.fill(0, 5_000, 45_000)
+      check((await file.usage()).allocated <= before.allocated, 'room')
+      await file.punch(60_000, 100_000)
+      bytes.fill(0, 60_000)
+      await file.punch(70_000, 10)
+      await file.punch(3, 0)
+    } else {
+      check(error instanceof NotSupportedError, `punch: ${String(error)}`)
+    }
+    same(await file.size(), 65_536, 'size')
+    same(await contentOf(file), string(bytes), 'content')
+    await fs.link(`${dir}/a`, `${dir}/b`)
+    same((await file.usage()).links, 2, 'names after a link')
+    await fs.remove(`${dir}/a`)
+    same((await file.usage()).links, 1, 'names after a removal')
+    await file.close()
+    await fails(file.usage(), 'EBADF')
+    const read = await fs.open(`${dir}/b`, 'read')
+    if (error === undefined) await caught(read.punch(0, 4_096))
+    same(await contentOf(read), string(bytes), 'content after a refused hole')
+    await read.close()
   },
 
   'a lock excludes, is released once, and can be taken again': async (fs, dir) => {

@@ -172,7 +172,15 @@ class Crash {
         for (const sector of lost) if (sector >= change.length / SECTOR) lost.delete(sector)
         continue
       }
-      forEachSector(change, (start, end) => {
+      if (change.kind === 'punch') {
+        forEachSector(change.position, change.length, (start, end) => {
+          const sector = Math.floor(start / SECTOR)
+          if ((mode === 0 ? this.#random() < this.#keepRate : keepsAll) && !lost.has(sector)) content.punch(start, end - start)
+          else lost.add(sector)
+        })
+        continue
+      }
+      forEachSector(change.position, change.bytes.length, (start, end) => {
         const sector = Math.floor(start / SECTOR)
         const keeps = mode === 0 ? this.#random() < this.#keepRate : keepsAll
         if (keeps && !lost.has(sector)) {
@@ -226,18 +234,16 @@ class Crash {
 /** P5: all sizes, no new bytes. */
 function applySizes(content: ChunkedBytes, source: FileNode): void {
   for (const change of source.unsynced) {
+    if (change.kind === 'punch') continue
     const end = change.kind === 'truncate' ? change.length : change.position + change.bytes.length
     if (change.kind === 'truncate' || end > content.size) content.truncate(end)
   }
 }
 
-/** The pieces of a write that lie in one sector each. */
-function forEachSector(
-  change: { readonly position: number; readonly bytes: Uint8Array },
-  visit: (start: number, end: number) => void,
-): void {
-  const end = change.position + change.bytes.length
-  for (let start = change.position; start < end; ) {
+/** The pieces of a range that lie in one sector each. */
+function forEachSector(position: number, length: number, visit: (start: number, end: number) => void): void {
+  const end = position + length
+  for (let start = position; start < end; ) {
     const next = Math.min(end, (Math.floor(start / SECTOR) + 1) * SECTOR)
     visit(start, next)
     start = next

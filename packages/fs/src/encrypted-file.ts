@@ -8,7 +8,7 @@ import { NotSupportedError } from '@wk/codec'
 import { checkLength, checkRange, ioErrorOf } from './errno.js'
 import { ENCRYPTION_HEADER_LENGTH } from './encryption-header.js'
 import type { FileCipher } from './encryption-header.js'
-import type { File } from './file-system.js'
+import type { File, FileUsage } from './file-system.js'
 
 export class EncryptedFile implements File {
   readonly path: string
@@ -55,6 +55,11 @@ export class EncryptedFile implements File {
     this.#end = length
   }
 
+  /** Never: zeros on disk are no zeros of the content. */
+  async punch(): Promise<void> {
+    throw new NotSupportedError('an encrypted file has no holes')
+  }
+
   sync(): Promise<void> {
     return this.#inner.sync()
   }
@@ -69,6 +74,10 @@ export class EncryptedFile implements File {
 
   sizeSync(): number {
     return contentLength(this.#cipher, this.#inner.sizeSync())
+  }
+
+  usage(): Promise<FileUsage> {
+    return this.#inner.usage()
   }
 
   close(): Promise<void> {

@@ -71,3 +71,9 @@ export function checkLength(length: number): void {
   if (Number.isSafeInteger(length) && length >= 0) return
   throw new InvalidArgumentError(`not a file length: ${length}`)
 }
+
+/** Throws unless `[offset, offset + length)` can be a range of a file. */
+export function checkSpan(offset: number, length: number): void {
+  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= Number.MAX_SAFE_INTEGER) return
+  throw new InvalidArgumentError(`not a range of a file: offset ${offset}, length ${length}`)
+}

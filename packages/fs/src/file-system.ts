@@ -88,6 +88,14 @@ export interface Lock {
   release(): Promise<void>
 }
 
+/** What is known of a file besides its bytes. */
+export interface FileUsage {
+  /** Bytes of blocks on disk; less than the size where there are holes. */
+  readonly allocated: number
+  /** Names of the file, in whatever directories. */
+  readonly links: number
+}
+
 /**
  * An open file. `offset` and `length` choose a part of the caller's buffer, `position` is the place in the file; all
  * in bytes, and a part outside the buffer is an InvalidArgumentError. Synchronous and asynchronous methods may be
@@ -117,6 +125,12 @@ export interface File {
   truncate(length: number): Promise<void>
 
   /**
+   * Gives the blocks that lie whole within a range back to the file system. All of the range reads as zeros afterwards; the size stays.
+   * Not durable before {@link sync}: after a crash a part of it may be what it was before. @throws NotSupportedError where it cannot be done
+   */
+  punch(offset: number, length: number): Promise<void>
+
+  /**
    * Makes the bytes and the size durable, as far as written by calls that had *completed* before this one was made.
    * After a failure nothing is known about them, and a later success proves nothing.
    */
@@ -128,6 +142,8 @@ export interface File {
   size(): Promise<number>
   /** {@link size} on the calling thread. */
   sizeSync(): number
+  /** What the file takes on disk, and how many names it has. */
+  usage(): Promise<FileUsage>
 
   /**
    * Closes the file once every operation in flight has settled. Idempotent. Does not sync. From the call on every

@@ -3,7 +3,7 @@
  *
  * @packageDocumentation
  */
-export type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
+export type { File, FileSystem, FileUsage, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 export { errnoError, ioError, ioErrorOf, isNotFound } from './errno.js'
 export { NodeFileSystem } from './node.js'
 export type { NodeFileSystemOptions } from './node.js'

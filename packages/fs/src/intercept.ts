@@ -4,8 +4,8 @@
  * Guarantees: every operation of every file and of the file system itself is seen exactly once, synchronous ones too.
  * Releasing a lock is not an operation. Left to the subclass: what to do around it.
  */
-import { checkLength, checkRange } from './errno.js'
-import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
+import { checkLength, checkRange, checkSpan } from './errno.js'
+import type { File, FileSystem, FileUsage, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 
 /** Names of the operations; `create` is opening in that mode. */
 export type OperationKind =
@@ -22,8 +22,10 @@ export type OperationKind =
   | 'read'
   | 'write'
   | 'truncate'
+  | 'punch'
   | 'sync'
   | 'size'
+  | 'usage'
   | 'close'
 
 /** One call. */
@@ -32,9 +34,9 @@ export interface Operation {
   readonly path: string
   /** Second path of `rename` and `link`. */
   readonly to?: string
-  /** Place of a `read` or `write`, in bytes. */
+  /** Place of a `read`, `write` or `punch`, in bytes. */
   readonly position?: number
-  /** Length of a `read` or `write`, new length of a `truncate`. The subclass may lower it to make the call short. */
+  /** Length of a `read`, `write` or `punch`, new length of a `truncate`. The subclass may lower it to make the call short. */
   length?: number
   /** The bytes of a `write`; the caller's, not to be kept. */
   readonly bytes?: Uint8Array
@@ -140,6 +142,11 @@ class InterceptedFile implements File {
     return this.#owner.around({ kind: 'truncate', path: this.path, length }, () => this.#inner.truncate(length))
   }
 
+  async punch(offset: number, length: number): Promise<void> {
+    checkSpan(offset, length)
+    return this.#owner.around({ kind: 'punch', path: this.path, position: offset, length }, () => this.#inner.punch(offset, length))
+  }
+
   sync(): Promise<void> {
     return this.#owner.around({ kind: 'sync', path: this.path }, () => this.#inner.sync())
   }
@@ -154,6 +161,10 @@ class InterceptedFile implements File {
 
   sizeSync(): number {
     return this.#owner.aroundSync({ kind: 'size', path: this.path }, () => this.#inner.sizeSync())
+  }
+
+  usage(): Promise<FileUsage> {
+    return this.#owner.around({ kind: 'usage', path: this.path }, () => this.#inner.usage())
   }
 
   close(): Promise<void> {

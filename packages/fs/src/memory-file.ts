@@ -4,10 +4,13 @@
  * Guarantees: as {@link File} says; in particular a closed handle refuses everything, close waits for what is in
  * flight, and a sync covers only writes that had taken effect when it was called.
  */
-import { checkLength, checkRange, ioErrorOf } from './errno.js'
-import type { File } from './file-system.js'
+import { checkLength, checkRange, checkSpan, ioErrorOf } from './errno.js'
+import type { File, FileUsage } from './file-system.js'
 import type { MemoryJournal } from './memory-journal.js'
 import type { FileNode } from './memory-node.js'
+
+/** Unit in which room is counted; one of zeros takes none. */
+const BLOCK = 4096
 
 export class MemoryFile implements File {
   readonly path: string
@@ -16,18 +19,20 @@ export class MemoryFile implements File {
   readonly #writable: boolean
   readonly #lateCopy: boolean
   readonly #onClose: () => void
+  readonly #links: () => number
   #pending = 0
   #closed = false
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
 
-  constructor(journal: MemoryJournal, node: FileNode, path: string, options: { writable: boolean; lateCopy: boolean; onClose: () => void }) {
+  constructor(journal: MemoryJournal, node: FileNode, path: string, options: { writable: boolean; lateCopy: boolean; onClose: () => void; links: () => number }) {
     this.#journal = journal
     this.#node = node
     this.path = path
     this.#writable = options.writable
     this.#lateCopy = options.lateCopy
     this.#onClose = options.onClose
+    this.#links = options.links
   }
 
   async read(into: Uint8Array, offset: number, length: number, position: number): Promise<number> {
@@ -68,6 +73,14 @@ export class MemoryFile implements File {
     })
   }
 
+  async punch(offset: number, length: number): Promise<void> {
+    checkSpan(offset, length)
+    this.#checkWritable('punch')
+    await this.#later('punch', () => {
+      if (length > 0) this.#node.punch(this.#journal.beforeChange({ kind: 'punch', path: this.path, position: offset, length }), offset, length)
+    })
+  }
+
   async sync(): Promise<void> {
     const covered = this.#journal.order
     await this.#later('sync', () => this.#sync(covered))
@@ -85,6 +98,10 @@ export class MemoryFile implements File {
   sizeSync(): number {
     this.#check('size')
     return this.#node.content.size
+  }
+
+  async usage(): Promise<FileUsage> {
+    return this.#later('usage', () => ({ allocated: this.#node.content.used(BLOCK), links: this.#links() }))
   }
 
   close(): Promise<void> {

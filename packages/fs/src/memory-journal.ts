@@ -6,13 +6,13 @@
 
 /** A change that is about to happen. */
 export interface MutatingOperation {
-  readonly kind: 'create' | 'write' | 'truncate' | 'sync' | 'rename' | 'remove' | 'link' | 'mkdir' | 'rmdir' | 'syncDir'
+  readonly kind: 'create' | 'write' | 'truncate' | 'punch' | 'sync' | 'rename' | 'remove' | 'link' | 'mkdir' | 'rmdir' | 'syncDir'
   readonly path: string
   /** Second path of `rename` and `link`. */
   readonly to?: string
-  /** Place of a `write`, in bytes. */
+  /** Place of a `write` or `punch`, in bytes. */
   readonly position?: number
-  /** Length of a `write`, new length of a `truncate`, in bytes. */
+  /** Length of a `write` or `punch`, new length of a `truncate`, in bytes. */
   readonly length?: number
   /** Of a `syncDir`: it makes names durable by operations with an index below this, those before its call, and no others. */
   readonly covers?: number

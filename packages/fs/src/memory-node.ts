@@ -7,10 +7,11 @@
  */
 import { ChunkedBytes } from './chunked-bytes.js'
 
-/** A write or a truncation. The bytes of a write belong to the list and never change. */
+/** A write, a truncation, or a range that becomes zeros. The bytes of a write belong to the list and never change. */
 export type FileChange =
   | { readonly order: number; readonly kind: 'write'; readonly position: number; readonly bytes: Uint8Array }
   | { readonly order: number; readonly kind: 'truncate'; readonly length: number }
+  | { readonly order: number; readonly kind: 'punch'; readonly position: number; readonly length: number }
 
 /** Names of one directory that change together: one for create, link and remove, two for a rename. */
 export interface NameChange {
@@ -41,6 +42,11 @@ export class FileNode {
   truncate(order: number, length: number): void {
     this.content.truncate(length)
     if (this.synced !== undefined) this.unsynced.push({ order, kind: 'truncate', length })
+  }
+
+  punch(order: number, position: number, length: number): void {
+    this.content.punch(position, length)
+    if (this.synced !== undefined) this.unsynced.push({ order, kind: 'punch', position, length })
   }
 
   /** Makes the changes up to and including `order` durable. */
@@ -79,6 +85,7 @@ export class DirectoryNode {
 
 export function applyFileChange(content: ChunkedBytes, change: FileChange): void {
   if (change.kind === 'truncate') content.truncate(change.length)
+  else if (change.kind === 'punch') content.punch(change.position, change.length)
   else content.write(change.bytes, 0, change.bytes.length, change.position)
 }
 

@@ -103,7 +103,7 @@ export class MemoryFileSystem implements FileSystem {
   openSync(path: string, mode: OpenMode): File {
     const node = this.#openNode(path, mode, 'open')
     this.#openFiles++
-    return new MemoryFile(this.#journal, node, path, { writable: mode !== 'read', lateCopy: this.lateCopy, onClose: () => this.#openFiles-- })
+    return new MemoryFile(this.#journal, node, path, { writable: mode !== 'read', lateCopy: this.lateCopy, onClose: () => this.#openFiles--, links: () => this.#linksOf(node) })
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -234,6 +234,15 @@ export class MemoryFileSystem implements FileSystem {
       return total
     }
     return sum(this.#root)
+  }
+
+  #linksOf(node: FileNode): number {
+    const count = (directory: DirectoryNode): number => {
+      let links = 0
+      for (const child of directory.entries.values()) links += child.kind === 'directory' ? count(child) : Number(child === node)
+      return links
+    }
+    return count(this.#root)
   }
 
   #syncDirectory(node: DirectoryNode, path: string, order: number, covers: number): void {

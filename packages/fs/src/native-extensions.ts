@@ -2,7 +2,7 @@
  * Loader of the optional dependency `fs-native-extensions` (prebuilt, not for every platform).
  *
  * The only place that names it. Guarantees: never throws; where the package or its binary is absent the answer is
- * undefined, and `lock.ts` takes another way.
+ * undefined, and `lock.ts` takes another way; holes are not punched then.
  */
 import { createRequire } from 'node:module'
 
@@ -12,6 +12,8 @@ export interface NativeExtensions {
    * refused in the same process too, and the lock goes when the descriptor is closed. @returns whether it was granted
    */
   tryLock(fd: number, offset: number, length: number, options: { shared: boolean }): boolean
+  /** Deallocates a byte range of an open file. */
+  trim(fd: number, offset: number, length: number): Promise<void>
 }
 
 let loaded: NativeExtensions | undefined
@@ -40,5 +42,7 @@ function isAnotherRuntime(): boolean {
 }
 
 function isNativeExtensions(value: unknown): value is NativeExtensions {
-  return typeof value === 'object' && value !== null && typeof (value as { tryLock?: unknown }).tryLock === 'function'
+  if (typeof value !== 'object' || value === null) return false
+  const { tryLock, trim } = value as Partial<NativeExtensions>
+  return typeof tryLock === 'function' && typeof trim === 'function'
 }

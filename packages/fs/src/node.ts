@@ -11,12 +11,13 @@ import * as fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf, NotSupportedError } from '@wk/codec'
 import type { FileSystemDescription } from './description.js'
-import { checkLength, checkRange, errnoError, ioError, ioErrorOf } from './errno.js'
-import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
+import { checkLength, checkRange, checkSpan, errnoError, ioError, ioErrorOf } from './errno.js'
+import type { File, FileSystem, FileUsage, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
 import { MAX_HOLDER_LENGTH } from './lock-holder.js'
 import type { LockVariant } from './lock-holder.js'
 import type { LockPort } from './lock-port.js'
 import { takeLock } from './lock.js'
+import { loadNativeExtensions } from './native-extensions.js'
 import { createProcessTable } from './process-table.js'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
@@ -29,6 +30,10 @@ const OPEN_FLAGS: Readonly<Record<OpenMode, number>> = {
 }
 const FILE_MODE = 0o600
 const DIRECTORY_MODE = 0o700
+/** What the kernel says where a file system has no holes, or has another way of making them. */
+const NO_HOLES = new Set(['ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPERM', 'EINVAL'])
+/** Unit of `st_blocks`, in bytes, whatever the blocks of the file system are. */
+const STAT_BLOCK = 512
 /** One call moves at most this much: Node refuses 2 GiB and more, and short reads and writes are allowed. */
 const MAX_TRANSFER = 2 ** 30
 
@@ -212,6 +217,20 @@ class NodeFile implements File {
     await this.#run('truncate', (fd, done) => fs.ftruncate(fd, length, done))
   }
 
+  async punch(offset: number, length: number): Promise<void> {
+    checkSpan(offset, length)
+    if (length === 0) return
+    const extensions = loadNativeExtensions()
+    if (extensions === undefined) throw new NotSupportedError('holes need the optional package fs-native-extensions')
+    try {
+      await this.#run('punch', (fd, done) => void extensions.trim(fd, offset, length).then(() => done(null), done))
+    } catch (error) {
+      const code = errnoOf(error)
+      if (code !== undefined && NO_HOLES.has(code)) throw new NotSupportedError(`no hole in ${this.path}: ${code}`, { cause: error })
+      throw error
+    }
+  }
+
   async sync(): Promise<void> {
     await this.#run('sync', (fd, done) => fs.fdatasync(fd, done))
   }
@@ -226,6 +245,11 @@ class NodeFile implements File {
 
   sizeSync(): number {
     return this.#runSync('size', (fd) => fs.fstatSync(fd)).size
+  }
+
+  async usage(): Promise<FileUsage> {
+    const { blocks, nlink } = await this.#run<fs.Stats>('usage', (fd, done) => fs.fstat(fd, done))
+    return { allocated: blocks * STAT_BLOCK, links: nlink }
   }
 
   close(): Promise<void> {

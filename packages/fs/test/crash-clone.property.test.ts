@@ -12,6 +12,7 @@ type Step =
   | { kind: 'sync'; name: string }
   | { kind: 'write'; name: string; position: number; length: number }
   | { kind: 'truncate'; name: string; length: number }
+  | { kind: 'punch'; name: string; position: number; length: number }
   | { kind: 'rename'; name: string; to: string }
   | { kind: 'syncDir' }
 
@@ -21,6 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('create' as const), name }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('write' as const), name, position: place, length: fc.integer({ min: 1, max: 1300 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('truncate' as const), name, length: place }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('punch' as const), name, position: place, length: fc.integer({ min: 1, max: 1300 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('sync' as const), name }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rename' as const), name, to: name }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('remove' as const), name }) },
@@ -85,6 +87,9 @@ async function play(steps: readonly Step[], asynchronous: boolean): Promise<Hist
       await file.truncate(one.length)
       history.truncated.add(number)
       next({ bytes: now().bytes.with(number, resized(bytes, one.length)) })
+    } else if (one.kind === 'punch') {
+      await file.punch(one.position, one.length)
+      next({ bytes: now().bytes.with(number, bytes.slice().fill(0, one.position, one.position + one.length)) })
     } else if (one.kind === 'sync') {
       if (asynchronous) await file.sync()
       else file.syncSync()

@@ -23,7 +23,7 @@ export async function listDirectory(fs: FileSystem, dir: string): Promise<Direct
   const listing: DirectoryListing = {
     exists: true,
     names: [],
-    numbers: { wal: [], table: [], vlog: [], relocated: [], manifest: [] },
+    numbers: { wal: [], table: [], vlog: [], relocated: [], runs: [], manifest: [] },
     hasTemporary: false,
   }
   let names: string[]

@@ -1,7 +1,7 @@
 /** A file in one array, arbitraries, and a sorted-array model, shared by the tests of this package. */
 import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, compareInternal, encodePointer } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
-import type { File } from '@wk/fs'
+import type { File, FileUsage } from '@wk/fs'
 import { TableReader, TableWriter } from '@wk/sstable'
 import type { TableReaderOptions, TableSummary, TableWriterOptions } from '@wk/sstable'
 import fc from 'fast-check'
@@ -73,6 +73,13 @@ export class ArrayFile implements File {
   truncate(length: number): Promise<void> {
     this.bytes = this.bytes.slice(0, length)
     return Promise.resolve()
+  }
+  punch(offset: number, length: number): Promise<void> {
+    this.bytes.fill(0, offset, offset + length)
+    return Promise.resolve()
+  }
+  usage(): Promise<FileUsage> {
+    return Promise.resolve({ allocated: this.bytes.length, links: 1 })
   }
   sync(): Promise<void> {
     return Promise.resolve()

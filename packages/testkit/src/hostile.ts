@@ -42,6 +42,8 @@ export function partsOf(name: string, bytes: Uint8Array): Part[] {
       return records(bytes)
     case 'relocated':
       return [...records(bytes), ...runTable(bytes, parsed.number)]
+    case 'runs':
+      return runTable(bytes, parsed.number)
     default:
       return bytes.length === 0 ? [] : [{ from: 0, to: bytes.length, sign: () => {} }]
   }
@@ -91,7 +93,7 @@ export function hostileImage(image: DiskImage, rng: Rng): DiskImage {
   return hostile
 }
 
-const NAMES = ['000012.wal', '000012.sst', '000012.vlog', '000012.rlog', 'MANIFEST-000003', 'CURRENT', 'LOCK', 'VLOGSTATE', 'KEYREGISTRY', '000012.sst.tmp', 'CURRENT.tmp']
+const NAMES = ['000012.wal', '000012.sst', '000012.vlog', '000012.rlog', '000012.runs', 'MANIFEST-000003', 'CURRENT', 'LOCK', 'VLOGSTATE', 'KEYREGISTRY', '000012.sst.tmp', 'CURRENT.tmp']
 /** What is put into names: what looks like their parts, and what a path, a shell or another alphabet would make of them. */
 const PIECES = ['0', '9', '-', '+', '.', '..', ' ', '\n', '\\', '%2f', '00000', '99999999999', 'e3', '0x', '.tmp', '.sst', '.SST', 'MANIFEST-', '１２', '\u200b', 'é', '\ufeff']
 

@@ -2,7 +2,7 @@
  * An image as a file system that nobody can change: for readers of which millions are tried. Nothing is copied to mount it. What
  * changes anything fails with `EROFS`; a lock is granted to everybody.
  */
-import { ioErrorOf, type File, type FileSystem, type Lock } from '@wk/fs'
+import { ioErrorOf, type File, type FileSystem, type FileUsage, type Lock } from '@wk/fs'
 import type { DiskImage } from './disk-image.js'
 
 const refused = (operation: string, path: string): Error => ioErrorOf('EROFS', operation, path)
@@ -99,6 +99,10 @@ class ImageFile implements File {
     throw refused('truncate', this.path)
   }
 
+  async punch(): Promise<void> {
+    throw refused('punch', this.path)
+  }
+
   async sync(): Promise<void> {
     this.syncSync()
   }
@@ -114,6 +118,11 @@ class ImageFile implements File {
   sizeSync(): number {
     this.#check('size')
     return this.#bytes.length
+  }
+
+  async usage(): Promise<FileUsage> {
+    this.#check('usage')
+    return { allocated: this.#bytes.length, links: 1 }
   }
 
   async close(): Promise<void> {

@@ -6,13 +6,14 @@
  * @packageDocumentation
  */
 export { ValueLog } from './value-log.js'
-export type { ValueRequest } from './value-log.js'
 export type { BatchReading } from './read-batch.js'
 export { RecordBatch, ValueBatch } from './record-batch.js'
+export type { ValueRequest } from './record-batch.js'
 export type { ValueLogOptions } from './options.js'
 export type { AppendEntry, AppendOptions } from './appender.js'
 export type { VlogEntry } from './vlog-entry.js'
 export type { VlogFileInfo } from './file-info.js'
+export type { HolePlan, HolePuncher } from './hole-punching.js'
 export type { DirectPlaces, PhysicalFileInfo } from './vlog-set.js'
 export type { PointerSource, StreamOptions } from './record-stream.js'
 export type { PointerLookup } from './recount.js'

@@ -8,13 +8,14 @@
  * Opening twice gives the same as opening once.
  */
 import { CorruptionError, formatFileName, parseFileName, tempName } from '@wk/codec'
-import { isNotFound, readFullySync, TimeSlice, type File } from '@wk/fs'
+import { isNotFound, readFullySync, TimeSlice, type File, type FileSystem } from '@wk/fs'
 import { directFile, type LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
 import { REGISTRY_NAME } from './key-registry-format.js'
 import { KeyRegistry } from './key-registry.js'
 import type { ResolvedOptions } from './options.js'
 import { PhysicalFile } from './physical-file.js'
+import { decodeRuns, holesBetween, type Hole } from './runs-file.js'
 import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
 import { STATE_NAME, readState, type LogState } from './state-file.js'
 import { recoverTails, type RecoveredTail, type TailFile } from './tail.js'
@@ -37,8 +38,10 @@ interface FoundFile {
   readonly physical: PhysicalFile
   readonly keyId: number
   readonly baseIv: Uint8Array
-  /** Only of a relocated file. */
+  /** Only of a relocated file, and of one with a list of its runs. */
   readonly logical: RelocatedLogical[]
+  /** Those that the list of its runs leaves. */
+  readonly holes?: readonly Hole[]
 }
 
 /** `listed`: what lies in the directory, where that is known. */
@@ -63,14 +66,18 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
     logical.written = logical.end
   })
   checkCleanSize(set, state)
-  if (!readOnly && (found.length > 0 || removable.length > 0)) {
+  const strayLists = strayListsOf(names, removable)
+  if (!readOnly && (found.length > 0 || removable.length > 0 || strayLists.length > 0)) {
     // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11). A host that closed
     // cleanly, and says so only as long as nothing was written since, left none.
-    if (removable.length > 0 || options.cleanEnd === undefined) await fs.syncDir(dir)
+    if (removable.length > 0 || strayLists.length > 0 || options.cleanEnd === undefined) await fs.syncDir(dir)
     if (removable.length > 0) await removeAll(dir, removable, options)
+    // After what they belong to, for good: a file that a crash brings back must not come without the list of its holes.
+    if (strayLists.length > 0) await removeAll(dir, strayLists, options)
     if (highest > 0) set.noteDurable(highest)
   }
   if (!readOnly) for (const physical of waiting) set.leave(physical)
+  if (!readOnly) for (const { physical, holes } of found) if (holes !== undefined && physical.fids.size > 0) set.noteHoles(physical, holes)
   const last = set.map.list().findLast(({ direct }) => !direct)
   // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
   const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
@@ -80,6 +87,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
 /** Ascending file number. */
 async function readFiles(dir: string, names: readonly string[], { fs, runtime, salvage, expectedFids }: ResolvedOptions, registry: KeyRegistry, unreadable: string[]): Promise<FoundFile[]> {
   const slice = new TimeSlice(runtime)
+  const lists = new Set(names.filter((name) => parseFileName(name)?.kind === 'runs'))
   const found: FoundFile[] = []
   for (const name of names) {
     const parsed = parseFileName(name)
@@ -88,7 +96,9 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime, s
     const file = fs.openSync(`${dir}/${name}`, 'read')
     try {
       const physical = new PhysicalFile(dir, parsed.number, parsed.kind === 'relocated', file.sizeSync())
-      const read = physical.relocated ? readRelocated(file, physical, salvage ? undefined : expectedFids) : readPlain(file, physical)
+      const listName = formatFileName('runs', parsed.number)
+      const whole = physical.relocated ? readRelocated(file, physical, salvage ? undefined : expectedFids) : readPlain(file, physical)
+      const read = lists.has(listName) ? withList(fs, `${dir}/${listName}`, listName, whole) : whole
       if (salvage) checkReadable(read, registry)
       found.push(read)
     } catch (error) {
@@ -106,7 +116,7 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime, s
 /** @throws CorruptionError if the file is cut inside its header, or names a data key that is not there */
 function checkReadable({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): void {
   isEmpty(physical)
-  for (const one of physical.relocated ? logical : [{ keyId, baseIv }]) registry.cipherOf(one.keyId, one.baseIv, physical.name)
+  for (const one of logical.length > 0 ? logical : [{ keyId, baseIv }]) registry.cipherOf(one.keyId, one.baseIv, physical.name)
 }
 
 function readPlain(file: File, physical: PhysicalFile): FoundFile {
@@ -129,7 +139,24 @@ function readRelocated(file: File, physical: PhysicalFile, wanted: ReadonlySet<n
   const tableOffset = readTableOffset(footer, size, name)
   const table = readExactly(file, tableOffset, size - tableOffset, short)
   physical.overhead = FILE_HEADER_LENGTH + table.length
-  return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name, wanted) }
+  return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: decodeRunTables(table, number, tableOffset, name, { wanted }) }
+}
+
+/** A file of which a list tells what is left of it. */
+function withList(fs: FileSystem, path: string, name: string, { physical, keyId, baseIv }: FoundFile): FoundFile {
+  const file = fs.openSync(path, 'read')
+  try {
+    const size = file.sizeSync()
+    const short = (): CorruptionError => new CorruptionError(`${name} ends too early`, { file: name, offset: size })
+    if (size < FILE_HEADER_LENGTH + RELOCATED_FOOTER_LENGTH) throw short()
+    const logical = decodeRuns(readExactly(file, 0, size, short), physical.number, physical.recordsEnd, name)
+    const holes = holesBetween(logical, physical.recordsEnd)
+    physical.hasRunsFile = true
+    for (const { length } of holes) physical.holeBytes += length
+    return { physical, keyId, baseIv, logical, holes }
+  } finally {
+    file.closeSync()
+  }
 }
 
 /** Requires that the range lies in the file, so that nothing is allocated for a length that is not there. */
@@ -177,8 +204,9 @@ function isCovered({ relocated, number }: PhysicalFile, { durable }: ResolvedOpt
 }
 
 /** Whether pointers name the relocated file itself, or may do so. */
-function isAddressed({ physical, logical }: FoundFile, { expectedFids, salvage }: ResolvedOptions): boolean {
-  if (!physical.relocated || logical.some(({ keyId }) => keyId !== 0)) return false
+function isAddressed({ physical, logical, holes }: FoundFile, { expectedFids, salvage }: ResolvedOptions): boolean {
+  // A list says it itself.
+  if (!physical.relocated || holes !== undefined || logical.some(({ keyId }) => keyId !== 0)) return false
   return salvage || expectedFids?.has(physical.number) === true
 }
 
@@ -214,7 +242,8 @@ function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: Foun
   for (const file of found) {
     const { physical } = file
     const logical = physical.relocated ? undefined : map.get(physical.number)
-    if (logical?.physical === physical && (physical.number >= first || file === newest)) files.push({ physical, cipher: logical.cipher })
+    // Holes are punched only in what is sealed, and therefore durable.
+    if (logical?.physical === physical && logical.runs === undefined && (physical.number >= first || file === newest)) files.push({ physical, cipher: logical.cipher })
   }
   return files
 }
@@ -243,7 +272,7 @@ function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registr
     if (id === 0 && physical.size > FILE_HEADER_LENGTH) registry.refusePlain(physical.name)
     return registry.cipherOf(id, iv, physical.name)
   }
-  if (!physical.relocated) {
+  if (logical.length === 0) {
     const end = Math.max(FILE_HEADER_LENGTH, physical.size)
     return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv, cipher: cipherOf(keyId, baseIv) }]
   }
@@ -252,12 +281,22 @@ function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registr
   })
 }
 
+/** Lists of runs whose file is not there, or goes. */
+function strayListsOf(names: readonly string[], removable: readonly string[]): string[] {
+  const staying = new Set(names)
+  for (const name of removable) staying.delete(name)
+  return names.filter((name) => {
+    const parsed = parseFileName(name)
+    return parsed?.kind === 'runs' && !staying.has(formatFileName('vlog', parsed.number)) && !staying.has(formatFileName('relocated', parsed.number))
+  })
+}
+
 /** Temporary files of the value log; those of other kinds are their owners'. */
 function isOurTemp(name: string): boolean {
   if (name === tempName(STATE_NAME) || name === tempName(REGISTRY_NAME)) return true
   if (parseFileName(name)?.kind !== 'temp') return false
   const parsed = parseFileName(name.slice(0, -tempName('').length))
-  return (parsed?.kind === 'relocated' || parsed?.kind === 'vlog') && name === tempName(formatFileName(parsed.kind, parsed.number))
+  return (parsed?.kind === 'relocated' || parsed?.kind === 'vlog' || parsed?.kind === 'runs') && name === tempName(formatFileName(parsed.kind, parsed.number))
 }
 
 async function removeAll(dir: string, names: readonly string[], { fs }: ResolvedOptions): Promise<void> {

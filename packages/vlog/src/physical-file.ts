@@ -23,6 +23,10 @@ export class PhysicalFile {
   zerosEnd = 0
   /** Bytes of it that are no records: header, run tables, footer. */
   overhead = FILE_HEADER_LENGTH
+  /** A list of its runs lies beside it (`runs-file.ts`): holes were punched, or are about to be. */
+  hasRunsFile = false
+  /** Bytes of those holes. */
+  holeBytes = 0
   /** Logical files whose current place this is. */
   readonly fids = new Set<number>()
   /** Open handle, if there is one. */
@@ -40,6 +44,16 @@ export class PhysicalFile {
     this.name = formatFileName(relocated ? 'relocated' : 'vlog', number)
     this.path = `${dir}/${this.name}`
     this.size = size
+  }
+
+  /** Where its records end: behind them are run tables and footer. */
+  get recordsEnd(): number {
+    return this.size - this.overhead + FILE_HEADER_LENGTH
+  }
+
+  /** Path of the list of its runs. */
+  get runsPath(): string {
+    return this.path.slice(0, -this.name.length) + formatFileName('runs', this.number)
   }
 }
 

@@ -3,6 +3,13 @@
  */
 import type { ValuePointer } from '@wk/codec'
 
+/** A value to read, and whose it must be. */
+export interface ValueRequest {
+  pointer: ValuePointer
+  key: Uint8Array
+  version: number
+}
+
 /** Places of records. */
 export class RecordBatch {
   readonly fids: number[] = []

@@ -136,9 +136,13 @@ export function encodeRelocatedHeader(number: number): Uint8Array {
 
 /** @throws CorruptionError unless `bytes` is the header of relocated file `number` */
 export function checkRelocatedHeader(bytes: Uint8Array, number: number, file: string): void {
-  const expected = encodeRelocatedHeader(number)
-  for (let i = 0; i < FILE_HEADER_LENGTH; i++) {
-    if (bytes[i] !== expected[i]) throw new CorruptionError(`no header of this relocated file in ${file}`, { file, offset: i })
+  expectHeader(bytes, encodeRelocatedHeader(number), file)
+}
+
+/** @throws CorruptionError unless `bytes` begins with `header` */
+export function expectHeader(bytes: Uint8Array, header: Uint8Array, file: string): void {
+  for (let i = 0; i < header.length; i++) {
+    if (bytes[i] !== header[i]) throw new CorruptionError(`${file} does not begin with its header`, { file, offset: i })
   }
 }
 
@@ -171,12 +175,18 @@ export function readTableOffset(footer: Uint8Array, size: number, file: string):
   return offset
 }
 
+export interface DecodeOptions {
+  /** Runs of other logical files are checked and left out. Default: of none. */
+  wanted?: ReadonlySet<number> | undefined
+  /** Of a table that lies beside its file: where the records end there. Such a one may list the file itself. Default: at the table. */
+  recordsEnd?: number
+}
+
 /**
- * The logical files of relocated file `number`. `bytes` are those from the table to the end of the file. Runs of files that are
- * not `wanted` are checked and left out.
+ * The logical files of physical file `number`. `bytes` are those from the table to the end of the file that it lies in.
  * @throws CorruptionError if the sum is wrong, or anything lies outside its bounds or out of order
  */
-export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: number, file: string, wanted?: ReadonlySet<number>): RelocatedLogical[] {
+export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: number, file: string, { wanted, recordsEnd }: DecodeOptions = {}): RelocatedLogical[] {
   const tableLength = bytes.length - RELOCATED_FOOTER_LENGTH
   const sumAt = tableLength + 24
   const expected = new ByteWriter(16).u32(crc32cRange(bytes, 0, sumAt, placeSeed(number, tableOffset))).u32(0).raw(RELOCATED_END_MAGIC)
@@ -192,12 +202,13 @@ export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: 
   if (count < 1 || count > tableLength / TABLE_FILE_LENGTH) throw reader.corrupt('impossible number of logical files')
   if (direct > count) throw reader.corrupt('impossible number of direct files')
   const files: RelocatedLogical[] = []
+  const highest = recordsEnd === undefined ? number - 1 : number
   let lastFid = 0
   for (let i = 0; i < count; i++) {
     const isDirect = i >= count - direct
     if (i === count - direct) lastFid = 0
-    const logical = decodeLogical(reader, tableOffset, isDirect, wanted)
-    if (logical.fid <= lastFid || logical.fid >= number) throw reader.corrupt('logical files out of order')
+    const logical = decodeLogical(reader, recordsEnd ?? tableOffset, isDirect, wanted)
+    if (logical.fid <= lastFid || logical.fid > highest) throw reader.corrupt('logical files out of order')
     lastFid = logical.fid
     files.push(logical)
   }
@@ -205,7 +216,7 @@ export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: 
   return files
 }
 
-function decodeLogical(reader: ByteReader, tableOffset: number, direct: boolean, wanted: ReadonlySet<number> | undefined): RelocatedLogical {
+function decodeLogical(reader: ByteReader, recordsEnd: number, direct: boolean, wanted: ReadonlySet<number> | undefined): RelocatedLogical {
   const fid = reader.u32()
   const end = reader.u32()
   const keyId = reader.u64()
@@ -222,7 +233,7 @@ function decodeLogical(reader: ByteReader, tableOffset: number, direct: boolean,
     const length = reader.u32()
     const at = reader.u64()
     if (start < logicalEnd || length < MIN_RECORD_LENGTH || start + length > end) throw reader.corrupt('run outside its logical file')
-    if (at < FILE_HEADER_LENGTH || at + length > tableOffset) throw reader.corrupt('run outside its physical file')
+    if (at < FILE_HEADER_LENGTH || at + length > recordsEnd) throw reader.corrupt('run outside its physical file')
     // What is not kept falls off the end of its array.
     starts[run] = start
     lengths[run] = length

@@ -14,12 +14,13 @@ import { checkArray, checkCount } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
 import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
+import { HolePuncher } from './hole-punching.js'
 import { LogMarks } from './log-marks.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
 import { BatchRead, type BatchReading, type VisitRecord } from './read-batch.js'
 import { ReadHelp } from './read-help.js'
-import { RecordBatch, ValueBatch } from './record-batch.js'
+import { RecordBatch, ValueBatch, type ValueRequest } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
 import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js'
@@ -29,13 +30,6 @@ import { VlogReader } from './vlog-reader.js'
 import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'
 import { VlogWriter } from './vlog-writer.js'
 
-/** A value to read, and whose it must be. */
-export interface ValueRequest {
-  pointer: ValuePointer
-  key: Uint8Array
-  version: number
-}
-
 export class ValueLog {
   /** Bytes of a torn tail that open cut (or, read-only, leaves unread). */
   readonly cutBytes: number
@@ -43,6 +37,8 @@ export class ValueLog {
   readonly maxVersion: number
   /** With `salvage`: names of files of which it can't be told what lies where; `strayRecords` reads them. */
   readonly unreadable: readonly string[]
+  /** Gives long dead ranges of files back in place. */
+  readonly holes: HolePuncher
   readonly #options: ResolvedOptions
   readonly #set: VlogSet
   readonly #writer: VlogWriter
@@ -65,6 +61,7 @@ export class ValueLog {
     this.#options = options
     this.#set = set
     this.#lock = lock
+    this.holes = new HolePuncher(set, { checkWritable: () => this.#checkWritable(), poison: (error) => this.#writer.poison(error), moved: (fids) => this.#moved(fids) })
     this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
     this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
@@ -239,8 +236,7 @@ export class ValueLog {
    * replaces the file is. Resolves with the bytes that go.
    */
   async retire(fid: number): Promise<number> {
-    this.#checkOpen()
-    this.#writer.checkWritable()
+    this.#checkWritable()
     const logical = this.#set.requireSealed(fid)
     if (logical.retired) return 0
     await this.sync()
@@ -318,13 +314,13 @@ export class ValueLog {
 
   /**
    * The records from a place on ({@link writtenPosition} of any time, or the end of a record), in the order in which they were
-   * written, as far as they were when it began, values as they are stored. Files that were relocated meanwhile are left out. For recovery.
+   * written, as far as they were when it began, values as they are stored. Files that were relocated or got holes meanwhile are left out. For recovery.
    * @throws CorruptionError at damage
    */
   async *recordsFrom({ fid, offset }: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
     for (const logical of this.#set.map.list()) {
-      if (logical.fid < fid || logical.physical.relocated) continue
+      if (logical.fid < fid || logical.physical.relocated || logical.runs !== undefined) continue
       yield* iterateFile(this.#set, this.#options.runtime, logical, { stored: true, from: logical.fid === fid ? offset : 0 })
     }
   }
@@ -418,8 +414,7 @@ export class ValueLog {
    * needs it. Not remembered across a restart. Unknown files are ignored. Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed
    */
   async dropLogical(fids: readonly number[]): Promise<number> {
-    this.#checkOpen()
-    this.#writer.checkWritable()
+    this.#checkWritable()
     const present = fids.filter((fid) => this.hasFile(fid))
     for (const fid of present) this.#set.requireSealed(fid)
     const freed = this.#set.drop(present)
@@ -446,17 +441,11 @@ export class ValueLog {
    * {@link copyTask} elsewhere, in a worker; default: on this thread, in slices.
    */
   async createRelocation(runCopy: RunCopy = copyHere(this.#set, this.#options.runtime)): Promise<RelocationWriter> {
-    this.#checkOpen()
-    this.#writer.checkWritable()
+    this.#checkWritable()
     const host = {
-      checkWritable: (): void => {
-        this.#checkOpen()
-        this.#writer.checkWritable()
-      },
+      checkWritable: (): void => this.#checkWritable(),
       poison: (error: unknown): void => this.#writer.poison(error),
-      moved: (fids: readonly number[]): void => {
-        for (const fid of fids) this.#marks.stats.forget(fid)
-      },
+      moved: (fids: readonly number[]): void => this.#moved(fids),
       ended: (): void => void this.#relocations.delete(relocation),
       runCopy,
     }
@@ -490,6 +479,15 @@ export class ValueLog {
 
   #checkOpen(): void {
     if (this.#closed) throw new ClosedError('the value log is closed')
+  }
+
+  #checkWritable(): void {
+    this.#checkOpen()
+    this.#writer.checkWritable()
+  }
+
+  #moved(fids: readonly number[]): void {
+    for (const fid of fids) this.#marks.stats.forget(fid)
   }
 
   #checkPointer(pointer: ValuePointer): void {

@@ -5,12 +5,14 @@
  * durable (law 11: the highest number on disk keeps the next one from coming back). Until then it waits on a list; a
  * failed unlink stays there and is tried again. A crash leaves at worst an orphan.
  */
-import { CorruptionError, InvalidArgumentError } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, NotSupportedError } from '@wk/codec'
 import { isNotFound, type FileSystem } from '@wk/fs'
 import { FileMap, directFile, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END } from './format.js'
+import { makeHoles, type FileHoles } from './hole-punching.js'
 import { PhysicalFile, ReadHandles } from './physical-file.js'
 import type { RelocatedLogical } from './run-table.js'
+import type { Hole } from './runs-file.js'
 
 /** A physical file, as {@link VlogSet.physicalFiles} tells it. */
 export interface PhysicalFileInfo {
@@ -18,9 +20,13 @@ export interface PhysicalFileInfo {
   number: number
   /** `.rlog` instead of `.vlog`. */
   relocated: boolean
-  /** Bytes on disk (written so far, for the active file). */
+  /** Bytes from its start to its end (written so far, for the active file). */
   size: number
-  /** Bytes of records, dead or alive: `size` without header, run tables and footer. */
+  /** Bytes of it that were given back: holes. */
+  holeBytes: number
+  /** A list of its runs lies beside it, and belongs to it. */
+  hasRunsFile: boolean
+  /** Bytes of records, dead or alive: `size` without holes, header, run tables and footer. */
   recordBytes: number
   sealed: boolean
   /** Logical files whose records are here, ascending: the file itself among them where pointers name it. */
@@ -47,6 +53,10 @@ export class VlogSet {
   readonly moving = new Set<number>()
   readonly #physical = new Map<number, PhysicalFile>()
   readonly #leaving = new Set<PhysicalFile>()
+  /** Files whose holes are still to be made, with all of their holes, and the bytes that will come back. */
+  readonly #opening = new Map<PhysicalFile, { holes: readonly Hole[]; bytes: number }>()
+  /** Files with holes of which it is not known whether they were made. */
+  readonly #unsure = new Map<PhysicalFile, readonly Hole[]>()
   /** Highest number that a durable file bears. */
   #highest = 0
   #sweeping: Promise<unknown> = Promise.resolve()
@@ -68,6 +78,11 @@ export class VlogSet {
     if (this.#leaving.size > 0) this.sweepLater()
   }
 
+  /** The file of this number, if something lies in it. */
+  physicalFile(number: number): PhysicalFile | undefined {
+    return this.#physical.get(number)
+  }
+
   physicalFiles(): PhysicalFileInfo[] {
     return [...this.#physical.values()]
       .filter(({ fids }) => fids.size > 0)
@@ -75,10 +90,10 @@ export class VlogSet {
       .map((physical) => {
         const logical = [...physical.fids].sort((a, b) => a - b)
         const sealed = logical.every((fid) => this.map.require(fid).sealed)
-        const { number, relocated, size, overhead } = physical
+        const { number, relocated, size, overhead, holeBytes, hasRunsFile } = physical
         let runs = 0
         for (const fid of logical) runs += this.map.require(fid).runs?.count ?? 0
-        return { number, relocated, size, recordBytes: Math.max(0, size - overhead), sealed, logical, runs }
+        return { number, relocated, size, holeBytes, hasRunsFile, recordBytes: Math.max(0, size - overhead - holeBytes), sealed, logical, runs }
       })
   }
 
@@ -89,7 +104,7 @@ export class VlogSet {
 
   unpin(physical: PhysicalFile): void {
     physical.pins--
-    if (physical.pins === 0 && this.#leaving.has(physical)) this.sweepLater()
+    if (physical.pins === 0 && (this.#leaving.has(physical) || this.#opening.has(physical))) this.sweepLater()
   }
 
   /** A logical file that may be given up. @throws InvalidArgumentError while records may still be appended to it */
@@ -107,6 +122,8 @@ export class VlogSet {
   directPlaces(fid: number): DirectPlaces | undefined {
     const logical = this.map.get(fid)
     if (logical?.runs === undefined || logical.cipher !== undefined || logical.physical.size > MAX_FILE_END) return undefined
+    // One with holes gets no address of its own any more: it would have to be in the list of what is left.
+    if (logical.fid === logical.physical.number || (logical.physical.hasRunsFile && this.map.get(logical.physical.number) === undefined)) return undefined
     const { physical, runs } = logical
     if (this.map.get(physical.number) === undefined) this.map.add(directFile(physical))
     return { fid, target: physical.number, ...runs.share() }
@@ -132,22 +149,56 @@ export class VlogSet {
     return freed
   }
 
+  /** Makes a durable list the map of a file with holes; they are made by the next sweep that finds no read under way. */
+  openHoles({ physical, files, holes, bytes }: FileHoles): void {
+    // Dropped while its list was written: both go.
+    if (physical.fids.size === 0) return
+    const left = new Map(files.map(({ fid, runs }) => [fid, runs]))
+    for (const fid of [...physical.fids]) {
+      const logical = this.map.require(fid)
+      const runs = left.get(fid)
+      if (runs === undefined) this.map.delete(fid)
+      else logical.runs = runs
+    }
+    if (this.#leaveIfEmpty(physical) > 0) return
+    this.#unsure.delete(physical)
+    const waiting = this.#opening.get(physical)?.bytes ?? 0
+    physical.holeBytes += bytes
+    this.#opening.set(physical, { holes, bytes: waiting + bytes })
+  }
+
+  /** Holes of a list that was found: a crash may have come before them. */
+  noteHoles(physical: PhysicalFile, holes: readonly Hole[]): void {
+    this.#unsure.set(physical, holes)
+  }
+
+  /** Makes the holes that {@link noteHoles} was told of, as far as they are not there. @throws IoError */
+  async makeNotedHoles(): Promise<void> {
+    if (this.#unsure.size === 0) return
+    for (const [physical, holes] of this.#unsure) this.#opening.set(physical, { holes, bytes: 0 })
+    this.#unsure.clear()
+    await this.sweep()
+  }
+
   #leaveIfEmpty(physical: PhysicalFile | undefined): number {
     if (physical === undefined || physical.fids.size > 0) return 0
     this.leave(physical)
-    return physical.size
+    return physical.size - physical.holeBytes
   }
 
   /** Puts a file that holds nothing any more on the list of those to unlink. */
   leave(physical: PhysicalFile): void {
+    this.#unsure.delete(physical)
+    this.#opening.delete(physical)
     this.#physical.delete(physical.number)
     this.#leaving.add(physical)
   }
 
-  /** Bytes of files that are given up and still lie in the directory. */
+  /** Bytes of files, and of holes, that are given up and still lie in the directory. */
   get leavingBytes(): number {
     let bytes = 0
-    for (const { size } of this.#leaving) bytes += size
+    for (const { size, holeBytes } of this.#leaving) bytes += size - holeBytes
+    for (const { bytes: waiting } of this.#opening.values()) bytes += waiting
     return bytes
   }
 
@@ -158,7 +209,7 @@ export class VlogSet {
   }
 
   /**
-   * Unlinks what may go. Resolves when the unlinks are durable.
+   * Unlinks what may go, and makes the holes that may be made. Resolves when the unlinks are durable.
    * @throws IoError of the first unlink that failed; that file stays on the list
    */
   async sweep(): Promise<void> {
@@ -181,21 +232,50 @@ export class VlogSet {
 
   async #sweepNow(isDurable: boolean): Promise<void> {
     if (this.#closed) return
+    const failure = await this.#makeHoles()
     const ready = [...this.#leaving].filter(({ pins, number }) => pins === 0 && number < this.#highest)
-    if (ready.length === 0) return
+    if (ready.length === 0 && failure === undefined) return
     const unlinks = await Promise.allSettled(ready.map((physical) => this.#unlink(physical)))
-    if (isDurable) await this.fs.syncDir(this.dir)
+    const lists = ready.filter((physical, i) => physical.hasRunsFile && unlinks[i]?.status === 'fulfilled')
+    if (isDurable || lists.length > 0) await this.fs.syncDir(this.dir)
+    // Only now: a file that a crash brings back must not come without the list of its holes.
+    for (const { runsPath } of lists) await this.#remove(runsPath)
     for (const unlink of unlinks) if (unlink.status === 'rejected') throw unlink.reason
+    if (failure !== undefined) throw failure.error
+  }
+
+  /** Resolves with the first failure; that file stays on the list. */
+  async #makeHoles(): Promise<{ error: unknown } | undefined> {
+    let failure: { error: unknown } | undefined
+    for (const [physical, { holes }] of this.#opening) {
+      if (physical.pins > 0) continue
+      try {
+        await makeHoles(this, physical, holes)
+      } catch (error) {
+        // The files may have been brought from elsewhere: here they stay as long as they are.
+        if (!(error instanceof NotSupportedError)) {
+          failure ??= { error }
+          continue
+        }
+      }
+      // More may have come meanwhile.
+      if (this.#opening.get(physical)?.holes === holes) this.#opening.delete(physical)
+    }
+    return failure
   }
 
   async #unlink(physical: PhysicalFile): Promise<void> {
     this.handles.close(physical)
+    await this.#remove(physical.path)
+    this.#leaving.delete(physical)
+  }
+
+  async #remove(path: string): Promise<void> {
     try {
-      await this.fs.remove(physical.path)
+      await this.fs.remove(path)
     } catch (error) {
       if (!isNotFound(error)) throw error
     }
-    this.#leaving.delete(physical)
   }
 
   /** Waits for unlinks under way and closes every handle. */

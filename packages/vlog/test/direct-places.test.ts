@@ -158,7 +158,7 @@ describe('run tables with direct files', () => {
   function decode(bytes: Uint8Array, wanted?: ReadonlySet<number>): RelocatedLogical[] {
     const size = 60 + bytes.length
     const offset = readTableOffset(bytes.subarray(bytes.length - RELOCATED_FOOTER_LENGTH), size, 'f')
-    return decodeRunTables(bytes, 20, offset, 'f', wanted)
+    return decodeRunTables(bytes, 20, offset, 'f', { wanted })
   }
 
   test('list them behind the others, and leave out runs that nobody wants', () => {

@@ -5,6 +5,8 @@ import { MemoryFileSystem } from '@wk/fs'
 import { expect, test } from 'vitest'
 import { ValueLog, readMemtableLog } from '../src/index.js'
 import { encodeRegistry } from '../src/key-registry-format.js'
+import { RunTableBuilder } from '../src/run-table.js'
+import { encodeRuns } from '../src/runs-file.js'
 import { hex } from './support/bytes.js'
 import { DIR, collect, newMemory, placeFile, readFile } from './support/memory-log.js'
 
@@ -20,6 +22,13 @@ const RLOG = [
   '0100000044000000', '0000000000000000', '0102030405060708090a0b0c', '01000000',
   '3100000013000000', '1400000000000000',
   '2700000000000000', '3000000000000000', '0100000000000000', '12d23cc000000000', '574b524c454e4401',
+].join('')
+
+const LIST = [
+  '574b52554e530001', '0100000000000000', '3e830efd',
+  '0100000044000000', '0000000000000000', '0102030405060708090a0b0c', '01000000',
+  '3100000013000000', '3100000000000000',
+  '1400000000000000', '3000000000000000', '0100000000000000', '2df7047600000000', '574b524c454e4401',
 ].join('')
 
 const REGISTRY = [
@@ -66,6 +75,13 @@ test('rlog', async () => {
   expect(hex(readFile(fs, '000002.rlog'))).toBe(RLOG)
 })
 
+test('runs', () => {
+  const runs = new RunTableBuilder()
+  runs.add(49, 49, 19)
+  const logical = { fid: 1, end: 68, keyId: 0, baseIv: bytesFrom(1, 12), direct: false, runs: runs.build() }
+  expect(hex(encodeRuns(1, [logical]))).toBe(LIST)
+})
+
 const bytesFrom = (start: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => start + i)
 
 test('key registry, encrypted vlog', async () => {
@@ -101,5 +117,5 @@ test('the page has these bytes', () => {
   const blocks = [...readFileSync(page, 'utf8').matchAll(/```\n([\s\S]*?)```/g)].map(([, block = '']) => {
     return block.split('\n').map((line) => (/^(?:[0-9a-f]{2}(?:\s+|$))*/.exec(line)?.[0] ?? '').replace(/\s/g, '')).join('')
   })
-  for (const example of [VLOG, RLOG, STATE, REGISTRY, ENCRYPTED, COMPRESSED, MEMTABLE]) expect(blocks).toContain(example)
+  for (const example of [VLOG, RLOG, LIST, STATE, REGISTRY, ENCRYPTED, COMPRESSED, MEMTABLE]) expect(blocks).toContain(example)
 })

@@ -43,11 +43,27 @@ async function build(options: ValueLogOptions, relocate: boolean): Promise<Image
   return { files, pointers: kept.map(({ pointer }) => pointer), options: encryptionKey === undefined ? {} : { encryptionKey } }
 }
 
+/** A file with holes and the list of what is left of it. */
+async function buildHoles(): Promise<Image> {
+  const fs = await newMemory()
+  const log = await openLog(fs, { maxEntries: 4, fileSize: 1 << 20 })
+  const random = mulberry(SEED)
+  const kept = await appendAll(log, Array.from({ length: 8 }, () => ({ ...entryOf(random, 50), value: Uint8Array.from({ length: 9000 }, () => pick(256)) })), 1)
+  await log.seal()
+  const live = kept.filter(({ pointer }, i) => pointer.fid === 1 && i % 3 !== 0).map(({ pointer }) => pointer)
+  const plan = log.holes.plan(1, new Map([[1, { offsets: Uint32Array.from(live, ({ offset }) => offset), lengths: Uint32Array.from(live, ({ len }) => len) }]]), 4096)
+  await log.holes.punch([plan!])
+  await log.close()
+  const files: Image['files'] = ['000001.vlog', '000001.runs'].map((name) => [name, readFile(fs, name)])
+  return { files, pointers: live, options: {} }
+}
+
 async function images(): Promise<Image[]> {
   const built = [
     await build({}, false), await build({}, true), await build({ encryptionKey: KEY }, false),
     await build({ encryptionKey: KEY, valueCompression: 'lz4' }, true), await build({ valueCompression: 'lz4' }, false),
   ]
+  built.push(await buildHoles())
   built[0]!.files.push(['00001.mem', fixtureFile('killed', '00001.mem').slice(0, 1200)])
   const keys = Array.from({ length: 3 }, (_, i) => ({ id: i + 2, data: new Uint8Array(32), iv: new Uint8Array(16), createdAt: 1e9 }))
   built[1]!.files.push(['KEYREGISTRY', encodeRegistry({ iv: new Uint8Array(16), keys }, undefined)])
@@ -67,7 +83,7 @@ function mutateStructure(name: string, original: Uint8Array, pointers: readonly 
     writeFrameHeader(bytes, 0, bytes.length - FRAME_HEADER_LENGTH, 0, 0)
     return bytes
   }
-  if (name.endsWith('.rlog') && random() < 0.8) return mutateRuns(name, bytes)
+  if (name.endsWith('.runs') || (name.endsWith('.rlog') && random() < 0.8)) return mutateRuns(name, bytes)
   const fid = Number(name.slice(0, name.indexOf('.')))
   const place = oneOf(name.endsWith('.vlog') ? pointers.filter((pointer) => pointer.fid === fid) : recordsOf(bytes))
   const { offset, len } = place ?? { offset: 20, len: 40 }
@@ -161,6 +177,7 @@ async function exercise(fs: MemoryFileSystem, { pointers, options, files }: Imag
     await attempt(() => log.readMany(pointers.slice(0, 3)))
     for (const { fid } of log.files()) await attempt(() => collect(log.iterate(fid, { salvage: random() < 0.5 })))
     await log.verify()
+    if (!readOnly) await attempt(() => log.holes.finish())
     if (!readOnly) await attempt(() => log.append([{ key: 'k', value: 'v' }]))
     await attempt(() => log.close())
   }

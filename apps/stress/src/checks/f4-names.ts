@@ -22,7 +22,7 @@ const FUZZED = 100
 const NAMES_EACH = 50
 
 /** Our names as docs/format.md gives them: at least six digits, no zero in front of more, a safe integer from 1. */
-const OURS = /^(?:(?:MANIFEST-([0-9]{6}|[1-9][0-9]{6,15})|([0-9]{6}|[1-9][0-9]{6,15})\.(?:wal|sst|vlog|rlog)|CURRENT|LOCK|VLOGSTATE|KEYREGISTRY)(?:\.tmp)?)$/
+const OURS = /^(?:(?:MANIFEST-([0-9]{6}|[1-9][0-9]{6,15})|([0-9]{6}|[1-9][0-9]{6,15})\.(?:wal|sst|vlog|rlog|runs)|CURRENT|LOCK|VLOGSTATE|KEYREGISTRY)(?:\.tmp)?)$/
 
 /** All of them, on a real directory; each case is one of the lists above or below. */
 export const check: Check = {
