@@ -17,6 +17,8 @@ export interface ClearOptions extends RangeOptions, MaintenanceOptions {
   reverse?: boolean
   /** Most keys to delete; -1 is no limit. Default -1. */
   limit?: number
+  /** Delete the keys that it holds in the range, those written again since included. Default: those that are there at the call. */
+  snapshot?: Snapshot
   sync?: boolean
 }
 

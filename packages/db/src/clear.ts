@@ -1,8 +1,8 @@
 /**
- * `clear()`: deletes what a range held when it was called.
+ * `clear()`: deletes what a range held when it was called, or what a snapshot holds in it.
  *
- * It walks the view of the call and writes tombstones in batches, so memory and group sizes stay bounded; each batch is
- * atomic, the whole is not. A key that was written again after the call keeps its new value: before a tombstone is
+ * It walks that view and writes tombstones in batches, so memory and group sizes stay bounded; each batch is
+ * atomic, the whole is not. Without a snapshot a key that was written again after the call keeps its new value: before a tombstone is
  * staged, the newest version of the key is looked up, in the same turn.
  */
 import { copyBytes, throwIfAborted } from '@wk/codec'
@@ -17,6 +17,10 @@ import type { WriteQueue } from './write-queue.js'
 const BATCH_KEYS = 1000
 
 export interface ClearRequest extends MaintenanceOptions {
+  /** What is visible here is deleted ... */
+  readonly sequence: number
+  /** ... unless it was written again since. */
+  readonly keepsLater: boolean
   readonly range: KeyRange
   readonly reverse: boolean
   readonly limit: number
@@ -32,8 +36,7 @@ export interface ClearParts {
 }
 
 export async function clearRange({ tree, queue, stager, reader }: ClearParts, request: ClearRequest): Promise<void> {
-  const { range, reverse, limit, sync, signal, onProgress } = request
-  const sequence = tree.visibleSequence
+  const { sequence, keepsLater, range, reverse, limit, sync, signal, onProgress } = request
   const view = tree.acquireView()
   try {
     const cursor = tree.cursor(view, sequence, { reverse, range })
@@ -47,10 +50,10 @@ export async function clearRange({ tree, queue, stager, reader }: ClearParts, re
         keys.push(copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd))
       }
       await queue.write(sync, () => {
-        const untouched = keys.filter((key) => reader.newestSequence(key) <= sequence)
-        const keyBytes = untouched.reduce((sum, key) => sum + key.length, 0)
-        if (untouched.length > 0) stager.prepare(untouched.length, keyBytes)
-        for (const key of untouched) stager.del(key)
+        const chosen = keepsLater ? keys.filter((key) => reader.newestSequence(key) <= sequence) : keys
+        const keyBytes = chosen.reduce((sum, key) => sum + key.length, 0)
+        if (chosen.length > 0) stager.prepare(chosen.length, keyBytes)
+        for (const key of chosen) stager.del(key)
         bytes += keyBytes
       })
       done += keys.length

@@ -5,9 +5,8 @@
  * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
  */
 import { EventEmitter } from 'node:events'
-import { resolve } from 'node:path'
 import { InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@wk/codec'
-import { NodeFileSystem } from '@wk/fs'
+import { NodeFileSystem, absoluteDirectory } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
 import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, syncOf, userMetaOf, valueBytes } from './arguments.js'
@@ -87,15 +86,13 @@ export class DB extends EventEmitter {
    */
   static async open(dir: string, options: DbOptions = {}): Promise<DB> {
     const resolved = resolveOptions(options)
-    if (!resolved.inMemory) checkDirectory(dir)
-    return new DB(await openParts(resolved.inMemory ? '' : absolute(dir, resolved.fs), resolved))
+    return new DB(await openParts(resolved.inMemory ? '' : absoluteDirectory(dir, resolved.fs), resolved))
   }
 
   /** Removes the files in `dir` that bear our names, then `dir` if it is empty. `WK_LOCKED` while it is open. */
   static async destroy(dir: string, options: { fs?: FileSystem } = {}): Promise<void> {
-    checkDirectory(dir)
     const fs = fileSystem(optionsObject(options).fs)
-    await destroyDirectory(fs ?? new NodeFileSystem(), absolute(dir, fs))
+    await destroyDirectory(fs ?? new NodeFileSystem(), absoluteDirectory(dir, fs))
   }
 
   /**
@@ -105,14 +102,13 @@ export class DB extends EventEmitter {
    * @throws `WK_LOCKED`, `WK_NOT_FOUND` (nothing of a database there), `WK_EXISTS` (in `to`), `WK_INVALID_ARGUMENT`, `WK_IO`, `WK_ABORTED`
    */
   static async repair(dir: string, options: RepairOptions): Promise<RepairReport> {
-    checkDirectory(dir)
     const { to, fs: given, target, ...rest } = optionsObject(options)
     checkMaintenance(rest)
     const fs = fileSystem(given)
     const resolved = resolveOptions({ ...target, ...(fs === undefined ? {} : { fs }), createIfMissing: true, errorIfExists: true, readOnly: false, inMemory: false })
-    const source = absolute(dir, fs)
+    const source = absoluteDirectory(dir, fs)
     checkTarget(to, dir)
-    const place = absolute(to, fs)
+    const place = absoluteDirectory(to, fs)
     checkTarget(place, source)
     return repairDatabase(resolved, source, options, async (fill) => {
       const db = new DB(await openParts(place, resolved))
@@ -172,11 +168,12 @@ export class DB extends EventEmitter {
     }
   }
 
-  /** Deletes what the range held at the call. Keys written later stay. */
+  /** Deletes what the range held at the call, and keeps what is written later; with a snapshot all keys that it holds there, whatever was written since. */
   async clear(options: ClearOptions = {}): Promise<void> {
     this.#parts.health.assertWritable()
-    const { reverse = false, limit } = optionsObject(options)
-    const request = { range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options) }
+    const { reverse = false, limit, snapshot } = optionsObject(options)
+    const view = { sequence: this.#sequence(options), keepsLater: snapshot === undefined }
+    const request = { ...view, range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options) }
     await this.#longCalls.run(options, (call) => clearRange({ ...this.#parts, stager: this.#stager, reader: this.#reader }, { ...request, ...call }))
     await this.#parts.guard.due()
   }
@@ -371,8 +368,8 @@ export class DB extends EventEmitter {
     const { health, options: resolved } = this.#parts
     health.assertWritable()
     if (resolved.inMemory) throw new NotSupportedError('a database in memory has no files to copy')
-    checkDirectory(dir)
-    const made = this.#longCalls.run(optionsObject(options), (call) => makeCheckpoint(this.#parts, absolute(dir, resolved.fs), call))
+    const place = absoluteDirectory(dir, resolved.fs)
+    const made = this.#longCalls.run(optionsObject(options), (call) => makeCheckpoint(this.#parts, place, call))
     this.#checkpoints.add(made)
     try {
       await made
@@ -485,13 +482,4 @@ export class DB extends EventEmitter {
     invariant(gc !== undefined, 'a writable database on disk has a collector')
     return gc
   }
-}
-
-/** Files are opened by path for as long as the database lives: a later `process.chdir` must not move it. Paths of other file systems are theirs. */
-function absolute(dir: string, fs: FileSystem | undefined): string {
-  return fs === undefined || fs.kind === 'node' ? resolve(dir) : dir
-}
-
-function checkDirectory(dir: unknown): asserts dir is string {
-  if (typeof dir !== 'string' || dir === '' || dir.includes('\0')) throw new InvalidArgumentError('the directory must be a path')
 }

@@ -13,7 +13,7 @@ const HARMLESS = /^(?:\.|lost\+found$)/
 
 /**
  * Looks at a directory without changing anything in it. Throws `CorruptionError` for one that holds tables or value
- * logs but no CURRENT (it was a database, or is another engine's), `InvalidArgumentError` for one with other files only,
+ * logs, empty ones aside, but no CURRENT (it was a database, or is another engine's), `InvalidArgumentError` for one with other files only,
  * and `IoError` for what is no directory.
  */
 export async function inspectDirectory(fs: FileSystem, dir: string): Promise<DirectoryState> {
@@ -27,11 +27,20 @@ export async function inspectDirectory(fs: FileSystem, dir: string): Promise<Dir
   if (names.includes(formatFileName('current'))) return 'database'
   const kinds = names.map((name) => parseFileName(name)?.kind)
   if (kinds.includes('lock')) return 'locked'
-  const lost = names.find((_, i) => kinds[i] === 'table' || kinds[i] === 'vlog' || kinds[i] === 'relocated')
+  const lost = names.find((name, i) => (kinds[i] === 'table' || kinds[i] === 'vlog' || kinds[i] === 'relocated') && !isEmptyFile(fs, `${dir}/${name}`))
   if (lost !== undefined) throw new CorruptionError(`the directory holds ${lost}, but no CURRENT`, { file: formatFileName('current') })
   const foreign = names.find((name, i) => kinds[i] === undefined && !HARMLESS.test(name))
   if (foreign !== undefined) throw new InvalidArgumentError('the directory is not a database: it holds other files, and none of ours')
   return 'empty'
+}
+
+function isEmptyFile(fs: FileSystem, path: string): boolean {
+  const file = fs.openSync(path, 'read')
+  try {
+    return file.sizeSync() === 0
+  } finally {
+    file.closeSync()
+  }
 }
 
 /** Looks for CURRENT by its name: an existing database need not be listed for that. */

@@ -174,7 +174,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#source.cursor.seek(key)
   }
 
-  /** Gives up the view. Idempotent; from then on `next()` is `WK_CLOSED`. */
+  /** Gives up the view, when calls made before are answered. Idempotent; from then on `next()` is `WK_CLOSED`. */
   async close(): Promise<void> {
     if (!this.#open) return
     this.#open = false
@@ -247,7 +247,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   /** Fills the window unless it holds something or nothing is left. One call at a time. */
   async #fill(): Promise<void> {
     for (;;) {
-      this.#assertOpen()
+      // A call that was made before `close()` is answered; a commit has asked by then what was read.
+      if (this.#source.observer !== undefined) this.#assertOpen()
       if (this.#window.left > 0) return
       const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
       this.#ahead = undefined

@@ -81,7 +81,11 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
   try {
     const tree = await recovery.finish({
       tail: vlog === undefined ? undefined : (from) => deferredOperations(vlog, from),
-      verifyPointer: (key, sequence, fid, offset, len) => vlog?.checkPointer(fid, offset, len, key, sequence) ?? false,
+      verifyPointer: (key, sequence, fid, offset, len) => {
+        if (vlog === undefined) return false
+        if (fid < (recovery.promise?.fid ?? 0) && !vlog.hasFile(fid)) throw missingValueLog(fid)
+        return vlog.checkPointer(fid, offset, len, key, sequence)
+      },
       minSequence: vlog?.maxVersion ?? 0,
       syncs,
     })
@@ -94,6 +98,12 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
     await Promise.all([wiring.tree?.close({ clean: false }), vlog?.close()])
     throw error
   }
+}
+
+/** All of it was durable. */
+function missingValueLog(fid: number): CorruptionError {
+  const file = formatFileName('vlog', fid)
+  return new CorruptionError(`${file} is missing`, { file })
 }
 
 /** What does not verify may be whole, and written with a key when none was given, or the other way round. */

@@ -222,7 +222,7 @@ export class Transaction {
 
   #iterate<T>(mode: IteratorMode, options: TransactionIteratorOptions | undefined): DbIterator<T> {
     this.#assertOpen()
-    if ('snapshot' in optionsObject(options)) throw new InvalidArgumentError('a transaction reads at its own snapshot')
+    if ((optionsObject(options) as IteratorOptions).snapshot !== undefined) throw new InvalidArgumentError('a transaction reads at its own snapshot')
     const { parts, reader } = this.#host
     let observer: TxnObserver | undefined
     const iterator = openIterator<T>(

@@ -45,9 +45,14 @@ export async function verifyDatabase(
   options: MaintenanceOptions,
 ): Promise<VerifyReport> {
   const report: VerifyReport = { ok: true, problems: [], tables: 0, valueLogs: 0, entries: 0, bytes: 0 }
+  const listed = new Set<string>()
   const onProblem = (problem: Problem): void => {
     report.ok = false
-    if (report.problems.length < MAX_PROBLEMS) report.problems.push(problem)
+    // A damaged record is met by its pointers, and in its file.
+    const name = problem.file === '' ? '' : `${problem.file} ${problem.offset ?? problem.message}`
+    if (report.problems.length >= MAX_PROBLEMS || listed.has(name)) return
+    if (name !== '') listed.add(name)
+    report.problems.push(problem)
   }
   const view = tree.acquireView()
   const accounted: Accounted = { live: tree.liveReferences(), upTo: tree.nextSequence() - 1 }

@@ -196,6 +196,23 @@ onBothFileSystems('iterator', (place) => {
     await expectCode(() => other.next(), 'WK_CLOSED')
   })
 
+  it('a call made before close(), of the iterator or the database, is answered', async () => {
+    const db = await filled()
+    const wanted = named(await all(db.iterator()))
+    const [own, databases] = [db.iterator(), db.iterator()]
+    const calls = [own, databases].map((iterator) => Promise.all([iterator.next(), iterator.nextv(30), iterator.next()]))
+    const walk = db.keys()[Symbol.asyncIterator]()
+    const steps = Promise.all([walk.next(), walk.return?.()])
+    await own.close()
+    await db.close()
+    for (const call of calls) {
+      const [first, many, last] = await call
+      expect(named([first!, ...many, last!])).toEqual(wanted.slice(0, 32))
+    }
+    expect((await steps).map((step) => step?.done)).toEqual([false, true])
+    for (const iterator of [own, databases]) await expectCode(() => iterator.next(), 'WK_CLOSED')
+  })
+
   it('does not move while the map under it is overwritten, cleared, flushed, compacted and collected', async () => {
     const db = await filled()
     const [forward, backward] = [db.iterator(), db.iterator({ reverse: true })]

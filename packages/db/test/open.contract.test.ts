@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { locksAreShared } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import { contentsOf, expectCode, keep, large, memoryPlace, nodePlace, onBothFileSystems, temporaryDirectory, text, unprivileged } from './harness.js'
+import { all, contentsOf, expectCode, keep, large, memoryPlace, nodePlace, onBothFileSystems, temporaryDirectory, text, unprivileged } from './harness.js'
 
 onBothFileSystems('open', (place) => {
   it('creates a missing directory with its parents and keeps what was written', async () => {
@@ -186,6 +186,52 @@ describe('missing pieces', () => {
       expect(contentsOf(at.dir)).toEqual(before)
     })
   }
+
+  it('a value log that only a log of an unclean end refers to is named, and trying again leaves nothing behind', async () => {
+    const at = memoryPlace()
+    const db = await at.open()
+    for (let i = 0; i < 60; i++) await db.put(`k${i}`, large(300, i), { sync: true })
+    const fs = at.fs.crashClone('P1', 1)
+    await fs.remove(`${at.dir}/000001.vlog`)
+    const names: string[][] = []
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const err = await expectCode(() => at.open({ fs }), 'WK_CORRUPTION')
+      expect(err).toMatchObject({ file: '000001.vlog', offset: undefined })
+      names.push(await fs.list(at.dir))
+    }
+    expect(names.map((list) => list.filter((name) => name.startsWith('MANIFEST-')).length)).toEqual([1, 1, 1, 1])
+    expect(names.map((list) => list.filter((name) => name.endsWith('.sst')).length)).toEqual([0, 0, 0, 0])
+  })
+
+  it('the tables that a refused opening has written are gone again', async () => {
+    const at = memoryPlace()
+    const db = await at.open({ memTableSize: 4 << 20, valueThreshold: 1000 })
+    for (let i = 0; i < 1000; i++) await db.put(`k${i}`, large(300, i))
+    for (let i = 0; i < 10; i++) await db.put(`long${i}`, large(2000, i), { sync: true })
+    const fs = at.fs.crashClone('P1', 1)
+    await fs.remove(`${at.dir}/000001.vlog`)
+    const before = await fs.list(at.dir)
+    for (let attempt = 0; attempt < 3; attempt++) {
+      expect(await expectCode(() => at.open({ fs }), 'WK_CORRUPTION')).toMatchObject({ file: '000001.vlog', offset: undefined })
+      const after = await fs.list(at.dir)
+      expect(after).toHaveLength(before.length)
+      expect(after.filter((name) => !before.includes(name) && !name.startsWith('MANIFEST-'))).toEqual([])
+    }
+  })
+
+  it('stray empty files alone are no database that has lost its manifest', async () => {
+    const at = nodePlace()
+    mkdirSync(at.dir)
+    for (const name of ['000900.vlog', '000901.sst', '000902.wal']) writeFileSync(join(at.dir, name), '')
+    await expectCode(() => at.open({ createIfMissing: false }), 'WK_NOT_FOUND')
+    const db = await at.open()
+    expect(await all(db.keys())).toEqual([])
+    await db.put('k', large(300))
+    await db.close()
+    // The highest number of a value log stays until a higher one is there.
+    await (await at.open()).close()
+    for (const name of readdirSync(at.dir)) if (name !== 'LOCK') expect(statSync(join(at.dir, name)).size, name).toBeGreaterThan(0)
+  })
 
   it('stray empty files with numbered names of ours are ignored and removed, foreign files are left alone', async () => {
     const at = nodePlace()

@@ -76,6 +76,25 @@ describe('a sound table of another database under the same name', () => {
   })
 })
 
+describe('damage in a value log', () => {
+  it('is listed once, though a pointer and the walk through its file both meet it', async () => {
+    const fs = new MemoryFileSystem()
+    const db = await DB.open('/db', { ...OPTIONS, fs })
+    for (let i = 0; i < 30; i++) await db.put(`k${i}`, large(300, i))
+    await db.close()
+    const path = '/db/000001.vlog'
+    const [first, second] = [3, 5].map((i) => Buffer.from(bytesOf(fs, path)).indexOf(large(300, i)))
+    const file = fs.openSync(path, 'update')
+    for (const at of [first!, second!]) file.writeSync(Uint8Array.of(1, 2, 3, 4), 0, 4, at + 20)
+    file.closeSync()
+    const again = await DB.open('/db', { ...OPTIONS, fs })
+    const { ok, problems } = await again.verify()
+    expect(ok).toBe(false)
+    expect(problems.map(({ file, offset }) => `${file} ${offset! < first! ? 'first' : offset! < second! ? 'second' : 'behind'}`).sort()).toEqual(['000001.vlog first', '000001.vlog second'])
+    await again.close()
+  })
+})
+
 describe('law 8: verify() counts live bytes again', () => {
   afterEach(() => vi.restoreAllMocks())
 

@@ -316,6 +316,25 @@ onBothFileSystems('clear', (place) => {
     expect((await left()).at(-1)).toBe(47)
   })
 
+  it('with a snapshot deletes the keys that it holds, those written again since included, and none that came later', async () => {
+    const db = await fill(place())
+    const snapshot = db.snapshot()
+    await db.put('k05', 'again')
+    await db.del('k06')
+    await db.put('k055', 'new')
+    await db.clear({ snapshot, lt: 'k10' })
+    expect((await all(db.keys({ lt: 'k11' }))).map(text)).toEqual(['k055', 'k10'])
+    await db.flush()
+    await db.clear({ snapshot, reverse: true, limit: 1 })
+    expect((await all(db.keys())).length).toBe(40)
+    await db.clear({ snapshot })
+    expect((await all(db.keys())).map(text)).toEqual(['k055'])
+    expect((await all(db.keys({ snapshot }))).length).toBe(50)
+    snapshot.close()
+    await expectCode(() => db.clear({ snapshot }), 'WK_CLOSED')
+    await expectCode(() => db.clear({ snapshot: {} as never }), 'WK_INVALID_ARGUMENT')
+  })
+
   it('an aborted signal is WK_ABORTED, with the name AbortError', async () => {
     const db = await fill(place())
     const err = await expectCode(() => db.clear({ signal: AbortSignal.abort() }), 'WK_ABORTED')

@@ -11,7 +11,6 @@ import { AbstractLevel } from 'abstract-level'
 import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator, Transcoder } from 'abstract-level'
 import { DB } from '@wk/db'
 import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, RepairOptions, RepairReport, WriteOptions } from '@wk/db'
-import { clearSnapshot } from './clear-snapshot.js'
 import { levelError, notOpen, openError } from './error-codes.js'
 import { fromEngine, toEngine } from './format.js'
 import type { Stored } from './format.js'
@@ -242,9 +241,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
   _clear(options: ClearRequest): Promise<void> {
     return this.#run((db) => {
       const { signal, onProgress } = options
-      const { snapshot, ...range } = engineRange(options)
-      const request = { ...range, ...writeOptions(options), signal, onProgress }
-      return snapshot === undefined ? db.clear(request) : clearSnapshot(db, snapshot, request)
+      return db.clear({ ...engineRange(options), ...writeOptions(options), signal, onProgress })
     })
   }
 

@@ -172,7 +172,11 @@ export class LsmRecovery {
     if (!this.#found.listing.exists) await options.fs.mkdir(dir)
     // From here on the mark of a clean close is gone, and numbers are reserved for the tables to come.
     await versions.startManifest(this.exists && this.cleanClose === undefined ? undefined : options.dependencyEnd?.(), syncs)
-    const { tables, highestSequence } = await replayWals(context, source)
+    const ownNumbers = versions.nextFileNumber
+    const { tables, highestSequence } = await replayWals(context, source).catch(async (error: unknown) => {
+      if (error instanceof CorruptionError) await this.#forgetReplay(context, ownNumbers)
+      throw error
+    })
     const lastSequence = Math.max(known, highestSequence)
     const newestLog = this.#found.listing.numbers.wal.at(-1)
     if (tables.length > 0 || newestLog !== undefined || lastSequence > versions.lastSequence) {
@@ -204,6 +208,13 @@ export class LsmRecovery {
     if (options.readOnly || state?.cleanClose === undefined || lastSequence > state.lastSequence) return false
     const { wal, table, manifest } = listing.numbers
     return wal.length === 0 && manifest.length === 1 && !listing.hasTemporary && table.every((number) => state.version.has(number))
+  }
+
+  /** The database is refused: whoever tries again and again must not fill the disk with the tables, numbered from `firstNumber` on, and the manifest of each try. */
+  async #forgetReplay({ obsolete, versions }: TreeContext, firstNumber: number): Promise<void> {
+    for (let number = firstNumber; number < versions.nextFileNumber; number++) obsolete.remove(formatFileName('table', number))
+    for (const number of this.#found.listing.numbers.manifest) if (number !== versions.manifestNumber) obsolete.remove(formatFileName('manifest', number))
+    await obsolete.settle()
   }
 
   /** Files of ours that were there before and that nothing names any more. */
