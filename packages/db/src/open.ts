@@ -129,12 +129,13 @@ interface Wiring {
 function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog | undefined, wiring: Wiring): Parts {
   const health = new Health(options.readOnly, (failure) => {
     queue.abandon()
+    keeper?.brake.stop()
     parts.failureListener?.(failure)
   })
   const guard = new LoopGuard(options.runtime)
   const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
   const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime, boundsOf(options))
-  const keeper = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
+  const keeper: SpaceKeeper | undefined = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
   queue.gc = keeper
   const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }
   // A failure is met by whoever waits for the memtable.

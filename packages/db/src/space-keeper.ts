@@ -73,10 +73,7 @@ export class SpaceKeeper {
   #passes = 0
   #uncopied = 0
   #isBringingOut = false
-  /** Until then no writer may be slowed: the work waits for them. */
-  #needsWriters = false
   #tablesChanged = true
-  #isHelpless = false
   /** It rests, and there were readers that may keep garbage alive. */
   #isHoldingBack = false
   #failures = 0
@@ -134,9 +131,8 @@ export class SpaceKeeper {
     this.#slowedAt = this.#written.bytes
     const isDue = this.#isDue()
     if (isDue) this.#wake()
-    if (this.#running === undefined) return undefined
-    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => (this.#isHelpless ? 0 : this.#excess()))
-    if (wait !== undefined) return wait
+    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#excess())
+    if (wait !== undefined || this.#running === undefined) return wait
     // Writers that never let the event loop turn would keep the background from having its look.
     return isDue ? this.#parts.runtime.yield() : undefined
   }
@@ -151,7 +147,7 @@ export class SpaceKeeper {
   async stop(): Promise<void> {
     this.#controller.abort()
     this.#unsubscribe?.()
-    this.brake.release()
+    this.brake.stop()
     await this.#running
   }
 
@@ -168,7 +164,6 @@ export class SpaceKeeper {
   /** Step after step until there is none to do. */
   async #run(): Promise<void> {
     const { gc, runtime } = this.#parts
-    this.#isHelpless = false
     gc.forgetPinned()
     try {
       do {
@@ -210,7 +205,7 @@ export class SpaceKeeper {
   /** Begins what the plan says; with as much under way as there may be, waits for the end of some. Returns false if nothing is to be done. */
   async #step(work: GcWork): Promise<boolean> {
     const { gc, tree, bounds } = this.#parts
-    if (!this.#needsWriters) this.brake.engage()
+    this.brake.engage()
     await gc.removeDead()
     if (gc.isReaddressingDue) work.add(gc.readdress(this.#controller.signal))
     await this.#look()
@@ -223,9 +218,11 @@ export class SpaceKeeper {
       return true
     }
     this.#tell(step)
-    this.#isHelpless = step.kind === 'rest'
     this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
-    if (step.kind === 'rest') return false
+    if (step.kind === 'rest') {
+      this.brake.release()
+      return false
+    }
     if (step.kind === 'bring out') work.add(this.#bringOut(step.seal))
     if (step.victims.length > 0) {
       // Each victim is gone afterwards, or is known to be pinned: the next step finds others.
@@ -278,9 +275,8 @@ export class SpaceKeeper {
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
     try {
-      await gc.bringOut({ seal, signal: this.#controller.signal, onWritersNeeded: () => this.#needWriters(), onWritersDone: () => this.#writersDone() })
+      await gc.bringOut({ seal, signal: this.#controller.signal })
     } finally {
-      this.#writersDone()
       this.#isBringingOut = false
     }
     const { snapshots } = tree.stats()
@@ -291,16 +287,6 @@ export class SpaceKeeper {
     const isQuiet = this.#written.operations === operations
     this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
     this.#tablesChanged = true
-  }
-
-  #needWriters(): void {
-    this.#needsWriters = true
-    this.brake.release()
-  }
-
-  #writersDone(): void {
-    this.#needsWriters = false
-    if (this.#work !== undefined) this.brake.engage()
   }
 
   /** How much of what was written up to `bytes` was garbage when it was compacted. */
@@ -422,7 +408,6 @@ export class SpaceKeeper {
   }
 
   #failed(error: unknown): void {
-    this.#isHelpless = true
     if (this.#controller.signal.aborted || error instanceof AbortedError || !this.#parts.isWritable()) return
     const failure = error instanceof WkError ? error : new WkError('WK_IO', `garbage collection failed: ${String(error)}`, { cause: error })
     this.#reason = failure.message

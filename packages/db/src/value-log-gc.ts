@@ -54,8 +54,6 @@ const MOST_CANDIDATE_RECORDS = 1 << 18
 export interface BringOutOptions {
   seal: boolean
   signal: AbortSignal
-  onWritersNeeded: () => void
-  onWritersDone: () => void
 }
 
 /** A report while it is being made. */
@@ -232,7 +230,7 @@ export class ValueLogGc {
   /** Ends the active value log, so that it may be collected. */
   async seal(): Promise<void> {
     await this.#syncMost()
-    await this.#queue.exclusive(() => this.#vlog.seal())
+    await this.#queue.urgent(() => this.#vlog.seal())
   }
 
   /** Makes the active value log durable while writers go on, but for a little: that is what they wait for when it ends. */
@@ -245,25 +243,16 @@ export class ValueLogGc {
     }
   }
 
-  /**
-   * Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. It needs writers:
-   * for that, and for what they have staged when the memtable is sealed, no group may wait between `onWritersNeeded` and `onWritersDone`,
-   * which is called once that is written, if it comes to that.
-   */
-  async bringOut({ seal, signal, onWritersNeeded, onWritersDone }: BringOutOptions): Promise<void> {
-    onWritersNeeded()
+  /** Flushes and compacts, so that what is overwritten and deleted counts as dead. `seal`: ends the active value log first. */
+  async bringOut({ seal, signal }: BringOutOptions): Promise<void> {
     if (seal) await this.seal()
     throwIfAborted(signal)
     const before = this.#state()
-    const flushed = this.#tree.flush({ merge: true })
-    // Awaited below: a database that fails meanwhile refuses the barrier.
-    flushed.catch(() => undefined)
     // What was staged is in the sealed memtable, which is flushed as soon as that is written.
-    this.#queue.barrier().then(onWritersDone, () => undefined)
-    await flushed
+    await Promise.all([this.#tree.flush({ merge: true }), this.#queue.urgent(async () => {})])
     throwIfAborted(signal)
     if (this.#compactedAt === before) return
-    // What came since then is not flushed a second time for it: that would need writers again.
+    // What came since then is not flushed a second time for it.
     await this.#tree.compact({ signal, flush: false })
     this.#compactedAt = before
   }

@@ -8,6 +8,9 @@
  *
  * A small unsynced group is written synchronously in a microtask: a thread-pool trip costs more than the write.
  *
+ * A group that is written may have to wait before it is acknowledged: for room in memory, or because the disk holds too much
+ * garbage. What follows waits with it, but for urgent tasks of the work that it waits for.
+ *
  * The first failure ends writing for good (law 9): the group and everything staged after it is rejected and hidden.
  */
 import { WkError, invariant } from '@wk/codec'
@@ -56,6 +59,11 @@ export class WriteQueue {
   #writing: Group | undefined
   #exclusive: (() => Promise<void>)[] = []
   #running = false
+  /** The group on its way is written, and waits to be acknowledged. */
+  #isPaused = false
+  /** Urgent tasks under way meanwhile, and the groups that were written for them. */
+  #urgent: Promise<unknown> = Promise.resolve()
+  readonly #written: Group[] = []
   #idle: Promise<void> = Promise.resolve()
   readonly #start = (): void => {
     if (!this.#drainSync()) this.#idle = this.#drain()
@@ -107,13 +115,25 @@ export class WriteQueue {
     return written
   }
 
-  /** Runs `task` between two groups, with nothing of an earlier group left to write. */
+  /** Runs `task` between two groups, with nothing of an earlier group left to write. What was staged before the call is in the WAL then, whole. */
   exclusive<T>(task: () => Promise<T>): Promise<T> {
     this.#health.assertWritable()
     return new Promise<T>((resolve, reject) => {
       this.#exclusive.push(() => task().then(resolve, reject))
       this.#schedule()
     })
+  }
+
+  /**
+   * {@link exclusive} for the work that slowed writers wait for: it does not wait for them in turn. What was staged before the call is
+   * written, and acknowledged when its time has come.
+   */
+  async urgent<T>(task: () => Promise<T>): Promise<T> {
+    if (!this.#isPaused) return this.exclusive(task)
+    this.#health.assertWritable()
+    const done = this.#urgent.then(() => this.#runUrgent(task))
+    this.#urgent = done.catch(() => undefined)
+    return done
   }
 
   /** Resolves when nothing is on its way any more, failed or not. */
@@ -123,7 +143,7 @@ export class WriteQueue {
 
   /** Sequence number from which on nothing was acknowledged yet. */
   get firstUnacknowledged(): number {
-    return (this.#writing ?? this.#collecting)?.firstSequence ?? this.#tree.nextSequence()
+    return (this.#writing ?? this.#written[0] ?? this.#collecting)?.firstSequence ?? this.#tree.nextSequence()
   }
 
   /** Called (through health) in the turn of the first failure: rejects what is collecting. */
@@ -168,7 +188,7 @@ export class WriteQueue {
   #finish(group: Group, unwritten: WalGroup | undefined, pause: Promise<void> | undefined): Promise<void> {
     return this.#drain(group, async () => {
       if (unwritten !== undefined) await this.#tree.writeGroup(unwritten, this.#promised())
-      await (pause ?? this.#pause())
+      await this.#sitOut(pause ?? this.#pause())
     })
   }
 
@@ -176,11 +196,20 @@ export class WriteQueue {
   async #drain(begun?: Group, rest?: () => Promise<void>): Promise<void> {
     if (begun !== undefined && rest !== undefined) await this.#commit(begun, rest)
     for (;;) {
+      const written = this.#written[0]
+      if (written !== undefined) {
+        await this.#commit(written, () => this.#sitOut(this.#pause()))
+        continue
+      }
       const task = this.#exclusive.shift()
       if (task === undefined && this.#collecting === undefined) break
       const group = (this.#collecting ??= new Group(this.#tree.nextSequence()))
       if (task !== undefined) group.whole = true
-      await this.#commit(group, () => this.#writeGroup(group))
+      await this.#commit(group, async () => {
+        await this.#writeGroup(group)
+        // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
+        await this.#sitOut(this.#pause())
+      })
       if (task !== undefined) await task()
     }
     this.#running = false
@@ -195,9 +224,35 @@ export class WriteQueue {
     if (vlog !== undefined && !vlog.writeStagedSync()) await vlog.writeStaged()
     if (wal !== undefined && !this.#tree.writeGroupSync(wal, this.#promised())) await this.#tree.writeGroup(wal, this.#promised())
     if (group.sync) await Promise.all([vlog?.sync(), this.#tree.syncWal()])
-    // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
-    const pause = this.#pause()
-    if (pause !== undefined) await pause
+  }
+
+  /** Waits until the group on its way, which is written, may be acknowledged; urgent tasks run meanwhile. */
+  async #sitOut(pause: Promise<void> | undefined): Promise<void> {
+    if (pause === undefined) return
+    this.#isPaused = true
+    try {
+      await pause
+    } finally {
+      this.#isPaused = false
+      await this.#urgent
+    }
+  }
+
+  async #runUrgent<T>(task: () => Promise<T>): Promise<T> {
+    this.#health.assertWritable()
+    const group = this.#collecting
+    if (group !== undefined) {
+      group.whole = true
+      try {
+        await this.#writeGroup(group)
+      } catch (error) {
+        const failure = this.#fail(error, this.firstUnacknowledged)
+        group.reject(failure)
+        throw failure
+      }
+      this.#written.push(group)
+    }
+    return task()
   }
 
   /** What a group that is written waits for before it is acknowledged: back-pressure, or a turn of the event loop. */
@@ -222,6 +277,7 @@ export class WriteQueue {
     } finally {
       this.#writing = undefined
       if (this.#collecting === group) this.#collecting = undefined
+      if (this.#written[0] === group) this.#written.shift()
     }
   }
 

@@ -1,6 +1,7 @@
 /** Bringing garbage out: with a database that has failed, and what it asks of writers. */
-import { KIND_VALUE, WkError } from '@wk/codec'
-import { MemoryFileSystem } from '@wk/fs'
+import { KIND_VALUE, MAX_SEQUENCE, WkError } from '@wk/codec'
+import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
+import { newLookupResult } from '@wk/codec'
 import { expect, it } from 'vitest'
 import { closeFiles } from '../src/close-files.js'
 import { openParts } from '../src/open.js'
@@ -17,7 +18,7 @@ it('bringing garbage out of a database that failed meanwhile rejects, and nothin
     const failure = new WkError('WK_IO', 'the device is gone')
     tree.fail(failure, tree.nextSequence())
     health.fail(failure)
-    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onWritersNeeded: () => undefined, onWritersDone: () => undefined })
+    const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal })
     await expect(bringOut).rejects.toMatchObject({ code: 'WK_READ_ONLY' })
     // Rejections are counted as unheard when the event loop turns.
     await new Promise((resolve) => setImmediate(resolve))
@@ -29,15 +30,57 @@ it('bringing garbage out of a database that failed meanwhile rejects, and nothin
   }
 })
 
-it('bringing garbage out lets writers go on until what was staged before it is written, and no longer', async () => {
+it('bringing garbage out does not wait for writers that are slowed, and lets none of them go', async () => {
   const parts = await openParts('/db', resolveOptions({ ...SMALL, fs: new MemoryFileSystem() }))
   const { tree, queue, gc } = parts
   const events: string[] = []
   const note = (event: string) => (): void => void events.push(event)
-  const put = queue.write(false, () => tree.stage(KIND_VALUE, Buffer.from('k'), Buffer.from('v'))).then(note('written'))
-  const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal, onWritersNeeded: note('needed'), onWritersDone: note('done') })
-  await Promise.all([put, bringOut.then(note('out'))])
-  expect(events).toEqual(['needed', 'written', 'done', 'out'])
+  const put = (key: string): Promise<void> => queue.write(false, () => tree.stage(KIND_VALUE, Buffer.from(key), Buffer.from('v')))
+  const letGo: (() => void)[] = []
+  queue.gc = { slowdown: () => new Promise((resolve) => letGo.push(resolve)) }
+  const first = put('a').then(note('a'))
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(letGo).toHaveLength(1)
+  const second = put('b').then(note('b'))
+  await gc!.bringOut({ seal: true, signal: new AbortController().signal })
+  note('out')()
+  expect(tree.stats()).toMatchObject({ memtableEntries: 0, tableEntries: 2 })
+  letGo.shift()!()
+  await first
+  await new Promise((resolve) => setImmediate(resolve))
+  // What was written early waits in its turn.
+  expect(events).toEqual(['out', 'a'])
+  expect(letGo).toHaveLength(1)
+  letGo.shift()!()
+  await second
+  queue.gc = undefined
+  await put('c')
+  expect(tree.stats()).toMatchObject({ memtableEntries: 1, tableEntries: 2 })
+  await closeFiles(parts, false)
+  await parts.lock.release()
+})
+
+it('a failure of what is written early refuses also what was written before and waits', async () => {
+  const fs = new FaultFileSystem(new MemoryFileSystem())
+  const parts = await openParts('/db', resolveOptions({ ...SMALL, fs }))
+  const { tree, queue, gc, health } = parts
+  const put = (key: string): Promise<void> => queue.write(false, () => tree.stage(KIND_VALUE, Buffer.from(key), Buffer.from('v')))
+  let letGo = (): void => undefined
+  queue.gc = { slowdown: () => new Promise((resolve) => (letGo = resolve)) }
+  const first = put('a')
+  await new Promise((resolve) => setImmediate(resolve))
+  const second = put('b')
+  const settled = Promise.allSettled([first, second])
+  fs.add({ operation: 'write', path: /\.wal$/, errno: 'EIO', times: Infinity })
+  const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal })
+  await expect(bringOut).rejects.toBeInstanceOf(WkError)
+  expect(health.state).toBe('read-only')
+  letGo()
+  expect(await settled).toMatchObject([
+    { status: 'rejected', reason: { code: 'WK_READ_ONLY' } },
+    { status: 'rejected', reason: { code: 'WK_IO' } },
+  ])
+  for (const key of ['a', 'b']) expect(tree.get(Buffer.from(key), MAX_SEQUENCE, newLookupResult())).toBe(false)
   await closeFiles(parts, false)
   await parts.lock.release()
 })
