@@ -6,7 +6,8 @@ import { expect, it } from 'vitest'
 import { closeFiles } from '../src/close-files.js'
 import { openParts } from '../src/open.js'
 import { resolveOptions } from '../src/options.js'
-import { SMALL } from './harness.js'
+import { Stager } from '../src/stager.js'
+import { SMALL, large } from './harness.js'
 
 it('bringing garbage out of a database that failed meanwhile rejects, and nothing else does', async () => {
   const unheard: unknown[] = []
@@ -63,15 +64,16 @@ it('bringing garbage out does not wait for writers that are slowed, and lets non
 it('a failure of what is written early refuses also what was written before and waits', async () => {
   const fs = new FaultFileSystem(new MemoryFileSystem())
   const parts = await openParts('/db', resolveOptions({ ...SMALL, fs }))
-  const { tree, queue, gc, health } = parts
-  const put = (key: string): Promise<void> => queue.write(false, () => tree.stage(KIND_VALUE, Buffer.from(key), Buffer.from('v')))
+  const { tree, vlog, queue, gc, health } = parts
+  const stager = new Stager(tree, vlog, 64)
+  const put = (key: string): Promise<void> => queue.write(false, () => stager.put(Buffer.from(key), large(100), 0, 0))
   let letGo = (): void => undefined
   queue.gc = { slowdown: () => new Promise((resolve) => (letGo = resolve)) }
   const first = put('a')
   await new Promise((resolve) => setImmediate(resolve))
   const second = put('b')
   const settled = Promise.allSettled([first, second])
-  fs.add({ operation: 'write', path: /\.wal$/, errno: 'EIO', times: Infinity })
+  fs.add({ operation: 'write', path: /\.vlog$/, errno: 'EIO', times: Infinity })
   const bringOut = gc!.bringOut({ seal: false, signal: new AbortController().signal })
   await expect(bringOut).rejects.toBeInstanceOf(WkError)
   expect(health.state).toBe('read-only')
