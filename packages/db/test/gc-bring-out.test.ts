@@ -61,7 +61,7 @@ it('bringing garbage out does not wait for writers that are slowed, and lets non
   await parts.lock.release()
 })
 
-it('a failure of what is written early refuses also what was written before and waits', async () => {
+it('law 9: a failure of what is written early refuses also what was written before and waits', async () => {
   const fs = new FaultFileSystem(new MemoryFileSystem())
   const parts = await openParts('/db', resolveOptions({ ...SMALL, fs }))
   const { tree, vlog, queue, gc, health } = parts
