@@ -81,6 +81,11 @@ export function rangeBytes(options: RangeOptions): KeyRange {
   return range
 }
 
+export function reverseOf(reverse: boolean | undefined): boolean {
+  if (reverse !== undefined && typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+  return reverse ?? false
+}
+
 /** `limit` as a count; -1 and absence are no limit. */
 export function limitOf(limit: number | undefined): number {
   if (limit === undefined || limit === -1 || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY

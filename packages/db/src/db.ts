@@ -9,7 +9,7 @@ import { InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@
 import { NodeFileSystem, absoluteDirectory } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
-import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, syncOf, userMetaOf, valueBytes } from './arguments.js'
+import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, reverseOf, syncOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
 import { Backup } from './backup.js'
 import type { BackupOptions } from './backup.js'
@@ -171,9 +171,9 @@ export class DB extends EventEmitter {
   /** Deletes what the range held at the call, and keeps what is written later; with a snapshot all keys that it holds there, whatever was written since. */
   async clear(options: ClearOptions = {}): Promise<void> {
     this.#parts.health.assertWritable()
-    const { reverse = false, limit, snapshot } = optionsObject(options)
+    const { reverse, limit, snapshot } = optionsObject(options)
     const view = { sequence: this.#sequence(options), keepsLater: snapshot === undefined }
-    const request = { ...view, range: rangeBytes(options), reverse, limit: limitOf(limit), sync: this.#sync(options) }
+    const request = { ...view, range: rangeBytes(options), reverse: reverseOf(reverse), limit: limitOf(limit), sync: this.#sync(options) }
     await this.#longCalls.run(options, (call) => clearRange({ ...this.#parts, stager: this.#stager, reader: this.#reader }, { ...request, ...call }))
     await this.#parts.guard.due()
   }

@@ -4,7 +4,7 @@
 import { InvalidArgumentError } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
-import { limitOf, optionsObject, rangeBytes } from './arguments.js'
+import { limitOf, optionsObject, rangeBytes, reverseOf } from './arguments.js'
 import type { EntryReader } from './entry-reader.js'
 import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
 import type { IteratorMode, IteratorObserver, IteratorOptions, WalkedCursor } from './iterator.js'
@@ -29,8 +29,8 @@ export function openIterator<T>(
   onClose: (iterator: DbIterator<T>) => void,
   lay?: LayIterator,
 ): DbIterator<T> {
-  const { reverse = false, limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
-  if (typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
+  const { limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
+  const reverse = reverseOf(options?.reverse)
   if (!Number.isSafeInteger(highWaterMarkBytes) || highWaterMarkBytes < 1) throw new InvalidArgumentError('highWaterMarkBytes must be a positive integer')
   const range = rangeBytes(options ?? {})
   const entries = limitOf(limit)

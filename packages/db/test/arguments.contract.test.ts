@@ -59,6 +59,7 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT and change nothing
       await expectCode(() => all(db.values(options)), 'WK_INVALID_ARGUMENT')
     }
     await expectCode(() => db.clear({ gte: 5 as Any }), 'WK_INVALID_ARGUMENT')
+    await expectCode(() => db.clear({ reverse: 1 as Any }), 'WK_INVALID_ARGUMENT')
   })
 
   it('iterator calls', async () => {
