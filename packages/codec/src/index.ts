@@ -24,6 +24,7 @@ export {
   throwIfAborted,
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
+export { bytesOf, keyBytes, limitOf, rangeBytes } from './bytes-like.js'
 export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'
 export type { WorkOptions } from './call-options.js'
 export { commonPrefixLength, compareBytes, compareRanges, shortestSeparator } from './compare.js'

@@ -1,36 +1,20 @@
 /**
- * What callers pass in, checked and turned into bytes: keys, values, ranges, write options.
+ * What callers pass in beside keys and ranges, checked: values, write options.
  *
  * Every check throws `InvalidArgumentError` before anything has happened. Bytes that are already a `Uint8Array` are not
  * copied here: whoever keeps them copies them.
  */
-import { InvalidArgumentError, MAX_KEY_LENGTH, checkOptions, copyBytes } from '@wk/codec'
-import type { KeyRange } from '@wk/codec'
+import { InvalidArgumentError, bytesOf, checkOptions } from '@wk/codec'
 import { MAX_VALUE_LENGTH } from './options.js'
 
 /** A key or a value: text is stored as UTF-8. */
 export type BytesLike = string | Uint8Array
 
-const encoder = new TextEncoder()
-
-/** The bytes of a key, at most 65,000. */
-export function keyBytes(key: BytesLike): Uint8Array {
-  const bytes = toBytes(key, 'key')
-  if (bytes.length > MAX_KEY_LENGTH) throw new InvalidArgumentError(`a key of ${bytes.length} bytes; at most ${MAX_KEY_LENGTH} are allowed`)
-  return bytes
-}
-
 /** The bytes of a value, at most 1 GiB. */
 export function valueBytes(value: BytesLike): Uint8Array {
-  const bytes = toBytes(value, 'value')
+  const bytes = bytesOf(value, 'value')
   if (bytes.length > MAX_VALUE_LENGTH) throw new InvalidArgumentError(`a value of ${bytes.length} bytes; at most ${MAX_VALUE_LENGTH} are allowed`)
   return bytes
-}
-
-function toBytes(value: unknown, what: string): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value)
-  if (value instanceof Uint8Array) return value
-  throw new InvalidArgumentError(`${what} must be a string or a Uint8Array`)
 }
 
 /** Options of one write. */
@@ -71,26 +55,9 @@ export interface RangeOptions {
   lte?: BytesLike
 }
 
-/** The range as bytes that are our own. */
-export function rangeBytes(options: RangeOptions): KeyRange {
-  const range: KeyRange = {}
-  for (const bound of ['gt', 'gte', 'lt', 'lte'] as const) {
-    const value = options[bound]
-    if (value !== undefined) range[bound] = copyBytes(toBytes(value, bound))
-  }
-  return range
-}
-
 export function reverseOf(reverse: boolean | undefined): boolean {
   if (reverse !== undefined && typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
   return reverse ?? false
-}
-
-/** `limit` as a count; -1 and absence are no limit. */
-export function limitOf(limit: number | undefined): number {
-  if (limit === undefined || limit === -1 || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
-  if (!Number.isSafeInteger(limit) || limit < 0) throw new InvalidArgumentError('limit must be an integer from 0, or -1')
-  return limit
 }
 
 export function optionsObject<T extends object>(options: T | undefined): T | Record<string, never> {

@@ -1,8 +1,8 @@
 /**
  * Batches: the operations of one atomic write, checked as a whole before the first of them is staged.
  */
-import { InvalidArgumentError, TxnTooBigError } from '@wk/codec'
-import { expiryOf, keyBytes, userMetaOf, valueBytes } from './arguments.js'
+import { InvalidArgumentError, TxnTooBigError, keyBytes } from '@wk/codec'
+import { expiryOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike } from './arguments.js'
 import type { Stager } from './stager.js'
 

@@ -5,11 +5,11 @@
  * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
  */
 import { EventEmitter } from 'node:events'
-import { InvalidArgumentError, NotSupportedError, copyBytes, invariant } from '@wk/codec'
+import { InvalidArgumentError, NotSupportedError, copyBytes, invariant, keyBytes, limitOf, rangeBytes } from '@wk/codec'
 import { NodeFileSystem, absoluteDirectory } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
-import { expiryOf, keyBytes, limitOf, optionsObject, rangeBytes, reverseOf, syncOf, userMetaOf, valueBytes } from './arguments.js'
+import { expiryOf, optionsObject, reverseOf, syncOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
 import { Backup } from './backup.js'
 import type { BackupOptions } from './backup.js'

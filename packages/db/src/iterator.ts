@@ -8,11 +8,10 @@
  * (WiscKey's prefetch, FAST'16 section 3.3.1): the pointers of a window are sorted by place, neighbours become one read.
  * A `keys()` iterator never reads the value log.
  */
-import { ClosedError, InvalidArgumentError, copyBytes, isInRange } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, copyBytes, isInRange, keyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { LoopGuard } from '@wk/fs'
 import type { VisibleCursor } from '@wk/lsm'
-import { keyBytes } from './arguments.js'
 import type { BytesLike, RangeOptions } from './arguments.js'
 import type { EntryReader } from './entry-reader.js'
 import { EntryWindow } from './entry-window.js'

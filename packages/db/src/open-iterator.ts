@@ -1,10 +1,10 @@
 /**
  * Makes iterators: checks what was asked for, takes the view, places the cursor.
  */
-import { InvalidArgumentError } from '@wk/codec'
+import { InvalidArgumentError, limitOf, rangeBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
-import { limitOf, optionsObject, rangeBytes, reverseOf } from './arguments.js'
+import { optionsObject, reverseOf } from './arguments.js'
 import type { EntryReader } from './entry-reader.js'
 import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
 import type { IteratorMode, IteratorObserver, IteratorOptions, WalkedCursor } from './iterator.js'

@@ -8,9 +8,9 @@
  *
  * One that wrote nothing is never in conflict: it happened when it began.
  */
-import { ClosedError, ConflictError, InvalidArgumentError, ReadOnlyError } from '@wk/codec'
+import { ClosedError, ConflictError, InvalidArgumentError, ReadOnlyError, keyBytes } from '@wk/codec'
 import type { Snapshot as TreeSnapshot } from '@wk/lsm'
-import { expiryOf, keyBytes, optionsObject, syncOf, userMetaOf, valueBytes } from './arguments.js'
+import { expiryOf, optionsObject, syncOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike } from './arguments.js'
 import { stageBatch } from './batch.js'
 import type { CheckedOperation } from './batch.js'

@@ -1,9 +1,8 @@
 /**
- * What callers of the plain engine pass in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
+ * Batches as callers of the plain engine pass them in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
  * anything has happened. Bytes are not copied here: whoever keeps them copies them.
  */
-import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, copyBytes } from '@wk/codec'
-import type { KeyRange } from '@wk/codec'
+import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, bytesOf, keyBytes } from '@wk/codec'
 import type { QueuedOperation } from './plain-write-queue.js'
 
 /** A key or a value: text is stored as UTF-8. */
@@ -30,13 +29,6 @@ export interface PlainRange {
 const MAX_BYTES = 2 ** 30
 
 const EMPTY = new Uint8Array(0)
-const encoder = new TextEncoder()
-
-export function keyBytes(key: BytesLike): Uint8Array {
-  const bytes = toBytes('key', key)
-  if (bytes.length > MAX_KEY_LENGTH) throw new InvalidArgumentError(`a key is longer than ${MAX_KEY_LENGTH} bytes`)
-  return bytes
-}
 
 /** A batch as the queue takes it. @throws InvalidArgumentError, TxnTooBigError for one of more than 1 GiB */
 export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
@@ -56,30 +48,7 @@ function operationOf(write: PlainWrite): QueuedOperation {
   const key = keyBytes(write.key)
   if (write.type === 'del') return { kind: KIND_TOMBSTONE, key, value: EMPTY }
   if (write.type !== 'put') throw new InvalidArgumentError("the type of an operation must be 'put' or 'del'")
-  const value = toBytes('value', write.value)
+  const value = bytesOf(write.value, 'value')
   if (value.length > MAX_BYTES) throw new InvalidArgumentError(`a value is longer than ${MAX_BYTES} bytes`)
   return { kind: KIND_VALUE, key, value }
-}
-
-/** The range as bytes that are our own. */
-export function rangeOf(options: PlainRange): KeyRange {
-  const range: KeyRange = {}
-  for (const bound of ['gt', 'gte', 'lt', 'lte'] as const) {
-    const value = options[bound]
-    if (value !== undefined) range[bound] = copyBytes(toBytes(bound, value))
-  }
-  return range
-}
-
-/** `limit` as a count; -1 and absence are no limit. */
-export function limitOf(limit: number | undefined): number {
-  if (limit === undefined || limit === -1 || limit === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
-  if (!Number.isSafeInteger(limit) || limit < 0) throw new InvalidArgumentError('limit must be an integer from 0, or -1')
-  return limit
-}
-
-function toBytes(name: string, value: unknown): Uint8Array {
-  if (typeof value === 'string') return encoder.encode(value)
-  if (value instanceof Uint8Array) return value
-  throw new InvalidArgumentError(`${name} must be a string or a Uint8Array`)
 }

@@ -5,13 +5,13 @@
  * resolves when its write survives a crash of the process, with `sync` when it survives loss of power. What is not here
  * (value log, transactions, expiry) is `@wk/db`.
  */
-import { ClosedError, KIND_TOMBSTONE, NotFoundError, checkFlag, checkOptions, checkWork, copyBytes, formatFileName, newLookupResult } from '@wk/codec'
+import { ClosedError, KIND_TOMBSTONE, NotFoundError, checkFlag, checkOptions, checkWork, copyBytes, formatFileName, keyBytes, limitOf, newLookupResult, rangeBytes } from '@wk/codec'
 import { absoluteDirectory, isNotFound } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import type { CompactOptions } from './compaction-scheduler.js'
 import type { VisibleCursor } from './iterator/visible-cursor.js'
 import { LsmTree } from './lsm-tree.js'
-import { batchOf, keyBytes, limitOf, rangeOf } from './plain-arguments.js'
+import { batchOf } from './plain-arguments.js'
 import type { BytesLike, PlainRange, PlainWrite } from './plain-arguments.js'
 import { PlainSnapshot } from './plain-snapshot.js'
 import { resolveOptions } from './options.js'
@@ -94,7 +94,7 @@ export class PlainEngine {
     const { snapshot, limit } = checkOptions(options)
     const reverse = checkFlag('reverse', options.reverse, false)
     const most = limitOf(limit)
-    const range = rangeOf(options)
+    const range = rangeBytes(options)
     const sequence = PlainSnapshot.sequenceOf(snapshot, this.tree)
     const view = this.tree.acquireView()
     const cursor = this.tree.cursor(view, sequence, { reverse, range })
