@@ -3,7 +3,8 @@
  *
  * Most comparisons end inside the node, at the first 16 key bytes. When those are equal, two keys of which one has at
  * most 16 bytes are ordered by length alone: the padding of the shorter one equalled real bytes of the longer one, so
- * it is a prefix of it. Only two longer keys are compared in the record area. Then the newer sequence comes first.
+ * it is a prefix of it. Only two longer keys are compared in the record area, from where they may differ: what the target shares
+ * with entries on both sides it shares with all between them. Then the newer sequence comes first.
  *
  * Guarantees: offsets stay inside the arena as long as the owner asked for room first. It leaves capacity, accounting
  * and lifetime to `Memtable`. The methods share one search target (`aim`), so that nothing is allocated a call.
@@ -68,6 +69,9 @@ export class ArenaTree {
   #keyBytes: Uint8Array
   #keyStart = 0
   #keyEnd = 0
+  /** Bytes from byte 16 on that the target shares at least with the nearest entry below it that this descent met, and with the nearest above. */
+  #sharedBelow = 0
+  #sharedAbove = 0
   readonly #pathNodes = new Int32Array(16)
   readonly #pathPositions = new Int32Array(16)
 
@@ -120,6 +124,8 @@ export class ArenaTree {
   seek(): number {
     const { words } = this
     let node = this.root
+    this.#sharedBelow = 0
+    this.#sharedAbove = 0
     for (let level = this.height; level > 0; level--) node = words[this.slotAt(node, this.#childPosition(node)) + SLOT_LAST]!
     let position = this.#search(node, 0)
     if (position === words[node + NODE_COUNT]!) {
@@ -137,7 +143,9 @@ export class ArenaTree {
     if (words[slot] !== this.#word0 || words[slot + 1] !== this.#word1) return false
     if (words[slot + 2] !== this.#word2 || words[slot + 3] !== this.#word3) return false
     if ((words[slot + SLOT_META]! ^ this.#meta) >>> 16 !== 0) return false
-    return this.#keyEnd - this.#keyStart <= INLINE_KEY || this.#compareTails(slot) === 0
+    if (this.#keyEnd - this.#keyStart <= INLINE_KEY) return true
+    this.#sharedBelow = 0
+    return this.#compareTails(slot) === 0
   }
 
   /** Adds the target with its record. Requires room for `height + 2` nodes, and that the entry is not there yet. */
@@ -145,6 +153,8 @@ export class ArenaTree {
     const { words } = this
     let node = this.root
     let onRightEdge = true
+    this.#sharedBelow = 0
+    this.#sharedAbove = 0
     for (let level = this.height; level > 0; level--) {
       const position = this.#childPosition(node)
       this.#pathNodes[level] = node
@@ -232,7 +242,10 @@ export class ArenaTree {
     return a === b ? 0 : a < b ? -1 : 1
   }
 
-  /** Order of the two keys from byte 16 on, the shorter first when one runs out. Requires that both are longer. */
+  /**
+   * Order of the two keys from byte 16 on, the shorter first when one runs out. Requires that both are longer, and that the entry lies
+   * between those that `#sharedBelow` and `#sharedAbove` were learnt from.
+   */
   #compareTails(slot: number): number {
     const { bytes } = this
     const target = this.#keyBytes
@@ -240,12 +253,13 @@ export class ArenaTree {
     const length = this.keyLength(slot) - INLINE_KEY
     const targetStart = this.#keyStart + INLINE_KEY
     const targetLength = this.#keyEnd - targetStart
-    const shared = length < targetLength ? length : targetLength
-    for (let i = 0; i < shared; i++) {
-      const difference = bytes[start + i]! - target[targetStart + i]!
-      if (difference !== 0) return difference
-    }
-    return length - targetLength
+    const least = length < targetLength ? length : targetLength
+    let shared = this.#sharedBelow < this.#sharedAbove ? this.#sharedBelow : this.#sharedAbove
+    while (shared < least && bytes[start + shared] === target[targetStart + shared]) shared++
+    const difference = shared < least ? bytes[start + shared]! - target[targetStart + shared]! : length - targetLength
+    if (difference < 0) this.#sharedBelow = shared
+    else if (difference > 0) this.#sharedAbove = shared
+    return difference
   }
 
   /** Writes the target into a free slot of `node`. */
