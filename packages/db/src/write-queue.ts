@@ -79,7 +79,7 @@ export class WriteQueue {
 
   /**
    * Joins what was just staged to the group that is collecting and returns its promise. `stage` runs at once; when it
-   * throws after it staged something, or what no check of it would (memory that ran out, a write that failed), writing ends.
+   * throws after it staged something, or what no check of it would (memory that ran out, a write that failed, now or a moment ago), writing ends.
    */
   write(sync: boolean, stage: () => void): Promise<void> {
     this.#health.assertWritable()
@@ -89,7 +89,9 @@ export class WriteQueue {
       stage()
     } catch (error) {
       this.#schedule()
-      if (error instanceof WkError && error.code !== 'WK_IO' && this.#tree.nextSequence() === before) throw error
+      // A part that refuses work has failed, and its failure has not come up to here yet.
+      const isFailure = !(error instanceof WkError) || error.code === 'WK_IO' || error.code === 'WK_READ_ONLY'
+      if (!isFailure && this.#tree.nextSequence() === before) throw error
       // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
       throw this.#fail(error, this.firstUnacknowledged)
     }
