@@ -1,5 +1,6 @@
 /** Counts what became of pointers while databases were open whose run tables have few entries (ADR 0018). */
 import type { DB } from '@wk/db'
+import { countAtClose } from '@wk/testkit'
 import type { Report } from './check.js'
 
 /** Fewer databases tell nothing about how often it should happen. */
@@ -24,18 +25,11 @@ export class Readdressed {
   /** Watches a database until it is closed. */
   watch(db: DB): DB {
     this.#opened++
-    const close = db.close.bind(db)
-    let isOpen = true
-    db.close = () => {
-      if (isOpen) {
-        const { gcReaddressed } = db.stats()
-        this.#files += gcReaddressed
-        this.#databases += gcReaddressed > 0 ? 1 : 0
-        isOpen = false
-      }
-      return close()
-    }
-    return db
+    return countAtClose(db, () => {
+      const { gcReaddressed } = db.stats()
+      this.#files += gcReaddressed
+      this.#databases += gcReaddressed > 0 ? 1 : 0
+    })
   }
 
   /** Notes it. A failure if it happened in less than `share` of the databases, or in none: then the check does not do what it says. */

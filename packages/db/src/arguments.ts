@@ -55,11 +55,6 @@ export interface RangeOptions {
   lte?: BytesLike
 }
 
-export function reverseOf(reverse: boolean | undefined): boolean {
-  if (reverse !== undefined && typeof reverse !== 'boolean') throw new InvalidArgumentError('reverse must be a boolean')
-  return reverse ?? false
-}
-
 export function optionsObject<T extends object>(options: T | undefined): T | Record<string, never> {
   return options === undefined ? {} : checkOptions(options)
 }

@@ -5,11 +5,11 @@
  * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
  */
 import { EventEmitter } from 'node:events'
-import { InvalidArgumentError, NotSupportedError, copyBytes, invariant, keyBytes, limitOf, rangeBytes } from '@wk/codec'
+import { InvalidArgumentError, NotSupportedError, checkFlag, copyBytes, invariant, keyBytes, limitOf, rangeBytes } from '@wk/codec'
 import { NodeFileSystem, absoluteDirectory } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
-import { expiryOf, optionsObject, reverseOf, syncOf, userMetaOf, valueBytes } from './arguments.js'
+import { expiryOf, optionsObject, syncOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike, RangeOptions, WriteOptions } from './arguments.js'
 import { Backup } from './backup.js'
 import type { BackupOptions } from './backup.js'
@@ -173,7 +173,7 @@ export class DB extends EventEmitter {
     this.#parts.health.assertWritable()
     const { reverse, limit, snapshot } = optionsObject(options)
     const view = { sequence: this.#sequence(options), keepsLater: snapshot === undefined }
-    const request = { ...view, range: rangeBytes(options), reverse: reverseOf(reverse), limit: limitOf(limit), sync: this.#sync(options) }
+    const request = { ...view, range: rangeBytes(options), reverse: checkFlag('reverse', reverse, false), limit: limitOf(limit), sync: this.#sync(options) }
     await this.#longCalls.run(options, (call) => clearRange({ ...this.#parts, stager: this.#stager, reader: this.#reader }, { ...request, ...call }))
     await this.#parts.guard.due()
   }

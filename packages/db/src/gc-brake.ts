@@ -84,7 +84,7 @@ export class GcBrake {
     this.#passed += bytes
     // What was written before there was excess waits, too, up to a bound: a crowd of writers is met at once, not a while after it has passed the target.
     this.#saved = Math.min(this.#saved + bytes, Math.max(bytes, MOST_SAVED))
-    if (this.#shareOf(this.#saved, excess()) < 1) return undefined
+    if (this.#shareOf(this.#saved, excess) < 1) return undefined
     const saved = this.#saved
     this.#saved = 0
     return this.#wait(saved, excess)
@@ -94,7 +94,7 @@ export class GcBrake {
     const start = this.#runtime.monotonic()
     this.slowdowns++
     for (;;) {
-      const left = start + this.#shareOf(bytes, excess()) - this.#runtime.monotonic()
+      const left = start + this.#shareOf(bytes, excess) - this.#runtime.monotonic()
       if (left <= 0) break
       this.#end = new AbortController()
       // An aborted sleep is one whose end is to be reckoned anew.
@@ -105,11 +105,12 @@ export class GcBrake {
   }
 
   /** Milliseconds that `bytes` take. */
-  #shareOf(bytes: number, excess: number): number {
+  #shareOf(bytes: number, excess: () => number): number {
+    if (this.#isStopped || (!this.#isWorking && this.#pressedAt === undefined)) return 0
     const now = this.#runtime.monotonic()
-    if (this.#isWorking) this.#learn(now, excess)
-    if (this.#isStopped || this.#pressedAt === undefined || now - this.#workedAt >= MOMENT_MS) return 0
-    const counted = this.#isWorking ? excess : EXCESS_IN_RESTS
+    const counted = this.#isWorking ? excess() : EXCESS_IN_RESTS
+    if (this.#isWorking) this.#learn(now, counted)
+    if (this.#pressedAt === undefined || now - this.#workedAt >= MOMENT_MS) return 0
     const steep = (bytes / FULL_RATE) * Math.max(0, counted) ** STEEPNESS
     if (this.#rate === undefined) return Math.min(LONGEST_MS, steep)
     const share = (bytes / this.#rate) * Math.exp(counted - RESTING_POINT)

@@ -35,8 +35,10 @@ export class HoleCollector {
 
   /** Makes holes in those of `files` for which that is better than to copy `live`, which knows all their records. Resolves with what was done. */
   async punch(files: readonly PhysicalFileInfo[], live: ReadonlyMap<number, RecordRanges>): Promise<HolePlan[]> {
-    if (this.#least === undefined || this.#choose(files, live, this.#least).length === 0 || !(await this.#vlog.holes.isSupported())) return []
-    const done = await this.#vlog.holes.punch(this.#choose(files, live, this.#least))
+    if (this.#least === undefined || this.#vlog.holes.isRefused) return []
+    const plans = this.#choose(files, live, this.#least)
+    if (plans.length === 0) return []
+    const done = await this.#vlog.holes.punch(plans)
     if (done.length === 0) return done
     let bytes = 0
     for (const plan of done) bytes += plan.bytes

@@ -1,10 +1,10 @@
 /**
  * Makes iterators: checks what was asked for, takes the view, places the cursor.
  */
-import { InvalidArgumentError, limitOf, rangeBytes } from '@wk/codec'
+import { InvalidArgumentError, checkFlag, limitOf, rangeBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
-import { optionsObject, reverseOf } from './arguments.js'
+import { optionsObject } from './arguments.js'
 import type { EntryReader } from './entry-reader.js'
 import { DEFAULT_HIGH_WATER_MARK, DbIterator } from './iterator.js'
 import type { IteratorMode, IteratorObserver, IteratorOptions, WalkedCursor } from './iterator.js'
@@ -30,7 +30,7 @@ export function openIterator<T>(
   lay?: LayIterator,
 ): DbIterator<T> {
   const { limit, highWaterMarkBytes = DEFAULT_HIGH_WATER_MARK } = optionsObject(options)
-  const reverse = reverseOf(options?.reverse)
+  const reverse = checkFlag('reverse', options?.reverse, false)
   if (!Number.isSafeInteger(highWaterMarkBytes) || highWaterMarkBytes < 1) throw new InvalidArgumentError('highWaterMarkBytes must be a positive integer')
   const range = rangeBytes(options ?? {})
   const entries = limitOf(limit)

@@ -14,7 +14,7 @@ import { relocate } from '@wk/gc'
 import type { GcReport, RelocationLog } from '@wk/gc'
 import type { LsmTree, MovePointersOptions, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
-import type { ValueLog } from '@wk/vlog'
+import type { PhysicalFileInfo, ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
 import { HiddenGarbage } from './hidden-garbage.js'
 import { HoleCollector } from './hole-collector.js'
@@ -405,21 +405,27 @@ export class ValueLogGc {
     const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number) && !this.#readdressing.has(number))
     const found = await this.#ranges.get(victims.flatMap(({ logical }) => logical), () => this.#candidates(), options.signal)
     const ranges = new Map<number, RecordRanges>()
-    const collected: number[] = []
+    const chosen: PhysicalFileInfo[] = []
     const kept: number[] = []
-    for (const { number, logical, recordBytes } of victims) {
+    for (const victim of victims) {
+      const { number, logical, recordBytes } = victim
       const live = logical.map((fid) => found.get(fid))
       if (sumOf(live) > recordBytes * (1 - (options.leastDead ?? 0))) kept.push(number)
       else {
-        collected.push(number)
+        chosen.push(victim)
         for (const [i, fid] of logical.entries()) ranges.set(fid, live[i] ?? NO_RANGES)
       }
     }
-    for (const { number, bytes } of await this.holes.punch(victims.filter(({ number }) => collected.includes(number)), ranges)) {
-      collected.splice(collected.indexOf(number), 1)
-      for (const { logical } of victims.filter((victim) => victim.number === number)) for (const fid of logical) ranges.delete(fid)
-      this.bytesReclaimed += bytes
-      report.filesCollected++
+    const punched = new Map((await this.holes.punch(chosen, ranges)).map(({ number, bytes }) => [number, bytes]))
+    const collected: number[] = []
+    for (const { number, logical } of chosen) {
+      const bytes = punched.get(number)
+      if (bytes === undefined) collected.push(number)
+      else {
+        for (const fid of logical) ranges.delete(fid)
+        this.bytesReclaimed += bytes
+        report.filesCollected++
+      }
     }
     for (const number of kept) this.#pinned.add(number)
     if (kept.length > 0) publishGc(() => ({ dir: this.#dir, type: 'kept', reason: 'somebody may still read most of what is in them', files: kept }))

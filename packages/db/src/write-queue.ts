@@ -132,7 +132,6 @@ export class WriteQueue {
    */
   async urgent<T>(task: () => Promise<T>): Promise<T> {
     if (!this.#isPaused) return this.exclusive(task)
-    this.#health.assertWritable()
     const done = this.#urgent.then(() => this.#runUrgent(task))
     this.#urgent = done.catch(() => undefined)
     return done
@@ -198,7 +197,7 @@ export class WriteQueue {
   async #drain(begun?: Group, rest?: () => Promise<void>): Promise<void> {
     if (begun !== undefined && rest !== undefined) await this.#commit(begun, rest)
     for (;;) {
-      const written = this.#written[0]
+      const written = this.#written.shift()
       if (written !== undefined) {
         await this.#commit(written, () => this.#sitOut(this.#pause()))
         continue
@@ -279,7 +278,6 @@ export class WriteQueue {
     } finally {
       this.#writing = undefined
       if (this.#collecting === group) this.#collecting = undefined
-      if (this.#written[0] === group) this.#written.shift()
     }
   }
 

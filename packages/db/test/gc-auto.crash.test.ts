@@ -3,7 +3,7 @@
  * the first seed, `WK_RUNS` the number of histories; `WK_CRASH_EVERY=1` crashes before every operation instead of one in three.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, THRESHOLD } from '@wk/testkit'
+import { countAtClose, CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, THRESHOLD } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
 import { oneIn } from './crash-sample.js'
@@ -18,14 +18,7 @@ describe('with eager background collection', () => {
       const fs = new MemoryFileSystem({ crashable: false })
       const open = async (): Promise<DB> => {
         const db = await DB.open('/db', { ...EAGER, fs })
-        const close = db.close.bind(db)
-        let isOpen = true
-        db.close = () => {
-          if (isOpen) moved += db.stats().gcBytesMoved
-          isOpen = false
-          return close()
-        }
-        return db
+        return countAtClose(db, () => (moved += db.stats().gcBytesMoved))
       }
       const history = drawHistory(new Rng(seed), modelProfile(300, THRESHOLD)).filter(({ type }) => type !== 'gc' && type !== 'compact')
       await new HistoryRunner(open, undefined).run(history).catch((cause: unknown) => {

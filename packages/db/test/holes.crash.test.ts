@@ -3,7 +3,7 @@
  * seed, `WK_RUNS` the number of histories; `WK_CRASH_EVERY=1` crashes before every operation instead of some.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { countAtClose, CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openBounded } from '../src/testing.js'
@@ -18,14 +18,7 @@ const SIZES = [20, 300, 9000, 13_000, 20_000]
 async function openCounting(fs: MemoryFileSystem, isEager: boolean, counts: { punched: number }): Promise<DB> {
   const options = isEager ? EAGER : SMALLEST
   const db = await openBounded('/db', { ...options, gc: { ...options.gc, punchHoles: true }, valueLogFileSize: 96 * 1024, leastHole: 8192, fs, workers: 0 })
-  const close = db.close.bind(db)
-  let isOpen = true
-  db.close = () => {
-    if (isOpen) counts.punched += db.stats().gcBytesPunched
-    isOpen = false
-    return close()
-  }
-  return db
+  return countAtClose(db, () => (counts.punched += db.stats().gcBytesPunched))
 }
 
 describe.each([true, false])('with holes, background collection: %s', (isEager) => {

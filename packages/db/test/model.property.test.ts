@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryFileSystem, type FileSystem } from '@wk/fs'
-import { describe as describeOperation, drawHistory, drawOptions, HistoryRunner, modelProfile, Rng, shrinkHistory, type HistoryCounts, type Operation, type OptionSet } from '@wk/testkit'
+import { countAtClose, describe as describeOperation, drawHistory, drawOptions, HistoryRunner, modelProfile, Rng, shrinkHistory, type HistoryCounts, type Operation, type OptionSet } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openBounded } from '../src/testing.js'
@@ -33,21 +33,14 @@ async function runHistory(fs: FileSystem | undefined, dir: string, options: Opti
   let lastFile = 0
   const open = async (): Promise<DB> => {
     const db = await openBounded(dir, fs === undefined ? options : { ...options, fs })
-    const close = db.close.bind(db)
-    let open = true
-    db.close = async () => {
-      if (open) {
-        open = false
-        const stats = db.stats()
-        crossed.flushes += stats.flushes
-        crossed.compactions += stats.compactions
-        crossed.collected += stats.gcFilesCollected
-        crossed.rolls += Math.max(0, stats.valueLogNumber - lastFile)
-        lastFile = stats.valueLogNumber
-      }
-      return close()
-    }
-    return db
+    return countAtClose(db, () => {
+      const stats = db.stats()
+      crossed.flushes += stats.flushes
+      crossed.compactions += stats.compactions
+      crossed.collected += stats.gcFilesCollected
+      crossed.rolls += Math.max(0, stats.valueLogNumber - lastFile)
+      lastFile = stats.valueLogNumber
+    })
   }
   const runner = new HistoryRunner(open, undefined)
   await runner.run(history)

@@ -4,7 +4,7 @@
  * operation instead of one in three.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { countAtClose, CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openWith } from './bounded-runs.js'
@@ -18,14 +18,7 @@ const MOST_RUNS = 8
 /** Opens it, and adds up at its end how many logical files lost their last pointer. */
 async function openCounting(fs: MemoryFileSystem, isEager: boolean, counts: { readdressed: number }): Promise<DB> {
   const db = await openWith('/db', { ...(isEager ? EAGER : SMALLEST), fs, workers: 0 }, MOST_RUNS)
-  const close = db.close.bind(db)
-  let isOpen = true
-  db.close = () => {
-    if (isOpen) counts.readdressed += db.stats().gcReaddressed
-    isOpen = false
-    return close()
-  }
-  return db
+  return countAtClose(db, () => (counts.readdressed += db.stats().gcReaddressed))
 }
 
 describe.each([true, false])('with hardly any entries of run tables, background collection: %s', (isEager) => {

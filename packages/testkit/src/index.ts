@@ -4,6 +4,7 @@
  * every mutating file-system operation. Private; a devDependency only.
  */
 export type { BatchEntry, Bytes, Database, IteratorHandle, OpenDatabase, ReadOptions, ScanOptions, SnapshotHandle, VerifyReport, WriteOptions } from './database.js'
+export { countAtClose } from './count-at-close.js'
 export { exploreCrashes, type CrashFinding, type CrashPoint, type CrashReport, type ExploreOptions, type Law } from './crash-explorer.js'
 export { readAll } from './crash-judge.js'
 export { endlessStep, isEndlessKey } from './endless-workload.js'
