@@ -7,6 +7,7 @@
  */
 import { copyBytes, throwIfAborted } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
+import type { LoopGuard } from '@wk/fs'
 import type { EntryReader } from './entry-reader.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import type { Stager } from './stager.js'
@@ -33,9 +34,10 @@ export interface ClearParts {
   readonly queue: WriteQueue
   readonly stager: Stager
   readonly reader: EntryReader
+  readonly guard: LoopGuard
 }
 
-export async function clearRange({ tree, queue, stager, reader }: ClearParts, request: ClearRequest): Promise<void> {
+export async function clearRange({ tree, queue, stager, reader, guard }: ClearParts, request: ClearRequest): Promise<void> {
   const { sequence, keepsLater, range, reverse, limit, sync, signal, onProgress } = request
   const view = tree.acquireView()
   try {
@@ -43,8 +45,14 @@ export async function clearRange({ tree, queue, stager, reader }: ClearParts, re
     cursor.first()
     let done = 0
     let bytes = 0
-    while (cursor.valid && done < limit) {
+    while ((cursor.valid || cursor.paused) && done < limit) {
       throwIfAborted(signal)
+      if (cursor.paused) {
+        const turn = guard.due()
+        if (turn !== undefined) await turn
+        cursor.resume()
+        continue
+      }
       const keys: Uint8Array[] = []
       for (; cursor.valid && keys.length < BATCH_KEYS && done + keys.length < limit; cursor.next()) {
         keys.push(copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd))

@@ -34,7 +34,7 @@ export type IteratorMode = 'entries' | 'keys' | 'values'
 /** What an iterator walks. */
 export type WalkedCursor = Pick<
   VisibleCursor,
-  'valid' | 'keyBytes' | 'keyStart' | 'keyEnd' | 'sequence' | 'kind' | 'valueBytes' | 'valueStart' | 'valueEnd' | 'seek' | 'next'
+  'valid' | 'paused' | 'keyBytes' | 'keyStart' | 'keyEnd' | 'sequence' | 'kind' | 'valueBytes' | 'valueStart' | 'valueEnd' | 'seek' | 'next' | 'resume'
 >
 
 /** Follows what an iterator delivers, for a transaction. */
@@ -245,10 +245,18 @@ export class DbIterator<T> implements AsyncIterable<T> {
 
   /** Fills the window unless it holds something or nothing is left. One call at a time. */
   async #fill(): Promise<void> {
+    const { cursor, guard } = this.#source
     for (;;) {
       // A call that was made before `close()` is answered; a commit has asked by then what was read.
       if (this.#source.observer !== undefined) this.#assertOpen()
       if (this.#window.left > 0) return
+      if (cursor.paused && this.#ahead === undefined && !this.#ended && this.#left > 0) {
+        const turn = guard.due()
+        if (turn !== undefined) await turn
+        // A `seek` may have come meanwhile.
+        if (cursor.paused) cursor.resume()
+        continue
+      }
       const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
       this.#ahead = undefined
       if (window.left === 0) {
@@ -310,7 +318,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     const ahead = new EntryWindow<T>(this.#mode)
     try {
       this.#collect(ahead).begin(reader)
-      this.#ahead = ahead
+      if (ahead.left > 0) this.#ahead = ahead
     } catch {
       // Whoever asks for that window meets it again.
       this.#left = left

@@ -13,6 +13,9 @@ import type { SortedWrites } from './txn-writes.js'
 
 const EMPTY = new Uint8Array(0)
 
+/** Own deletions that one move passes at most, as the cursor below does with its own. */
+const PATIENCE = 256
+
 export class TxnCursor implements WalkedCursor {
   readonly #base: VisibleCursor
   readonly #writes: SortedWrites
@@ -24,6 +27,7 @@ export class TxnCursor implements WalkedCursor {
   #at = 0
 
   valid = false
+  paused = false
   keyBytes: Uint8Array = EMPTY
   keyStart = 0
   keyEnd = 0
@@ -61,11 +65,21 @@ export class TxnCursor implements WalkedCursor {
     this.#settle()
   }
 
+  resume(): void {
+    if (this.#base.paused) this.#base.resume()
+    this.#settle()
+  }
+
   /** Shows the next entry: an own write hides what the database holds under its key. */
   #settle(): void {
-    for (;;) {
+    const base = this.#base
+    for (let passed = 0; ; passed++) {
+      this.paused = base.paused || passed === PATIENCE
+      if (this.paused) {
+        this.valid = false
+        return
+      }
       const own = this.#own()
-      const base = this.#base
       if (own === undefined || (base.valid && this.#orderToBase(own) > 0)) {
         this.#showBase()
         return

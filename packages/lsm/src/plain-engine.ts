@@ -188,6 +188,7 @@ function walk(
         if (left-- === 0) return end()
         if (started) cursor.next()
         else cursor.first()
+        while (cursor.paused) cursor.resume()
       } catch (error) {
         end()
         throw error

@@ -9,7 +9,7 @@ import type { Entry } from './iterator-support.js'
 
 function drain(cursor: VisibleCursor): string[] {
   const seen: string[] = []
-  for (; cursor.valid; cursor.next()) seen.push(show(entryAt(cursor)))
+  for (; cursor.valid || cursor.paused; cursor.paused ? cursor.resume() : cursor.next()) if (!cursor.paused) seen.push(show(entryAt(cursor)))
   return seen
 }
 
@@ -37,13 +37,14 @@ describe('visible cursor', () => {
         fc.integer({ min: 0, max: 22 }),
         rangeArbitrary,
         fc.array(keyArbitrary.map(bytes), { maxLength: 4 }),
-        (history, makeCursor, sequence, now, range, targets) => {
+        fc.integer({ min: 1, max: 5 }),
+        (history, makeCursor, sequence, now, range, targets, patience) => {
           const expected = visible(history, sequence, now, range)
-          const forward = new VisibleCursor(makeCursor(history, false), { sequence, now, range })
+          const forward = new VisibleCursor(makeCursor(history, false), { sequence, now, range, patience })
           expect(forward.valid).toBe(false)
           forward.first()
           expect(drain(forward)).toEqual(expected.map(show))
-          const reverse = new VisibleCursor(makeCursor(history, true), { sequence, now, range, reverse: true })
+          const reverse = new VisibleCursor(makeCursor(history, true), { sequence, now, range, reverse: true, patience })
           reverse.first()
           expect(drain(reverse)).toEqual(expected.map(show).reverse())
           for (const target of targets) {
@@ -98,6 +99,32 @@ describe('visible cursor', () => {
     backwards.first()
     expect(drain(backwards)).toHaveLength(1)
     expect(moves).toBeLessThan(100)
+  })
+
+  test('law 10: a move that passes many hidden entries stops short, and goes on where it was', () => {
+    const history = [...Array.from({ length: 1000 }, (_, i) => tombstone(`k${1000 + i}`, i + 1)), ...Array.from({ length: 1000 }, (_, i) => valueEntry(`k${2000 + i}`, 5000 + i, 'late'))]
+    for (const reverse of [false, true]) {
+      const cursor = new VisibleCursor(new ArrayCursor(sorted([valueEntry('a', 1, 'x'), ...history, valueEntry('z', 2, 'y')])), { sequence: 4000, now: 0, reverse })
+      const seen: string[] = []
+      let pauses = 0
+      for (cursor.first(); cursor.valid || cursor.paused; ) {
+        expect(cursor.valid).toBe(!cursor.paused)
+        if (cursor.paused) {
+          pauses++
+          cursor.resume()
+        } else {
+          seen.push(text(entryAt(cursor).key))
+          cursor.next()
+        }
+      }
+      expect(seen).toEqual(reverse ? ['z', 'a'] : ['a', 'z'])
+      expect(pauses).toBe(7)
+      cursor.seek(bytes('k1500'))
+      expect(cursor.paused).toBe(true)
+      cursor.seek(bytes(reverse ? 'b' : 'y'))
+      expect(cursor.paused).toBe(false)
+      expect(text(entryAt(cursor).key)).toBe(reverse ? 'a' : 'z')
+    }
   })
 
   test('in reverse the entry is a copy that stays while the source has moved on', () => {

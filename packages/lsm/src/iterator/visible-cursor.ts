@@ -5,6 +5,9 @@
  * The views of the current entry hold until the cursor moves. Forward they are those of the source; in reverse, where
  * a key's versions come oldest first and the newest is known only after the source has left it, they are copies in
  * buffers that the cursor reuses.
+ *
+ * Between two visible entries any number of others may lie: deleted, expired, newer than the reader. A move that has passed
+ * many of them stops short and is `paused`: the caller lets others run if their time has come, and goes on with `resume()`.
  */
 import { KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, compareBytes, compareRanges, readExpiresAt } from '@wk/codec'
 import type { EntryCursor, KeyRange } from '@wk/codec'
@@ -18,12 +21,17 @@ export interface VisibleCursorOptions {
   reverse?: boolean
   /** Bounds of the user keys; `gte` counts before `gt`, `lte` before `lt`. The bytes must not change. */
   range?: KeyRange
+  /** Entries that one move passes at most without finding a visible one. Default 256: some 0.1 ms. */
+  patience?: number
 }
 
 const EMPTY = new Uint8Array(0)
 
 /** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
 const STEPS_BEFORE_SEEK = 8
+
+/** Default of {@link VisibleCursorOptions.patience}. */
+const PATIENCE = 256
 
 export class VisibleCursor {
   readonly reverse: boolean
@@ -35,7 +43,10 @@ export class VisibleCursor {
   readonly #upper: Uint8Array | undefined
   readonly #upperOpen: boolean
   readonly #isEmptyRange: boolean
+  readonly #patience: number
 
+  /** The last move stopped short of a visible entry, which may or may not come: `resume()` looks on. Not `valid` then. */
+  paused = false
   /** The current entry (`EntryCursor` says what they mean); undefined content unless `valid`. */
   valid = false
   keyBytes: Uint8Array = EMPTY
@@ -63,12 +74,13 @@ export class VisibleCursor {
     this.#lowerOpen = gte === undefined
     this.#upper = lte ?? lt
     this.#upperOpen = lte === undefined
+    this.#patience = options.patience ?? PATIENCE
     this.#isEmptyRange = isEmpty(this.#lower, this.#lowerOpen, this.#upper, this.#upperOpen)
   }
 
   /** To the first visible entry of the range in the cursor's direction. */
   first(): void {
-    this.valid = false
+    this.#leave()
     if (this.#isEmptyRange) return
     if (this.reverse) this.#seekBackward(this.#upper, this.#upperOpen)
     else this.#seekForward(this.#lower, this.#lowerOpen)
@@ -79,7 +91,7 @@ export class VisibleCursor {
    * before the whole range, in the cursor's direction, is taken as the range's own start.
    */
   seek(userKey: Uint8Array): void {
-    this.valid = false
+    this.#leave()
     if (this.#isEmptyRange) return
     if (this.reverse) {
       if (this.#upper !== undefined && compareBytes(userKey, this.#upper) >= 0) this.#seekBackward(this.#upper, this.#upperOpen)
@@ -98,6 +110,18 @@ export class VisibleCursor {
     }
   }
 
+  /** Goes on with a move that stopped short. Requires `paused`. */
+  resume(): void {
+    this.paused = false
+    if (this.reverse) this.#findBackward()
+    else this.#findForward()
+  }
+
+  #leave(): void {
+    this.valid = false
+    this.paused = false
+  }
+
   #seekForward(from: Uint8Array | undefined, open: boolean): void {
     const entries = this.#entries
     if (from === undefined) entries.first()
@@ -113,8 +137,12 @@ export class VisibleCursor {
   #findForward(): void {
     const entries = this.#entries
     let newer = 0
-    while (entries.valid) {
+    for (let passed = 0; entries.valid; passed++) {
       if (this.#isAfterUpper(entries)) return
+      if (passed === this.#patience) {
+        this.paused = true
+        return
+      }
       if (entries.sequence > this.#sequence) {
         if (++newer % STEPS_BEFORE_SEEK !== 0) entries.next()
         else {
@@ -155,8 +183,12 @@ export class VisibleCursor {
   /** Requires that the entries stand at the oldest version of a key that was not judged yet, or beside all. */
   #findBackward(): void {
     const entries = this.#entries
-    while (entries.valid) {
+    for (let passed = 0; entries.valid; passed++) {
       if (this.#isBeforeLower(entries)) return
+      if (passed === this.#patience) {
+        this.paused = true
+        return
+      }
       this.#holdKey(entries)
       let seen = false
       for (let steps = 0; entries.valid && this.#isHeldKey(entries); steps++) {

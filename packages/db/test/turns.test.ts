@@ -1,0 +1,132 @@
+/**
+ * Law 10, the event loop turns: calls that have much to look at let it turn, however few results they have. Counted in turns, with a
+ * clock on which every question for the time finds a slice used up.
+ */
+import { defaultRuntime } from '@wk/fs'
+import type { Runtime } from '@wk/fs'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { DB } from '../src/index.js'
+import { cleanUp, memoryPlace } from './harness.js'
+
+afterEach(cleanUp)
+
+const name = (i: number): string => `k${String(i).padStart(5, '0')}`
+const text = (bytes: Uint8Array | undefined): string | undefined => (bytes === undefined ? undefined : Buffer.from(bytes).toString())
+
+/** A runtime that counts the turns it was asked for, and what happens in the next one. */
+class Turns implements Runtime {
+  count = 0
+  onTurn: (() => void) | undefined
+  #time = 0
+  readonly now = defaultRuntime.now
+  readonly random = defaultRuntime.random
+  readonly sleep = defaultRuntime.sleep
+  readonly microtask = defaultRuntime.microtask
+  readonly monotonic = (): number => (this.#time += 100)
+  readonly yield = async (): Promise<void> => {
+    this.count++
+    await defaultRuntime.yield()
+    this.onTurn?.()
+  }
+
+  /** Turns that `work` takes. */
+  async during(work: () => Promise<unknown>): Promise<number> {
+    const before = this.count
+    await work()
+    return this.count - before
+  }
+}
+
+const DELETED = 3000
+
+/** Two keys far apart; between them lie deletions. */
+async function desert(turns: Turns): Promise<DB> {
+  const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0 })
+  await db.batch([{ type: 'put', key: 'a', value: 'first' }, ...Array.from({ length: DELETED }, (_, i) => ({ type: 'put' as const, key: name(i), value: 'x' })), { type: 'put', key: 'z', value: 'last' }])
+  await db.batch(Array.from({ length: DELETED }, (_, i) => ({ type: 'del' as const, key: name(i) })))
+  return db
+}
+
+describe('law 10: deletions that lie between two entries', () => {
+  const LEAST = 4
+
+  it('let the loop turn while an iterator passes them, in both directions and after a seek', async () => {
+    const turns = new Turns()
+    const db = await desert(turns)
+    for (const reverse of [false, true]) {
+      for (const find of ['all', 'next', 'nextv', 'seek'] as const) {
+        const iterator = db.iterator({ reverse })
+        let found: string[] = []
+        const taken = await turns.during(async () => {
+          if (find === 'all') found = (await iterator.all()).map(([key]) => text(key) as string)
+          else if (find === 'nextv') found = (await iterator.nextv(10)).map(([key]) => text(key) as string)
+          else {
+            if (find === 'seek') iterator.seek(reverse ? name(DELETED) : 'b')
+            else await iterator.next()
+            found = [text((await iterator.next())?.[0]) as string]
+          }
+        })
+        await iterator.close()
+        const ends = reverse ? ['z', 'a'] : ['a', 'z']
+        expect(found).toEqual(find === 'all' || find === 'nextv' ? ends : [ends[1]])
+        expect(taken, `${find} reverse ${reverse}`).toBeGreaterThan(LEAST)
+      }
+    }
+    expect(await db.keys({ gt: 'a', lt: 'z' }).all()).toEqual([])
+  })
+
+  it('let the loop turn in a transaction, also those of its own', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0 })
+    await db.batch(Array.from({ length: DELETED }, (_, i) => ({ type: 'put' as const, key: name(i), value: 'x' })))
+    await db.put('z', 'last')
+    await db.transaction(async (txn) => {
+      for (let i = 0; i < DELETED; i++) txn.del(name(i))
+      for (const reverse of [false, true]) {
+        let found: string[] = []
+        expect(await turns.during(async () => (found = (await txn.keys({ reverse }).all()).map((key) => text(key) as string)))).toBeGreaterThan(LEAST)
+        expect(found).toEqual(['z'])
+      }
+    })
+    await db.transaction(async (txn) => {
+      expect(await turns.during(() => txn.keys().all())).toBeGreaterThan(LEAST)
+    })
+  })
+
+  it('let the loop turn in clear, which its signal ends there', async () => {
+    const turns = new Turns()
+    const db = await desert(turns)
+    expect(await turns.during(() => db.clear({ gte: 'b', lt: 'z' }))).toBeGreaterThan(LEAST)
+    const abort = new AbortController()
+    turns.onTurn = () => abort.abort()
+    await expect(db.clear({ gte: 'b', signal: abort.signal })).rejects.toMatchObject({ code: 'WK_ABORTED' })
+    turns.onTurn = undefined
+    expect(text(await db.get('z'))).toBe('last')
+    await db.clear({ gte: 'b' })
+    expect((await db.keys().all()).map(text)).toEqual(['a'])
+  })
+
+  it('are left by a seek that comes while they are passed', async () => {
+    const turns = new Turns()
+    const db = await desert(turns)
+    const iterator = db.iterator({ gt: 'a' })
+    turns.onTurn = () => {
+      turns.onTurn = undefined
+      iterator.seek('y')
+    }
+    expect(text((await iterator.next())?.[0])).toBe('z')
+    expect(turns.onTurn).toBeUndefined()
+    expect(await iterator.next()).toBeUndefined()
+    await iterator.close()
+  })
+
+  it('do not keep a database from closing: what was asked before is answered', async () => {
+    const turns = new Turns()
+    const db = await desert(turns)
+    const iterator = db.iterator({ gt: 'a' })
+    const next = iterator.next()
+    await db.close()
+    expect(text((await next)?.[0])).toBe('z')
+    await expect(iterator.next()).rejects.toMatchObject({ code: 'WK_CLOSED' })
+  })
+})
