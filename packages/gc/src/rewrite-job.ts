@@ -81,7 +81,7 @@ interface MoveResult {
 async function moveRecords(context: RewriteContext, live: readonly PlacedRecord[]): Promise<MoveResult> {
   if (live.length === 0) return { moved: 0, bytesMoved: 0, bytesLost: 0 }
   await context.throttle.take(sumLengths(live), context.signal)
-  const targets = await context.vlog.append(live.map(({ entry }) => survivorOf(entry)), { stored: true })
+  const targets = await context.vlog.append(live.map(({ entry }) => survivorOf(entry)), { stored: true, survivors: true })
   // Law 3: no pointer before its bytes are on the device.
   await context.vlog.sync()
   const moves = live.map(({ entry, pointer }, at): PointerMove => {

@@ -58,8 +58,8 @@ export interface GcValueLog {
    * compressed, and a bit of `meta` says so. Throws `CorruptionError` at damage.
    */
   iterate(fid: number, options?: { readonly stored?: boolean }): AsyncIterable<{ readonly entry: GcRecord; readonly pointer: ValuePointer }>
-  /** With `stored`, values are in their stored form, as {@link iterate} gave them. */
-  append(entries: readonly GcAppend[], options?: { readonly stored?: boolean }): Promise<readonly ValuePointer[]>
+  /** With `stored`, values are in their stored form, as {@link iterate} gave them. With `survivors`, records go to files apart from what the host appends. */
+  append(entries: readonly GcAppend[], options?: { readonly stored?: boolean; readonly survivors?: boolean }): Promise<readonly ValuePointer[]>
   /** Everything appended so far is on the device when it resolves. */
   sync(): Promise<void>
   /** The record is dead: counts towards its file's garbage. */

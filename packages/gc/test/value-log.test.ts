@@ -4,6 +4,7 @@ import { ManualRuntime, MemoryFileSystem } from '@wk/fs'
 import { ValueLog } from '@wk/vlog'
 import { describe, expect, it } from 'vitest'
 import { GarbageCollector, relocate, type LiveRange } from '../src/index.js'
+import { scheduleIndex, scheduleValueLog } from '../src/testing.js'
 import { MapIndex } from './support/map-index.js'
 import { namesOf, openMemoryLog, valueOf, type MemoryLog } from './support/memory-log.js'
 
@@ -57,6 +58,36 @@ describe('collector over the value log', () => {
     const [pointer] = await again.append([{ key: 'k', value: 'v' }])
     expect(pointer!.fid).toBeGreaterThan(left[0]!.fid)
     await again.close()
+  })
+
+  it('survivors go to files of their own, whatever the host writes meanwhile, and those of several passes to the same', async () => {
+    const log = await churned()
+    const { vlog, index } = log.host
+    const survivors = new Set<number>()
+    const fresh = new Set([...index.map.values()].map(({ fid }) => fid))
+    let count = 0
+    const hook = async (): Promise<void> => {
+      if (++count % 5 === 0) fresh.add((await log.host.put(`fresh ${count}`, 'x'.repeat(300))).fid)
+    }
+    const swap = index.compareAndSwap.bind(index)
+    index.compareAndSwap = (moves) => {
+      for (const { to } of moves) survivors.add(to.fid)
+      return swap(moves)
+    }
+    const gc = new GarbageCollector({ vlog: scheduleValueLog(vlog, hook), index: scheduleIndex(index, hook) })
+    // Two passes of one file each, and one over the rest.
+    for (const maxFiles of [1, 1, 100]) {
+      for (let n = 0; n < 30; n += 3) await log.host.put(`k${n}`, `value ${n} round 2 again `.padEnd(200, 'x'))
+      await gc.run({ discardRatio: 0.05, maxFiles })
+    }
+    expect(count).toBeGreaterThan(50)
+    expect(survivors.size).toBeGreaterThan(0)
+    expect([...survivors].filter((fid) => fresh.has(fid))).toEqual([])
+    // Less than two of them a file's worth: they were filled one after another.
+    const moved = [...survivors].map((fid) => vlog.files().find((file) => file.fid === fid)?.validEnd ?? 4096)
+    expect(moved.filter((end) => end < 4096).length).toBeLessThanOrEqual(1)
+    await expectAll(log)
+    await vlog.close()
   })
 
   it('accounted live bytes equal recounted ones through puts, deletes and passes', async () => {

@@ -36,6 +36,11 @@ export interface AppendOptions {
    * whatever `valueCompression` says. This is how garbage collection moves records. Default false.
    */
   stored?: boolean | undefined
+  /**
+   * What a collection moves: goes to files of its own, apart from all that is appended without. For a host with durable marks there is one sequence
+   * of files, whatever this says. Default false.
+   */
+  survivors?: boolean | undefined
 }
 
 interface CheckedEntry {
@@ -70,18 +75,20 @@ export class Appender {
   readonly #guard: LoopGuard
   readonly #compress: boolean
   readonly #sync: boolean
+  readonly #onSync: () => void
   /** Takes the next append; undefined = none waits. */
   #group: Group | undefined
   #isWriting = false
   readonly #pending = new Set<Promise<unknown>>()
 
-  /** `compress`: values are compressed where it pays. `sync`: the default of {@link AppendOptions.sync}. */
-  constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, { compress, sync }: { compress: boolean; sync: boolean }) {
+  /** `compress`: values are compressed where it pays. `sync`: the default of {@link AppendOptions.sync}. `onSync` is told when one has reached the device. */
+  constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, { compress, sync }: { compress: boolean; sync: boolean }, onSync: () => void) {
     this.#writer = writer
     this.#runtime = runtime
     this.#guard = guard
     this.#compress = compress
     this.#sync = sync
+    this.#onSync = onSync
   }
 
   /** Stages all entries in this turn. @throws InvalidArgumentError before anything is staged */
@@ -134,6 +141,7 @@ export class Appender {
   async #settle(pointers: ValuePointer[], written: Promise<void> | undefined): Promise<ValuePointer[]> {
     await written
     await this.#writer.sync()
+    this.#onSync()
     return pointers
   }
 

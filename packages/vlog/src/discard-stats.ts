@@ -2,9 +2,9 @@
  * Dead bytes per logical file, for hosts that report them with `discard`. Never trusted for correctness: garbage collection
  * asks the index again before it gives anything up.
  *
- * Two figures are kept. The current one grows with every report. The committed one is what a clean close (or a
- * recount) made exact; only it is written before a clean close, because a report may belong to an index update that a
- * crash takes back. So after a crash a figure may be too low, never too high.
+ * Two figures are kept. The current one grows with every report. The committed one is what was last saved: at a clean close, and now
+ * and then after a sync. After a crash a figure may be too low by what was reported since, and too high by reports of index updates that the
+ * crash took back.
  */
 import type { ValuePointer } from '@wk/codec'
 import type { LogicalFile } from './file-map.js'
@@ -55,6 +55,7 @@ export class DiscardStats {
   readonly #current = new Map<number, Discarded>()
   #committed = new Map<number, Discarded>()
   #dirty = false
+  #uncommittedBytes = 0
   #recount: Recount | undefined
 
   /** Starts from what the state file said. */
@@ -68,6 +69,11 @@ export class DiscardStats {
     return this.#dirty
   }
 
+  /** Bytes by which figures have changed since {@link commit}. */
+  get uncommittedBytes(): number {
+    return this.#uncommittedBytes
+  }
+
   /** A record is dead. The sum never passes the bytes of the file's records. */
   add(logical: LogicalFile, pointer: ValuePointer): void {
     const entry = this.#current.get(logical.fid) ?? { records: 0, bytes: 0 }
@@ -75,6 +81,7 @@ export class DiscardStats {
     entry.bytes = Math.min(roomOf(logical), entry.bytes + pointer.len)
     this.#current.set(logical.fid, entry)
     this.#dirty = true
+    this.#uncommittedBytes += pointer.len
     if (this.#recount?.fid === logical.fid) this.#recount.report(pointer)
   }
 
@@ -100,6 +107,7 @@ export class DiscardStats {
   }
 
   #replace(fid: number, discarded: Discarded): void {
+    this.#uncommittedBytes += Math.abs(discarded.bytes - this.bytes(fid))
     this.#current.set(fid, { ...discarded })
     this.#dirty = true
   }
@@ -113,8 +121,9 @@ export class DiscardStats {
     if (this.#committed.delete(fid)) this.#dirty = true
   }
 
-  /** The host closes in order: what it reported is final. */
+  /** From now on {@link committed} tells the figures of now. */
   commit(): void {
+    this.#uncommittedBytes = 0
     this.#committed = new Map([...this.#current].map(([fid, discarded]) => [fid, { ...discarded }]))
     this.#dirty = false
   }

@@ -19,6 +19,8 @@ export interface FileMakerOptions {
   encryptionKeyRotationDuration: number
   /** Unix time, in milliseconds. */
   now: () => number
+  /** Resolves when files of these numbers may come to be. Default: they may. */
+  announce?: (fids: readonly number[]) => Promise<void>
 }
 
 export class FileMaker {
@@ -46,6 +48,7 @@ export class FileMaker {
     const { fs, dir } = this.#set
     // Before the file: a header that names a data key which a crash took away would be damage.
     await this.#options.registry.save()
+    await this.#options.announce?.(files.map(({ fid }) => fid))
     const handles: File[] = []
     try {
       for (const logical of files) {

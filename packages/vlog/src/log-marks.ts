@@ -1,33 +1,53 @@
 /**
- * What a value log that stands alone remembers in VLOGSTATE: garbage figures, files given up, its clean end.
+ * What a value log that stands alone remembers in VLOGSTATE: garbage figures, files given up, where survivors are written, its clean end.
  *
  * A log whose host keeps its own marks (`durable`, `cleanEnd`) uses this in memory only. Writes of the file run one
  * after another; a failed one poisons the log, because which state a crash leaves is then unknown.
  */
 import { DiscardStats } from './discard-stats.js'
+import type { FileNumbers } from './file-numbers.js'
 import { writeState, type LogState } from './state-file.js'
 import type { VlogSet } from './vlog-set.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogWriter } from './vlog-writer.js'
 
+/** Part of a file's size by which figures of garbage change until they are saved, and the least bytes. */
+const SAVE_SHARE = 1 / 32
+const LEAST_SAVE = 1 << 20
+
+export interface LogMarksOptions {
+  numbers: FileNumbers
+  state: LogState | undefined
+  /** There is a VLOGSTATE. */
+  isPersistent: boolean
+  fileSize: number
+}
+
 export class LogMarks {
   readonly stats = new DiscardStats()
   readonly #set: VlogSet
   readonly #writer: VlogWriter
-  readonly #persistent: boolean
+  readonly #numbers: FileNumbers
+  readonly #isPersistent: boolean
+  readonly #saveAfter: number
   readonly #retired = new Set<number>()
+  /** See {@link LogState.survivors}. */
+  #survivors: number[]
   #clean: LogState['clean']
   /** What the file says now, as far as {@link saveClean} compares. */
   #savedClean: LogState['clean']
   #writing: Promise<void> = Promise.resolve()
   #dirty = false
 
-  constructor(set: VlogSet, writer: VlogWriter, state: LogState | undefined, persistent: boolean) {
+  constructor(set: VlogSet, writer: VlogWriter, { numbers, state, isPersistent, fileSize }: LogMarksOptions) {
     this.#set = set
     this.#writer = writer
-    this.#persistent = persistent
+    this.#numbers = numbers
+    this.#isPersistent = isPersistent
+    this.#saveAfter = Math.max(LEAST_SAVE, fileSize * SAVE_SHARE)
     this.#clean = state?.clean
     this.#savedClean = state?.clean
+    this.#survivors = state?.survivors ?? []
     for (const [fid, discarded] of state?.discarded ?? []) {
       // Figures of files that are gone end here.
       if (set.map.get(fid) === undefined) this.#dirty = true
@@ -37,6 +57,13 @@ export class LogMarks {
     for (const fid of state?.retired ?? []) this.#retired.add(fid)
   }
 
+  /** The log was opened: torn tails are cut, and from now on no file that was found may have one. */
+  async opened(): Promise<void> {
+    if (this.#survivors.length === 0) return
+    this.#survivors = []
+    await this.#save()
+  }
+
   /** Remembers that a file is given up; durable when it resolves. */
   async retire(fid: number): Promise<void> {
     this.#retired.add(fid)
@@ -44,26 +71,51 @@ export class LogMarks {
     await this.#save()
   }
 
+  /** Remembers that files for survivors come to be, now that those before are durable; durable when it resolves. */
+  async announceSurvivors(fids: readonly number[]): Promise<void> {
+    // Lower ones are not taken for the newest that fresh records were written to.
+    const fresh = this.#writer.writtenPosition().fid
+    this.#survivors = [...this.#survivors.filter((fid) => fid > fresh), ...fids]
+    this.#dirty = true
+    await this.#save()
+  }
+
+  /** Something was made durable: saves the figures, if they have changed by much. Nobody waits for it. */
+  noteSync(): void {
+    if (!this.#isPersistent || this.stats.uncommittedBytes < this.#saveAfter) return
+    this.stats.commit()
+    this.#dirty = true
+    // A failure poisons the log, and the next call meets it.
+    this.#save().catch(() => undefined)
+  }
+
   /** Makes the figures final and remembers where the log ends. */
   async saveClean(end: LogPosition): Promise<void> {
     const isSame = this.#savedClean?.fid === end.fid && this.#savedClean.size === end.offset
     if (isSame && !this.stats.dirty && !this.#dirty) return
     this.stats.commit()
+    this.#survivors = []
     this.#clean = end.fid === 0 ? undefined : { fid: end.fid, size: end.offset }
     if (this.#clean === undefined && this.#retired.size === 0) return
     await this.#save()
   }
 
+  /** Resolves when nothing is being saved. */
+  async settled(): Promise<void> {
+    await this.#writing
+  }
+
   async #save(): Promise<void> {
-    if (!this.#persistent) return
+    if (!this.#isPersistent) return
     const run = this.#writing.then(async () => {
       this.#writer.checkWritable()
       try {
         await writeState(this.#set.fs, this.#set.dir, {
-          nextNumber: this.#writer.nextNumber,
+          nextNumber: this.#numbers.next,
           clean: this.#clean,
           discarded: this.stats.committed(),
           retired: [...this.#retired].sort((a, b) => a - b),
+          survivors: this.#survivors,
         })
         this.#savedClean = this.#clean
       } catch (error) {

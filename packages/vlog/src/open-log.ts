@@ -55,12 +55,13 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
-  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, cleanFid, registry, options)
+  const newest = newestPlainsOf(found, cleanFid, state?.survivors ?? [])
+  const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, newest, registry, options)
   removable.push(...names.filter(isOurTemp))
   expectFiles(set, found, options)
 
   const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
-  const tail = await recoverTails(options, tailFilesOf(set, found, newestPlainOf(found, cleanFid), options), marks, (physical, end) => {
+  const tail = await recoverTails(options, tailFilesOf(set, found, newest, options), marks, (physical, end) => {
     const logical = set.map.require(physical.number)
     logical.end = Math.max(FILE_HEADER_LENGTH, end)
     logical.written = logical.end
@@ -175,17 +176,16 @@ function mapFiles(
   found: readonly FoundFile[],
   retired: ReadonlySet<number>,
   highest: number,
-  cleanFid: number | undefined,
+  newest: ReadonlySet<FoundFile>,
   registry: KeyRegistry,
   options: ResolvedOptions,
 ): { removable: string[]; waiting: PhysicalFile[] } {
   const removable: string[] = []
   const waiting: PhysicalFile[] = []
-  const newestPlain = newestPlainOf(found, cleanFid)
   // Highest number first: it wins.
   for (const file of [...found].reverse()) {
     const { physical } = file
-    if (file === newestPlain || !isEmpty(physical)) {
+    if (newest.has(file) || !isEmpty(physical)) {
       for (const logical of logicalFilesOf(file, registry)) {
         if (!retired.has(logical.fid) && set.map.get(logical.fid) === undefined) set.map.add(logical)
       }
@@ -223,27 +223,30 @@ function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFi
 }
 
 /**
- * The newest file that may have records. One without any above a clean end is a stray: made ahead and not used, or its name
- * outlived a crash.
+ * The newest file that may have records, and the newest of `survivors`, which were written beside it. One without any above a
+ * clean end is a stray: made ahead and not used, or its name outlived a crash.
  */
-function newestPlainOf(found: readonly FoundFile[], cleanFid: number | undefined): FoundFile | undefined {
-  return found.findLast(({ physical: { relocated, number, size } }) => !relocated && (size > FILE_HEADER_LENGTH || number <= (cleanFid ?? MAX_FID)))
+function newestPlainsOf(found: readonly FoundFile[], cleanFid: number | undefined, survivors: readonly number[]): Set<FoundFile> {
+  const plain = found.filter(({ physical: { relocated, number, size } }) => !relocated && (size > FILE_HEADER_LENGTH || number <= (cleanFid ?? MAX_FID)))
+  const last = survivors.at(-1)
+  const fresh = plain.findLast(({ physical }) => !survivors.includes(physical.number))
+  return new Set(plain.filter((file) => file === fresh || file.physical.number === last))
 }
 
 /**
- * The newest file, if it is the place of its records; for a host with marks also those before it that neither a mark nor a
+ * The newest files, if they are the places of their records; for a host with marks also those before it that neither a mark nor a
  * relocation vouches for (only what was durable is relocated). Ascending.
  */
-function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: FoundFile | undefined, { standalone, durable }: ResolvedOptions): TailFile[] {
-  if (newest === undefined) return []
-  let first = standalone ? newest.physical.number : (durable?.fid ?? 0)
+function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: ReadonlySet<FoundFile>, { standalone, durable }: ResolvedOptions): TailFile[] {
+  if (newest.size === 0) return []
+  let first = standalone ? Infinity : (durable?.fid ?? 0)
   for (const { fid, runs, direct } of map.list()) if (runs !== undefined && !direct && fid >= first) first = fid + 1
   const files: TailFile[] = []
   for (const file of found) {
     const { physical } = file
     const logical = physical.relocated ? undefined : map.get(physical.number)
     // Holes are punched only in what is sealed, and therefore durable.
-    if (logical?.physical === physical && logical.runs === undefined && (physical.number >= first || file === newest)) files.push({ physical, cipher: logical.cipher })
+    if (logical?.physical === physical && logical.runs === undefined && (physical.number >= first || newest.has(file))) files.push({ physical, cipher: logical.cipher })
   }
   return files
 }

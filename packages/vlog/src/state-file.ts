@@ -3,10 +3,10 @@
  *
  * One frame (`frame.ts` of the codec, salted with file number 0 and offset 0) whose payload is, in uvarints after a
  * magic: next file number, clean end (fid, size), discarded files (count, then fid, records, bytes each, ascending),
- * retired fids (count, then fid each, ascending). The file is replaced as a whole: temporary file, sync, rename,
+ * retired fids (count, then fid each, ascending), and, if there are any, fids of files for survivors (likewise). The file is replaced as a whole: temporary file, sync, rename,
  * directory sync. A host that keeps its own marks (`@wk/db`) never makes one.
  *
- * Bytes that do not verify are damage and are reported. The file may be removed by hand: only figures of garbage, pending deletions and
+ * Bytes that do not verify are damage and are reported. The file may be removed by hand after a clean close: only figures of garbage, pending deletions and
  * the promise of a clean close are lost, and a recount brings the figures back.
  */
 import {
@@ -37,6 +37,11 @@ export interface LogState {
   discarded: [number, Discarded][]
   /** Given up, perhaps not unlinked yet. Ascending. */
   retired: number[]
+  /**
+   * Files for what survived a collection, begun since the log was opened and above the one that took fresh records then. Only the
+   * last may not be durable to its end, beside the newest of the other files. Ascending.
+   */
+  survivors: number[]
 }
 
 export function encodeState(state: LogState): Uint8Array {
@@ -48,6 +53,8 @@ export function encodeState(state: LogState): Uint8Array {
   for (const [fid, { records, bytes }] of state.discarded) writer.uvarint(fid).uvarint(records).uvarint(bytes)
   writer.uvarint(state.retired.length)
   for (const fid of state.retired) writer.uvarint(fid)
+  if (state.survivors.length > 0) writer.uvarint(state.survivors.length)
+  for (const fid of state.survivors) writer.uvarint(fid)
   writeFrameHeader(writer.bytes, 0, writer.length - FRAME_HEADER_LENGTH, 0, 0)
   return writer.toBytes()
 }
@@ -69,14 +76,16 @@ export function decodeState(bytes: Uint8Array): LogState {
     last = ascending(reader, last)
     discarded.push([last, { records: reader.uvarint(), bytes: reader.uvarint(MAX_FILE_END) }])
   }
-  const retired: number[] = []
-  last = 0
-  for (let left = countOf(reader, 1); left > 0; left--) {
-    last = ascending(reader, last)
-    retired.push(last)
-  }
+  const retired = readFids(reader)
+  const survivors = reader.remaining > 0 ? readFids(reader) : []
   reader.expectEnd()
-  return { nextNumber, clean: fid === 0 ? undefined : { fid, size }, discarded, retired }
+  return { nextNumber, clean: fid === 0 ? undefined : { fid, size }, discarded, retired, survivors }
+}
+
+function readFids(reader: ByteReader): number[] {
+  const fids: number[] = []
+  for (let left = countOf(reader, 1); left > 0; left--) fids.push(ascending(reader, fids.at(-1) ?? 0))
+  return fids
 }
 
 /** A count, checked against the fewest bytes that so many elements take. */

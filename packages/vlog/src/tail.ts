@@ -1,8 +1,8 @@
 /**
  * How much of the newest files counts: torn tail or damage (law 6).
  *
- * In a log that stands alone every file but the newest was synced before its successor was created, so only the newest may
- * end in bytes that never became durable. For a host with durable marks that holds up to the last mark: any file from there
+ * In a log that stands alone every file but the newest was synced before its successor was created, so only the newest, and the newest
+ * of those for survivors, may end in bytes that never became durable. For a host with durable marks that holds up to the last mark: any file from there
  * on may end so (docs/adr/0013); what follows in later files is whole or torn likewise, and the host's own log says what of
  * it counts. What a host or a clean close promised decides; where nobody promised anything, bytes that do not verify are
  * a torn tail only if no valid record follows them. A torn tail is cut, the cut is synced (and so is everything before it: after

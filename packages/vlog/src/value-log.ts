@@ -9,12 +9,14 @@
  */
 import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
 import { absoluteDirectory, isNotFound, type Lock } from '@wk/fs'
-import { Appender, type AppendEntry, type AppendOptions } from './appender.js'
+import type { AppendEntry, AppendOptions } from './appender.js'
 import { checkArray, checkCount } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
+import { FileNumbers } from './file-numbers.js'
 import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
 import { HolePuncher } from './hole-punching.js'
+import { HostWrites } from './host-writes.js'
 import { LogMarks } from './log-marks.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
@@ -44,7 +46,7 @@ export class ValueLog {
   readonly #writer: VlogWriter
   readonly #reader: VlogReader
   readonly #help: ReadHelp | undefined
-  readonly #appender: Appender
+  readonly #writes: HostWrites
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
   readonly #relocations = new Set<RelocationWriter>()
@@ -53,8 +55,8 @@ export class ValueLog {
   #closing: Promise<void> | undefined
 
   private constructor(options: ResolvedOptions, opened: OpenedLog, lock: Lock | undefined) {
-    const { set, state, tail, nextNumber, end, registry } = opened
-    const { readOnly, runtime, standalone } = options
+    const { set, state, tail, end, registry } = opened
+    const { readOnly, runtime, standalone, fileSize } = options
     this.cutBytes = tail.cutBytes
     this.maxVersion = tail.maxVersion
     this.unreadable = opened.unreadable
@@ -62,11 +64,13 @@ export class ValueLog {
     this.#set = set
     this.#lock = lock
     this.holes = new HolePuncher(set, { checkWritable: () => this.#checkWritable(), poison: (error) => this.#writer.poison(error), moved: (fids) => this.#moved(fids) })
-    this.#writer = new VlogWriter(set, { ...options, registry, now: () => runtime.now(), nextNumber, end })
+    const numbers = new FileNumbers(opened.nextNumber)
+    const writerOptions = { ...options, registry, now: () => runtime.now(), numbers, end }
+    this.#writer = new VlogWriter(set, writerOptions)
     this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
-    this.#appender = new Appender(this.#writer, runtime, this.#reader.guard, options)
-    this.#marks = new LogMarks(set, this.#writer, state, standalone && !readOnly)
+    this.#marks = new LogMarks(set, this.#writer, { numbers, state, isPersistent: standalone && !readOnly, fileSize })
+    this.#writes = new HostWrites(set, this.#writer, this.#marks, { options, writerOptions, runtime, guard: this.#reader.guard })
   }
 
   /**
@@ -80,7 +84,9 @@ export class ValueLog {
     const place = absoluteDirectory(dir, resolved.fs)
     const { lock, names } = await openDirectory(place, resolved)
     try {
-      return new ValueLog(resolved, await openLog(place, resolved, names), lock)
+      const log = new ValueLog(resolved, await openLog(place, resolved, names), lock)
+      await log.#marks.opened()
+      return log
     } catch (error) {
       await lock?.release()
       throw error
@@ -98,7 +104,7 @@ export class ValueLog {
    */
   async append(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<ValuePointer[]> {
     this.#checkOpen()
-    return this.#appender.append(entries, options)
+    return this.#writes.append(entries, options)
   }
 
   /** The record at `pointer`. @throws CorruptionError if it is not there or does not verify */
@@ -153,7 +159,7 @@ export class ValueLog {
    */
   async *iterate(fid: number, options: IterateOptions = {}): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
-    await this.#appender.settled()
+    await this.#writes.settled()
     for await (const placed of iterateFile(this.#set, this.#options.runtime, this.#set.map.require(fid), options)) {
       yield placed
       this.#checkOpen()
@@ -186,7 +192,7 @@ export class ValueLog {
     if (this.#recounting) throw new GcRunningError('a recount is under way')
     this.#recounting = true
     try {
-      await this.#appender.settled()
+      await this.#writes.settled()
       return await recountDiscards(this.#set, this.#options.runtime, this.#marks.stats, lookup, options)
     } finally {
       this.#recounting = false
@@ -196,21 +202,19 @@ export class ValueLog {
   /** Makes every earlier append durable. @throws IoError, then ReadOnlyError for ever */
   async sync(): Promise<void> {
     this.#checkOpen()
-    await this.#appender.settled()
-    await this.#writer.sync()
+    await this.#writes.sync()
   }
 
-  /** Ends the active file, durably: the next record goes to a new one. In a log that stands alone a file without records stays active. */
+  /** Ends the active file, and the one that takes survivors, durably: the next record goes to a new one. In a log that stands alone a file without records stays active. */
   async seal(): Promise<void> {
     this.#checkOpen()
-    await this.#appender.settled()
-    await this.#writer.seal()
+    await this.#writes.seal()
   }
 
   /** Reads and checks every record. Resolves with `ok: false` on damage. */
   async verify(options: VerifyOptions = {}): Promise<VerifyReport> {
     this.#checkOpen()
-    await this.#appender.settled()
+    await this.#writes.settled()
     return verifyFiles(this.#set, this.#options.runtime, options)
   }
 
@@ -304,7 +308,7 @@ export class ValueLog {
 
   /** Everything below is durable, lower files included. */
   syncedPosition(): LogPosition {
-    return this.#writer.syncedPosition()
+    return this.#writes.syncedPosition()
   }
 
   /** Every record before this is with the operating system. */
@@ -433,7 +437,7 @@ export class ValueLog {
    * staged is forgotten. Reads of what was written go on.
    */
   abandon(cause: unknown): void {
-    this.#writer.abandon(cause)
+    this.#writes.abandon(cause)
   }
 
   /**
@@ -449,7 +453,7 @@ export class ValueLog {
       ended: (): void => void this.#relocations.delete(relocation),
       runCopy,
     }
-    const relocation: RelocationWriter = new RelocationWriter(this.#set, host, this.#writer.takeNumber())
+    const relocation: RelocationWriter = new RelocationWriter(this.#set, host, this.#writes.numbers.take())
     await relocation.open()
     this.#relocations.add(relocation)
     return relocation
@@ -458,10 +462,9 @@ export class ValueLog {
   // ---- Inside ----
 
   async #closeOnce(): Promise<void> {
-    await this.#appender.settled()
     try {
-      await this.#writer.close()
-      if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writer.position())
+      await this.#writes.close()
+      if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writes.end())
     } finally {
       try {
         await this.#set.close()
@@ -473,7 +476,7 @@ export class ValueLog {
 
   /** Unlinks what may go. Also a file with the highest number: then an empty one takes over its place. */
   async #sweep(): Promise<void> {
-    if (this.#set.isHeldBack) await this.#writer.createSuccessor()
+    if (this.#set.isHeldBack) await this.#writes.createSuccessor()
     await this.#set.sweep()
   }
 

@@ -50,6 +50,8 @@ export interface WriterOptions extends WriteFilesOptions {
   compress: boolean
   /** See {@link ValueLogOptions.onFailure}. */
   onFailure: ((error: unknown) => void) | undefined
+  /** What another writer of the same log has failed with: then this one writes nothing more either. Default: there is none. */
+  failedBeside?: () => unknown
 }
 
 export class VlogWriter implements StagedSource {
@@ -83,10 +85,6 @@ export class VlogWriter implements StagedSource {
     return this.#staging.bytes
   }
 
-  get nextNumber(): number {
-    return this.#files.nextNumber
-  }
-
   /** Bytes of zeros behind records. */
   get zeroBytes(): number {
     return this.#files.zeroBytes
@@ -114,14 +112,8 @@ export class VlogWriter implements StagedSource {
   /** @throws ReadOnlyError if nothing may be written */
   checkWritable(): void {
     if (this.#options.readOnly) throw new ReadOnlyError('the value log was opened read-only')
-    if (this.#failure !== undefined) {
-      throw new ReadOnlyError('the value log is read-only after a failure', { cause: this.#failure })
-    }
-  }
-
-  /** Takes a file number. Numbers never come back (law 11). */
-  takeNumber(): number {
-    return this.#files.takeNumber()
+    const failure = this.#failure ?? this.#options.failedBeside?.()
+    if (failure !== undefined) throw new ReadOnlyError('the value log is read-only after a failure', { cause: failure })
   }
 
   /**

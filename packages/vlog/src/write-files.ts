@@ -3,18 +3,19 @@
  *
  * - Order on disk: create a file exclusively, write its header, sync it, sync the directory, only then records (CR2, CR5).
  * - In a log that stands alone the old file is synced before the new one takes records: then whatever is not in the newest
- *   file is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
+ *   file of the sequence is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
  *   old ones are synced, two at once: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
  * - The durable position never passes a file that is not durable as a whole.
  * - A file that is synced often has zeros ahead, which are cut off before it is sealed (`zeros-ahead.ts`).
  *
  * What goes into the files, and what a failure means, is up to the writer.
  */
-import { NotSupportedError, invariant } from '@wk/codec'
+import { invariant } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { FileMaker, type FileMakerOptions } from './file-maker.js'
 import type { LogicalFile } from './file-map.js'
-import { FILE_HEADER_LENGTH, MAX_FID } from './format.js'
+import type { FileNumbers } from './file-numbers.js'
+import { FILE_HEADER_LENGTH } from './format.js'
 import { SyncTracker, type LogPosition } from './sync-tracker.js'
 import type { VlogSet } from './vlog-set.js'
 import { ZerosAhead, cutZeros, zerosBehind } from './zeros-ahead.js'
@@ -37,8 +38,8 @@ export interface WriteFilesOptions extends FileMakerOptions {
   prepareAhead: number
   /** Bytes of full files that may wait for their sync before a new file takes records; more if it is only one file. */
   syncBehind: number
-  /** The first file number to give out. */
-  nextNumber: number
+  /** Where file numbers come from. */
+  numbers: FileNumbers
   /** End of what is there, all of it durable. */
   end: LogPosition
 }
@@ -58,7 +59,6 @@ export class WriteFiles {
   readonly #maker: FileMaker
   readonly #synced: SyncTracker
   readonly #zeros = new ZerosAhead()
-  #nextNumber: number
   #active: LogicalFile | undefined
   #current: LogicalFile | undefined
   /** Files that are written to their end, oldest first: synced and sealed in order, on nobody's way. `done` once that has begun for one. */
@@ -79,7 +79,6 @@ export class WriteFiles {
     this.#host = host
     this.#maker = new FileMaker(set, options)
     this.#synced = new SyncTracker(options.end)
-    this.#nextNumber = options.nextNumber
     this.#last = options.end
   }
 
@@ -93,10 +92,6 @@ export class WriteFiles {
     return this.#current
   }
 
-  get nextNumber(): number {
-    return this.#nextNumber
-  }
-
   get isSealing(): boolean {
     return this.#sealing.length > 0
   }
@@ -108,12 +103,6 @@ export class WriteFiles {
   sealAfter(bytes: number): void {
     this.#sealAfter = bytes
     this.#sealIfDue()
-  }
-
-  /** Takes a file number. Numbers never come back (law 11). */
-  takeNumber(): number {
-    if (this.#nextNumber > MAX_FID) throw new NotSupportedError('the value log has used up its file numbers')
-    return this.#nextNumber++
   }
 
   /** End of all records. */
@@ -148,7 +137,7 @@ export class WriteFiles {
   /** Makes another file the active one. It need not exist yet. */
   begin(): LogicalFile {
     this.leaveActive()
-    const file = this.#next.shift() ?? this.#maker.plan(this.takeNumber())
+    const file = this.#next.shift() ?? this.#maker.plan(this.#options.numbers.take())
     this.#set.addPhysical(file.physical)
     this.#set.map.add(file)
     this.#active = file
@@ -199,14 +188,14 @@ export class WriteFiles {
 
   /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */
   prepareNext({ end }: LogicalFile, limit: number): void {
-    const { standalone, prepareAhead } = this.#options
-    if (standalone || limit < prepareAhead * LEAST_PREPARED || this.#nextNumber > MAX_FID - MOST_PREPARED) return
+    const { standalone, prepareAhead, numbers } = this.#options
+    if (standalone || limit < prepareAhead * LEAST_PREPARED || numbers.left <= MOST_PREPARED) return
     const count = Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
     // A short file may be full before its successors are there: they are begun while there is still another one.
     const isDue = count > 1 && this.#hasPrepared ? this.#next.length < 2 : this.#next.length === 0 && end >= limit - prepareAhead
     if (!isDue) return
     this.#hasPrepared = true
-    const files = Array.from({ length: count }, () => this.#maker.plan(this.takeNumber()))
+    const files = Array.from({ length: count }, () => this.#maker.plan(numbers.take()))
     this.#next.push(...files)
     // The host keeps a failure, and the next call meets it.
     this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))

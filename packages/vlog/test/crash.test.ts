@@ -45,12 +45,13 @@ class Host {
     }
   }
 
-  async append(log: ValueLog, count: number, sync: boolean, maxValue = 700): Promise<void> {
+  async append(log: ValueLog, count: number, sync: boolean, maxValue = 700, survivors = false): Promise<void> {
     const group = Array.from({ length: count }, () => entryOf(this.#random, maxValue))
-    const pointers = await log.append(group, { sync })
+    const pointers = await log.append(group, { sync, survivors })
     group.forEach((entry, i) => this.promises.written.push({ entry, pointer: pointers[i]! }))
     this.promises.highestFid = Math.max(this.promises.highestFid, ...pointers.map(({ fid }) => fid))
-    if (sync) this.noteSynced(log)
+    // Of the sequence that it went to.
+    if (sync && !survivors) this.noteSynced(log)
   }
 
   noteSynced(log: ValueLog): void {
@@ -125,6 +126,26 @@ describe('crash before every mutating operation', () => {
     host.noteSynced(log)
     const reopened = await openLog(fs, { fileSize: 4096 })
     await host.append(reopened, 2, true)
+    host.stop()
+    expect(host.images.length).toBeGreaterThan(300)
+    for (const image of host.images) await judge(image)
+  })
+
+  test('fresh records and survivors by turns, each in files of their own', async () => {
+    const fs = await newMemory()
+    const host = new Host(fs, POLICIES)
+    const log = await openLog(fs, { fileSize: 4096 })
+    for (let i = 0; i < 16; i++) {
+      await Promise.all([host.append(log, 1 + (i % 3), false), host.append(log, 1 + ((i + 1) % 3), i % 4 === 1, 700, true)])
+      if (i % 5 === 3) {
+        await log.sync()
+        host.noteSynced(log)
+      }
+    }
+    await log.close()
+    host.noteSynced(log)
+    const reopened = await openLog(fs, { fileSize: 4096 })
+    await host.append(reopened, 2, false, 700, true)
     host.stop()
     expect(host.images.length).toBeGreaterThan(300)
     for (const image of host.images) await judge(image)

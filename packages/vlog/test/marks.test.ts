@@ -1,3 +1,4 @@
+import { FaultFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { decodeState, encodeState, type LogState } from '../src/state-file.js'
 import { mulberry, SEED } from './support/bytes.js'
@@ -34,6 +35,55 @@ describe('discard statistics', () => {
     expect(crashed.files()[0]).toMatchObject({ discardBytes: bytes + 5 })
     await crashed.close()
     await reopened.close()
+  })
+
+  test.each(['sync()', 'an append with sync'])('those of a log that is always killed are saved after %s, once they have changed by much', async (how) => {
+    const fs = await newMemory()
+    const options = { fileSize: 1 << 20 }
+    const value = new Uint8Array(60_000)
+    let image = fs
+    let told = 0
+    let least = 0
+    for (let life = 0; life < 3; life++) {
+      const log = await openLog(image, options)
+      const dead = (fid: number): number => log.files().reduce((bytes, file) => bytes + (file.fid <= fid ? file.discardBytes! : 0), 0)
+      expect(dead(Infinity)).toBeGreaterThanOrEqual(least)
+      expect(dead(Infinity)).toBeLessThanOrEqual(told)
+      told = dead(Infinity)
+      for (let i = 0; i < 60; i++) {
+        const [pointer] = await log.append([{ key: 'k', value }], { sync: how !== 'sync()' && i % 4 === 3 })
+        if (i === 59) continue
+        log.discard(pointer!)
+        told += pointer!.len
+        if (how === 'sync()' && i % 4 === 3) await log.sync()
+      }
+      // Saved behind the sync that found so much, on nobody's way.
+      for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+      image = (image as typeof fs).crashClone(life === 1 ? 'P1' : 'P0')
+      least = told - 1.5 * (1 << 20)
+      expect(least).toBeGreaterThan(1 << 20)
+    }
+  })
+
+  test('a little garbage is saved at the clean close only', async () => {
+    const { fs, log, kept } = await prepare()
+    for (const { pointer } of inFile(kept, 1)) {
+      log.discard(pointer)
+      await log.sync()
+    }
+    expect(await fs.list(DIR)).not.toContain('VLOGSTATE')
+    await log.close()
+  })
+
+  test('a failure to save them ends writing, and nothing else', async () => {
+    const fs = new FaultFileSystem(await newMemory())
+    const log = await openLog(fs, { fileSize: 1 << 20 })
+    for (let i = 0; i < 30; i++) log.discard((await log.append([{ key: 'k', value: new Uint8Array(60_000) }]))[0]!)
+    fs.add({ operation: 'rename' })
+    await log.sync()
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+    expect(await failureOf(log.append([{ key: 'k', value: 'v' }]))).toMatchObject({ code: 'WK_READ_ONLY', cause: { code: 'WK_IO' } })
+    await log.close()
   })
 
   test('never more than the file has; files that are gone are ignored', async () => {
@@ -120,11 +170,12 @@ describe('VLOGSTATE', () => {
     clean: { fid: 7, size: 4000 },
     discarded: [[1, { records: 2, bytes: 300 }], [5, { records: 1, bytes: 2 ** 31 }]],
     retired: [2, 4_000_000_000],
+    survivors: [8, 10],
   }
 
   test('round trip', () => {
     expect(decodeState(encodeState(state))).toEqual(state)
-    const none: LogState = { nextNumber: 1, clean: undefined, discarded: [], retired: [] }
+    const none: LogState = { nextNumber: 1, clean: undefined, discarded: [], retired: [], survivors: [] }
     expect(decodeState(encodeState(none))).toEqual(none)
   })
 
@@ -144,7 +195,7 @@ describe('VLOGSTATE', () => {
 
   test('numbers that it names never come back', async () => {
     const fs = await newMemory()
-    await placeFile(fs, 'VLOGSTATE', encodeState({ nextNumber: 300, clean: undefined, discarded: [], retired: [] }))
+    await placeFile(fs, 'VLOGSTATE', encodeState({ nextNumber: 300, clean: undefined, discarded: [], retired: [], survivors: [] }))
     const log = await openLog(fs)
     expect(await log.append([{ key: 'k', value: 'v' }])).toMatchObject([{ fid: 300 }])
     await log.close()
