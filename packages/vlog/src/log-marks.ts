@@ -12,8 +12,8 @@ import type { LogPosition } from './sync-tracker.js'
 import type { VlogWriter } from './vlog-writer.js'
 
 /** Part of a file's size by which figures of garbage change until they are saved, and the least bytes. */
-const SAVE_SHARE = 1 / 32
-const LEAST_SAVE = 1 << 20
+const SAVE_SHARE = 1 / 8
+const LEAST_SAVE = 1 << 22
 
 export interface LogMarksOptions {
   numbers: FileNumbers
