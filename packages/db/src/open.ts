@@ -72,7 +72,7 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
 
 /** `syncs` make the directory durable in its parents. */
 async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions, syncs: readonly (() => Promise<void>)[]): Promise<Parts> {
-  const wiring: Wiring = { tree: undefined, vlog: undefined, writeAll: undefined, fail: undefined, warn: undefined, early: undefined }
+  const wiring: Wiring = { tree: undefined, vlog: undefined, writeAll: undefined, settled: undefined, fail: undefined, warn: undefined, early: undefined }
   const key = options.inMemory ? undefined : options.encryptionKey
   const recovery = await recover(fs, dir, key, lsmOptions(treeFileSystem(fs, key), options, wiring))
   if (recovery.exists && options.errorIfExists) throw new ExistsError('there is a database in the directory already')
@@ -121,6 +121,7 @@ interface Wiring {
   tree: LsmTree | undefined
   vlog: ValueLog | undefined
   writeAll: (() => void) | undefined
+  settled: (() => Promise<void>) | undefined
   fail: ((error: WkError) => void) | undefined
   warn: ((warning: LsmWarning) => void) | undefined
   early: WkError | undefined
@@ -142,9 +143,11 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   wiring.writeAll = () => {
     if (health.state === 'open') queue.writeAll().catch(() => undefined)
   }
+  wiring.settled = () => queue.settled()
   wiring.warn = (warning) => parts.warningListener?.(warning)
   wiring.fail = (error) => {
-    tree.fail(error, queue.firstUnacknowledged)
+    if (health.failure !== undefined) return
+    tree.fail(error, queue.acknowledgeWritten())
     health.fail(error)
   }
   if (wiring.early !== undefined) wiring.fail(wiring.early)
@@ -196,9 +199,9 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
     workers: options.workers,
     workerUrl: options.workerUrl ?? ownWorker(),
     onWarning: (warning) => wiring.warn?.(warning),
-    // Law 3: a table is published only after the value-log bytes it points to are durable.
+    // Law 3: a table is published only after the value-log bytes it points to are durable. Law 9: and after what it holds was not refused.
     beforePublish: async () => {
-      await wiring.vlog?.sync()
+      await Promise.all([wiring.vlog?.sync(), wiring.settled?.()])
       return wiring.vlog?.syncedPosition()
     },
     dependencyEnd: () => wiring.vlog?.writtenPosition() ?? NO_DEPENDENCY,

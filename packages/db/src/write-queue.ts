@@ -11,9 +11,10 @@
  * A group that is written may have to wait before it is acknowledged: for room in memory, or because the disk holds too much
  * garbage. What follows waits with it, but for urgent tasks of the work that it waits for.
  *
- * The first failure ends writing for good (law 9): the group and everything staged after it is rejected and hidden.
+ * The first failure ends writing for good (law 9): groups that are written and only wait are acknowledged in that turn, for tables may hold
+ * them already, without what they replaced; every later group is rejected and hidden.
  */
-import { WkError, invariant } from '@wk/codec'
+import { WkError } from '@wk/codec'
 import { NO_DEPENDENCY } from '@wk/lsm'
 import type { DependencyPosition, LsmTree, WalGroup } from '@wk/lsm'
 import type { LoopGuard, Runtime } from '@wk/fs'
@@ -28,6 +29,8 @@ class Group {
   sync = false
   /** Also what the WAL may be told later is written with it. */
   whole = false
+  /** As safe as its writers asked for; it may have to wait all the same. */
+  isWritten = false
   /** Sequence number of its first entry. */
   readonly firstSequence: number
 
@@ -61,9 +64,11 @@ export class WriteQueue {
   #running = false
   /** The group on its way is written, and waits to be acknowledged. */
   #isPaused = false
-  /** Urgent tasks under way meanwhile, and the groups that were written for them. */
+  /** Urgent tasks under way meanwhile, and the groups that are written for them. */
   #urgent: Promise<unknown> = Promise.resolve()
-  readonly #written: Group[] = []
+  readonly #early: Group[] = []
+  /** The group that is being written, its sync included, or was last. */
+  #written: Promise<unknown> = Promise.resolve()
   #idle: Promise<void> = Promise.resolve()
   readonly #start = (): void => {
     if (!this.#drainSync()) this.#idle = this.#drain()
@@ -92,8 +97,8 @@ export class WriteQueue {
       // A part that refuses work has failed, and its failure has not come up to here yet.
       const isFailure = !(error instanceof WkError) || error.code === 'WK_IO' || error.code === 'WK_READ_ONLY'
       if (!isFailure && this.#tree.nextSequence() === before) throw error
-      // Everything that was not acknowledged is refused with it, so nothing of that may stay visible.
-      throw this.#fail(error, this.firstUnacknowledged)
+      // Everything that is not written yet is refused with it, so nothing of that may stay visible.
+      throw this.#fail(error)
     }
     if (sync) group.sync = true
     this.#schedule()
@@ -142,9 +147,20 @@ export class WriteQueue {
     while (this.#running) await this.#idle
   }
 
-  /** Sequence number from which on nothing was acknowledged yet. */
-  get firstUnacknowledged(): number {
-    return (this.#writing ?? this.#written[0] ?? this.#collecting)?.firstSequence ?? this.#tree.nextSequence()
+  /** Resolves when the group that is being written is as safe as it has to be, or was refused. What a table holds must be that before. */
+  async settled(): Promise<void> {
+    // Whoever is told of a write in the midst of it is a moment early.
+    await undefined
+    await this.#written
+  }
+
+  /** Called in the turn of the first failure: acknowledges what is written, and returns the sequence number from which on nothing is. */
+  acknowledgeWritten(): number {
+    for (const group of this.#writing === undefined ? this.#early : [this.#writing, ...this.#early]) {
+      if (!group.isWritten) return group.firstSequence
+      group.resolve()
+    }
+    return this.#collecting?.firstSequence ?? this.#tree.nextSequence()
   }
 
   /** Called (through health) in the turn of the first failure: rejects what is collecting. */
@@ -169,19 +185,21 @@ export class WriteQueue {
       if (this.#vlog !== undefined && !this.#vlog.writeStagedSync()) return false
       const wal = this.#tree.takeGroup(group.whole)
       this.#collecting = undefined
-      const written = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
-      const pause = written ? this.#pause() : undefined
-      if (!written || pause !== undefined) {
-        this.#idle = this.#finish(group, written ? undefined : wal, pause)
+      this.#writing = group
+      group.isWritten = wal === undefined || this.#tree.writeGroupSync(wal, this.#promised())
+      const pause = group.isWritten ? this.#pause() : undefined
+      if (!group.isWritten || pause !== undefined) {
+        this.#idle = this.#finish(group, group.isWritten ? undefined : wal, pause)
         return true
       }
-      this.#running = false
       group.resolve()
     } catch (error) {
+      this.#writing = group
       this.#collecting = undefined
-      this.#running = false
-      group.reject(this.#fail(error, group.firstSequence))
+      group.reject(this.#fail(error))
     }
+    this.#writing = undefined
+    this.#running = false
     return true
   }
 
@@ -189,6 +207,7 @@ export class WriteQueue {
   #finish(group: Group, unwritten: WalGroup | undefined, pause: Promise<void> | undefined): Promise<void> {
     return this.#drain(group, async () => {
       if (unwritten !== undefined) await this.#tree.writeGroup(unwritten, this.#promised())
+      group.isWritten = true
       await this.#sitOut(pause ?? this.#pause())
     })
   }
@@ -197,9 +216,9 @@ export class WriteQueue {
   async #drain(begun?: Group, rest?: () => Promise<void>): Promise<void> {
     if (begun !== undefined && rest !== undefined) await this.#commit(begun, rest)
     for (;;) {
-      const written = this.#written.shift()
-      if (written !== undefined) {
-        await this.#commit(written, () => this.#sitOut(this.#pause()))
+      const early = this.#early.shift()
+      if (early !== undefined) {
+        await this.#commit(early, () => this.#sitOut(this.#pause()))
         continue
       }
       const task = this.#exclusive.shift()
@@ -217,6 +236,13 @@ export class WriteQueue {
   }
 
   async #writeGroup(group: Group): Promise<void> {
+    const written = this.#writeOut(group)
+    this.#written = written.catch(() => undefined)
+    await written
+    group.isWritten = true
+  }
+
+  async #writeOut(group: Group): Promise<void> {
     const vlog = this.#vlog
     vlog?.endGroup()
     const wal = this.#tree.takeGroup(group.whole || group.sync)
@@ -244,14 +270,15 @@ export class WriteQueue {
     const group = this.#collecting
     if (group !== undefined) {
       group.whole = true
+      this.#early.push(group)
       try {
         await this.#writeGroup(group)
       } catch (error) {
-        const failure = this.#fail(error, this.firstUnacknowledged)
+        const failure = this.#fail(error)
+        this.#early.pop()
         group.reject(failure)
         throw failure
       }
-      this.#written.push(group)
     }
     return task()
   }
@@ -270,22 +297,22 @@ export class WriteQueue {
     this.#writing = group
     try {
       await work()
-      // A failure in the background may have hidden the group while it was on its way.
+      // A failure in the background has hidden the group if it was not written then, and acknowledged it if it was.
       if (this.#health.failure === undefined) group.resolve()
       else group.reject(this.#health.readOnlyError())
     } catch (error) {
-      group.reject(this.#fail(error, group.firstSequence))
+      group.reject(this.#fail(error))
     } finally {
       this.#writing = undefined
       if (this.#collecting === group) this.#collecting = undefined
     }
   }
 
-  /** Ends writing. Everything from `firstSequence` on was not acknowledged and is never visible again. */
-  #fail(error: unknown, firstSequence: number): WkError {
+  /** Ends writing, unless that has happened. What is not written is not acknowledged and never visible again. */
+  #fail(error: unknown): WkError {
     const failure = error instanceof WkError ? error : new WkError('WK_IO', `a write failed: ${String(error)}`, { cause: error })
-    invariant(firstSequence > 0, 'a group starts at a sequence number')
-    this.#tree.fail(failure, firstSequence)
+    if (this.#health.failure !== undefined) return failure
+    this.#tree.fail(failure, this.acknowledgeWritten())
     this.#health.fail(failure)
     return failure
   }
