@@ -13,7 +13,7 @@
 import { ByteReader } from './byte-reader.js'
 import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, baseKind } from './internal-key.js'
 import { uvarintLength, writeUvarint } from './varint.js'
-import { POINTER_LENGTH } from './value-pointer.js'
+import { POINTER_LENGTH, readPointerLen } from './value-pointer.js'
 
 /** Bytes that attributes take; 0 when both are 0. */
 export function attributesLength(userMeta: number, expiresAt: number): number {
@@ -59,6 +59,13 @@ export function readPayload(kind: number, bytes: Uint8Array, start: number, end:
   out.userMeta = reader.u8()
   out.expiresAt = reader.uvarint()
   if (base !== KIND_POINTER) out.valueStart = reader.offset
+}
+
+/** Bytes that an entry stands for: of a pointer those of its record, of another entry those of key and payload, of a tombstone none. */
+export function entryBytes(kind: number, keyLength: number, payload: Uint8Array, start: number, end: number): number {
+  const base = baseKind(kind)
+  if (base === KIND_TOMBSTONE) return 0
+  return base === KIND_POINTER ? readPointerLen(payload, start) : keyLength + end - start
 }
 
 /** The expiry of an entry in Unix seconds, 0 = never. Throws `CorruptionError` when the payload is cut. */

@@ -64,7 +64,7 @@ export {
   writePointer,
 } from './value-pointer.js'
 export type { ValuePointer } from './value-pointer.js'
-export { attributesLength, kindWithAttributes, readExpiresAt, readPayload, writeAttributes } from './entry-payload.js'
+export { attributesLength, entryBytes, kindWithAttributes, readExpiresAt, readPayload, writeAttributes } from './entry-payload.js'
 export type { PayloadView } from './entry-payload.js'
 export { formatFileName, parseFileName, tempName } from './file-name.js'
 export type { FileKind, NumberedFileKind, ParsedFileName, SingleFileKind } from './file-name.js'

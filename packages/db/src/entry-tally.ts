@@ -6,7 +6,7 @@
  * even distances along the sum of all lengths, and a key on which one falls is chosen). One long entry may hide more than a
  * thousand short ones: taken evenly, a hundred keys would miss it, or count it for all the others.
  */
-import { KIND_POINTER, KIND_TOMBSTONE, baseKind, copyBytes, readExpiresAt, readPointerLen } from '@wk/codec'
+import { copyBytes, entryBytes, readExpiresAt } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { KeyRoom } from './key-room.js'
 
@@ -120,7 +120,7 @@ export class EntryTally {
   /** Counts an entry. `isOlder`: another version of the same key came before. */
   #take(cursor: EntryCursor, isOlder: boolean): void {
     const { kind, valueBytes, valueStart, valueEnd } = cursor
-    const length = baseKind(kind) === KIND_TOMBSTONE ? 0 : lengthOf(cursor)
+    const length = lengthOf(cursor)
     if (!isOlder) this.#begin(cursor, length)
     this.entries++
     if (length === 0) return
@@ -145,9 +145,9 @@ export function isAt({ keyBytes, keyStart, keyEnd }: EntryCursor, key: Uint8Arra
   return true
 }
 
-/** Bytes of key and value that an entry stands for, about. */
+/** Bytes that the entry stands for at which the cursor is; 0 for a tombstone. */
 export function lengthOf({ kind, keyStart, keyEnd, valueBytes, valueStart, valueEnd }: EntryCursor): number {
-  return baseKind(kind) === KIND_POINTER ? readPointerLen(valueBytes, valueStart) : keyEnd - keyStart + valueEnd - valueStart
+  return entryBytes(kind, keyEnd - keyStart, valueBytes, valueStart, valueEnd)
 }
 
 /** A copy of the key that the cursor is at. */

@@ -2,13 +2,13 @@
  * Hidden garbage, estimated by looking: what part of the referenced bytes belongs to entries that a newer entry of the
  * same key shadows, that are deleted, or that expired. No compaction has met them yet, so every sum still counts them.
  *
- * A memtable is walked, unless it is large, and for some of its keys the entry before is sought: a key that is written often
- * counts as often. Keys of long entries are sought before others, for one of them may hide more than a thousand short ones. Of
+ * A memtable with nothing below it, none of whose entries may expire, knows. Another one is walked, unless it is large, and for some of
+ * its keys the entry before is sought: a key that is written often counts as often. Keys of long entries are sought before others, for one of them may hide more than a thousand short ones. Of
  * tables, unless there is little in them, and of large memtables, stretches of neighbouring entries at random places are looked
  * at; of tables only when they have changed. The result steers when compactions run and how writers are slowed; nothing else
  * depends on it.
  */
-import { KIND_TOMBSTONE, MAX_SEQUENCE, baseKind } from '@wk/codec'
+import { MAX_SEQUENCE } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
@@ -43,10 +43,13 @@ export class HiddenGarbage {
     try {
       const slice = new TimeSlice(this.#runtime, 2)
       let { all, hidden, entries } = await this.#inTables(view, slice)
-      for (const [i, memtable] of view.memtables.entries()) {
-        if (memtable.count === 0) continue
-        const older = this.#tree.entries({ ...view, memtables: view.memtables.slice(i + 1) })
-        const found = await this.#inMemtable(memtable, older, all / Math.max(1, entries), slice)
+      const memtables = view.memtables.filter(({ count }) => count > 0)
+      for (const [i, memtable] of memtables.entries()) {
+        const below = memtables.slice(i + 1)
+        const knows = below.length === 0 && view.version.levels.every((tables) => tables.length === 0) && memtable.attributed === 0
+        const found = knows
+          ? { all: memtable.entryBytes, hidden: memtable.shadowedBytes, entries: memtable.count }
+          : await this.#inMemtable(memtable, this.#tree.entries({ ...view, memtables: below }), all / Math.max(1, entries), slice)
         all += found.all
         hidden += found.hidden
         entries += found.entries
@@ -100,7 +103,7 @@ export class HiddenGarbage {
     for (const sought of tally.sought) {
       const { key } = sought
       older.seek(key, MAX_SEQUENCE)
-      if (older.valid && isAt(older, key, key.length) && baseKind(older.kind) !== KIND_TOMBSTONE) before += lengthOf(older) * tally.keysFor(sought)
+      if (older.valid && isAt(older, key, key.length)) before += lengthOf(older) * tally.keysFor(sought)
       if (slice.due()) await slice.pause()
     }
     const { all, hidden } = tally.bytes(count)

@@ -3,8 +3,9 @@ import { MemoryFileSystem, defaultRuntime } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
 import { Rng } from '@wk/testkit'
 import { LsmTree } from '@wk/lsm'
-import { expect, it, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { DB } from '../src/index.js'
+import { EntryTally } from '../src/entry-tally.js'
 import { HiddenGarbage } from '../src/hidden-garbage.js'
 import { all, keep, large } from './harness.js'
 
@@ -19,12 +20,12 @@ const SHAPES: Record<string, (i: number) => string | Uint8Array> = {
 
 const value = large(100)
 
-/** A database with all keys, compacted, and the estimate of its hidden garbage. */
-async function openWith(keyOf: (i: number) => string | Uint8Array, runtime: Runtime = defaultRuntime): Promise<{ db: DB; garbage: HiddenGarbage }> {
+/** A database with so many keys, compacted, and the estimate of its hidden garbage. */
+async function openWith(keyOf: (i: number) => string | Uint8Array, runtime: Runtime = defaultRuntime, keys = KEYS): Promise<{ db: DB; garbage: HiddenGarbage }> {
   const acquire = vi.spyOn(LsmTree.prototype, 'acquireView')
   const fs = new MemoryFileSystem({ crashable: false })
   const db = keep(await DB.open('/db', { valueThreshold: 64, memTableSize: 512 * 1024, valueLogFileSize: 1 << 20, fs, runtime, gc: { auto: false } }))
-  for (let i = 0; i < KEYS; i++) void db.put(keyOf(i), value)
+  for (let i = 0; i < keys; i++) void db.put(keyOf(i), value)
   await db.compact()
   db.stats()
   const tree = acquire.mock.instances[0] as unknown as LsmTree
@@ -62,6 +63,27 @@ it('a few keys that are written again and again count as often', async () => {
   await db.sync()
   // 1,000 of 5,000 records, all of them in one stretch of keys.
   expect(await garbage.share()).toBeCloseTo(0.2, 2)
+})
+
+it('what no table holds yet is known without a walk, and to the byte', async () => {
+  const { db, garbage } = await openWith(SHAPES['hexadecimal']!, defaultRuntime, 0)
+  const walks = vi.spyOn(EntryTally.prototype, 'walkSteps')
+  onTestFinished(() => walks.mockRestore())
+  const rng = new Rng(7)
+  for (let n = 0; n < 2000; n++) {
+    const key = `key ${rng.below(500)}`
+    if (rng.below(8) === 0) void db.del(key)
+    else void db.put(key, large(1 + rng.below(400)))
+  }
+  await db.sync()
+  const known = await garbage.share()
+  expect(known).toBeGreaterThan(0.5)
+  expect(walks).not.toHaveBeenCalled()
+  // An entry that may expire: now every one is looked at.
+  await db.put('key', new Uint8Array(0), { ttl: 1000 })
+  const walked = await garbage.share()
+  expect(walks).toHaveBeenCalledTimes(1)
+  expect(Math.abs(walked - known)).toBeLessThan(0.0001)
 })
 
 it.each([1, 2, 3, 4, 5, 6])('a few long values among thousands of short ones count for what they are (seed %i)', async (seed) => {

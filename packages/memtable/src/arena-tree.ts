@@ -59,6 +59,9 @@ export class ArenaTree {
   /** Where the last `seek` or `insert` ended. */
   leaf = 0
   position = 0
+  /** What the last `insert` found beside its entry: a newer one of the same key, an older one. */
+  foundNewer = false
+  foundOlder = false
   #exact = false
   #word0 = 0
   #word1 = 0
@@ -155,6 +158,9 @@ export class ArenaTree {
     let onRightEdge = true
     this.#sharedBelow = 0
     this.#sharedAbove = 0
+    // Both neighbours of a new entry are met on the way down, in its leaf or as the first entry of the leaf after it.
+    this.foundNewer = false
+    this.foundOlder = false
     for (let level = this.height; level > 0; level--) {
       const position = this.#childPosition(node)
       this.#pathNodes[level] = node
@@ -172,6 +178,13 @@ export class ArenaTree {
     } else {
       this.#write(node, position, record, payloadLength)
     }
+  }
+
+  /** The slot of the entry after the one that `insert` added, or -1. */
+  slotAfter(): number {
+    if (this.position + 1 < this.words[this.leaf + NODE_COUNT]!) return this.slotAt(this.leaf, this.position + 1)
+    const next = this.words[this.leaf + NODE_NEXT]!
+    return next === NONE ? -1 : this.slotAt(next, 0)
   }
 
   /** Word index of the slot that holds the entry at `position`. */
@@ -236,10 +249,19 @@ export class ArenaTree {
       const tails = this.#compareTails(slot)
       if (tails !== 0) return tails
     }
-    if (a !== b) return a < b ? -1 : 1
+    if (a !== b) {
+      if ((a ^ b) >>> 16 === 0) this.#foundVersion(a < b)
+      return a < b ? -1 : 1
+    }
     a = words[slot + SLOT_SEQUENCE]!
     b = this.#sequenceLow
+    if (a !== b) this.#foundVersion(a < b)
     return a === b ? 0 : a < b ? -1 : 1
+  }
+
+  #foundVersion(isNewer: boolean): void {
+    if (isNewer) this.foundNewer = true
+    else this.foundOlder = true
   }
 
   /**

@@ -17,6 +17,7 @@ import {
   POINTER_LENGTH,
   attributesLength,
   baseKind,
+  entryBytes,
   invariant,
   isKind,
   readPointerFid,
@@ -62,6 +63,9 @@ export interface MemtableDescription {
   firstSequence: number
   lastSequence: number
   references: { fid: number; count: number; bytes: number }[]
+  entryBytes: number
+  shadowedBytes: number
+  attributed: number
 }
 
 /** Smallest capacity: a root, room to split it, and some records. */
@@ -85,6 +89,9 @@ export class Memtable {
   #tombstones = 0
   #firstSequence = MAX_SEQUENCE
   #lastSequence = 0
+  #entryBytes = 0
+  #shadowedBytes = 0
+  #attributed = 0
   readonly #references = new Map<number, MemtableReferences>()
   #lastFid = -1
   #lastReferences: MemtableReferences = { count: 0, bytes: 0 }
@@ -104,6 +111,9 @@ export class Memtable {
     this.#tombstones = description.tombstones
     this.#firstSequence = description.firstSequence
     this.#lastSequence = description.lastSequence
+    this.#entryBytes = description.entryBytes
+    this.#shadowedBytes = description.shadowedBytes
+    this.#attributed = description.attributed
     for (const { fid, count, bytes } of description.references) this.#references.set(fid, { count, bytes })
   }
 
@@ -140,6 +150,21 @@ export class Memtable {
   /** Highest sequence number added. Meaningless while `count` is 0. */
   get lastSequence(): number {
     return this.#lastSequence
+  }
+
+  /** Bytes that the entries stand for: of a pointer those of its record, of another entry those of key and payload, of a tombstone none. */
+  get entryBytes(): number {
+    return this.#entryBytes
+  }
+
+  /** How many of them belong to entries that a newer one of the same key shadows in this memtable. */
+  get shadowedBytes(): number {
+    return this.#shadowedBytes
+  }
+
+  /** Number of entries with attributes: only they may expire. */
+  get attributed(): number {
+    return this.#attributed
   }
 
   /** Bytes of the arena in use by nodes and records. */
@@ -186,6 +211,8 @@ export class Memtable {
     const record = this.#reserve(key, sequence, kind, length)
     copy(value, valueStart, valueEnd, this.#bytes, record + RECORD_HEADER + key.length)
     this.#insert(key, sequence, record, length)
+    this.#weigh(entryBytes(kind, key.length, value, valueStart, valueEnd), key.length)
+    if (kind !== base) this.#attributed++
     if (base === KIND_TOMBSTONE) this.#tombstones++
     else if (base === KIND_POINTER) this.#refer(readPointerFid(value, valueStart), readPointerLen(value, valueStart))
   }
@@ -208,6 +235,8 @@ export class Memtable {
     writePointer(this.#bytes, at, fid, offset, len)
     writeAttributes(this.#bytes, at + POINTER_LENGTH, userMeta, expiresAt)
     this.#insert(key, sequence, record, POINTER_LENGTH + attributes)
+    this.#weigh(len, key.length)
+    if (attributes !== 0) this.#attributed++
     this.#refer(fid, len)
   }
 
@@ -259,6 +288,9 @@ export class Memtable {
       firstSequence: this.#firstSequence,
       lastSequence: this.#lastSequence,
       references: [...this.#references].map(([fid, { count, bytes }]) => ({ fid, count, bytes })),
+      entryBytes: this.#entryBytes,
+      shadowedBytes: this.#shadowedBytes,
+      attributed: this.#attributed,
     }
   }
 
@@ -282,6 +314,19 @@ export class Memtable {
     this.#count++
     if (sequence < this.#firstSequence) this.#firstSequence = sequence
     if (sequence > this.#lastSequence) this.#lastSequence = sequence
+  }
+
+  /** Counts the entry that was inserted last. */
+  #weigh(bytes: number, keyLength: number): void {
+    const tree = this.#tree
+    this.#entryBytes += bytes
+    if (tree.foundNewer) this.#shadowedBytes += bytes
+    else if (tree.foundOlder) {
+      const slot = tree.slotAfter()
+      const record = tree.words[slot + SLOT_RECORD]!
+      const start = record + RECORD_HEADER + keyLength
+      this.#shadowedBytes += entryBytes(this.#bytes[record]!, keyLength, this.#bytes, start, start + tree.words[slot + SLOT_LAST]!)
+    }
   }
 
   #refer(fid: number, len: number): void {

@@ -1,4 +1,4 @@
-import { MAX_SEQUENCE, compareBytes, newLookupResult } from '@wk/codec'
+import { MAX_SEQUENCE, baseKind, compareBytes, entryBytes, newLookupResult } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -21,6 +21,34 @@ describe('memtable against a sorted array', () => {
         expect(allBackward(table.cursor()).map(show)).toEqual(sorted.toReversed().map(show))
         expect(table.count).toBe(entries.length)
       }),
+      runs(60),
+    )
+  })
+
+  it('counts the bytes that entries stand for, and those that a newer one shadows, in whatever order they come', () => {
+    fc.assert(
+      fc.property(
+        anyEntries(300).chain((entries) => fc.shuffledSubarray([...entries], { minLength: entries.length })),
+        (entries) => {
+          const table = fill(entries)
+          let all = 0
+          let shadowed = 0
+          for (const entry of entries) {
+            const { key, sequence, kind, value } = entry
+            const bytes = entryBytes(kind, key.length, value, 0, value.length)
+            all += bytes
+            if (entries.some((other) => other.sequence > sequence && compareBytes(other.key, key) === 0)) shadowed += bytes
+          }
+          expect({ all: table.entryBytes, shadowed: table.shadowedBytes, attributed: table.attributed }).toEqual({
+            all,
+            shadowed,
+            attributed: entries.filter(({ kind }) => kind !== baseKind(kind)).length,
+          })
+          table.seal()
+          const { entryBytes: told, shadowedBytes } = Memtable.attach(table.describe())
+          expect([told, shadowedBytes]).toEqual([all, shadowed])
+        },
+      ),
       runs(60),
     )
   })
