@@ -28,8 +28,8 @@ export type GcStep =
 
 /** Value logs are not ended early before they have this many bytes. */
 const LEAST_GRANULE = 8 * 1024 * 1024
-/** From this part of the way to the soft bound on, value logs are ended at a granule. */
-const SEAL_SHARE = 1 / 3
+/** From this part of the way to the soft bound on, value logs are ended at a granule. Not sooner: their names and syncs take a quarter of what writers are given. */
+const SEAL_SHARE = 2 / 3
 /** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
 /** Bytes of full value logs that may wait for their sync while there is little garbage. */
@@ -40,8 +40,6 @@ const COMING_SHARE = 1 / 8
 const GRANULE_SHARE = 1 / 12
 const PASS_SHARE = 1 / 12
 const HIDDEN_SHARE = 1 / 4
-/** From this part of the way to the soft bound on hidden garbage is brought out: there are victims then when the bound is reached. */
-const BRING_OUT_SHARE = 1 / 2
 /** A file to be copied may be alive in this part of what an average file is, hidden garbage taken off, as long as there are such files. */
 const VICTIM_SHARE = 0.84
 /** Hidden bytes that a compaction shall bring out for each byte it writes. */
@@ -62,11 +60,6 @@ export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): num
 /** Whether there will soon be work, if it goes on like this. */
 export function isComing({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBounds): boolean {
   return diskBytes - liveBytes > COMING_SHARE * allowedGarbage(liveBytes, bounds).soft
-}
-
-/** Whether there is enough garbage to bring out what of it is hidden. */
-export function isNear({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskBytes' | 'liveBytes'>, bounds: SpaceBounds): boolean {
-  return diskBytes - liveBytes > BRING_OUT_SHARE * allowedGarbage(liveBytes, bounds).soft
 }
 
 /** Bytes at which value logs shall end, and how many bytes of those that have ended may wait for their sync. */
@@ -102,8 +95,7 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const canBringOut = state.canBringOut && !state.isBringingOut
   const active = files.find((file) => file.state === 'active')
   const allowed = allowedGarbage(liveBytes, bounds)
-  const within: GcStep = { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
-  if (pressure <= 0 && !isNear(figures, bounds)) return within
+  if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
   const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
   const seal = active !== undefined && active.deadRatio > 0.5
   const pick = (leastDead: number): ValueLogFile[] =>
@@ -116,10 +108,9 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const least = (1 - 1 / bounds.soft) / 2
   const relocate = (victims: ValueLogFile[]): GcStep => ({ kind: 'relocate', reason: `space amplification ${amp} is above ${bounds.soft.toFixed(2)}`, victims })
   // Copying what is nearly all alive gives little back: first what is hidden and, at the same time, what is better; then that.
-  const good = pressure <= 0 ? [] : pick(Math.max(least, 1 - VICTIM_SHARE * (liveBytes / diskBytes)))
+  const good = pick(Math.max(least, 1 - VICTIM_SHARE * (liveBytes / diskBytes)))
   const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: good })
   if (canBringOut && hiddenBytes >= worthwhile) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
-  if (pressure <= 0) return within
   if (good.length > 0) return relocate(good)
   const poor = pressure < 1 || state.isBringingOut ? [] : pick(least)
   if (poor.length > 0) return relocate(poor)

@@ -13,7 +13,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowedGarbage, fileLimitOf, granuleOf, isComing, isNear, planStep, pressureOf } from './gc-plan.js'
+import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
@@ -340,7 +340,7 @@ export class SpaceKeeper {
     if (this.#parts.runtime.monotonic() >= this.#nextLook) return true
     // Sooner, if what was written may all be garbage and that would be much of it.
     const { diskBytes, liveBytes } = this.#figures
-    return isNear({ diskBytes: diskBytes + bytes - this.#lookedAt.bytes, liveBytes }, this.#parts.bounds) || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
+    return pressureOf({ diskBytes: diskBytes + bytes - this.#lookedAt.bytes, liveBytes }, this.#parts.bounds) > 0 || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
   }
 
   /** Has a look when its time has come, also if nobody writes any more by then. */

@@ -26,8 +26,8 @@ const LEAST_PREPARED = 2
  * Files are made for so many bytes at once, at most {@link MOST_PREPARED}: to make a name durable is a commit of the device's journal,
  * which writers feel more than everything else here.
  */
-const PREPARED_BYTES = 1 << 26
-const MOST_PREPARED = 4
+const PREPARED_BYTES = 1 << 27
+const MOST_PREPARED = 8
 /** Full files that wait for their sync at most: each has its handle open. */
 const MOST_WAITING = 8
 
