@@ -3,7 +3,7 @@
  *
  * Every option may differ from one open to the next.
  */
-import { InvalidArgumentError, checkOptions } from '@wk/codec'
+import { InvalidArgumentError, checkOptions, flagOption, integerOption, wordOption } from '@wk/codec'
 import { copyEncryptionKey, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 
@@ -151,39 +151,39 @@ export const DEFAULT_VALUE_THRESHOLD = 512
 export function resolveOptions(options: DbOptions): ResolvedOptions {
   const gc = resolveGc(checkOptions(options).gc ?? {})
   return {
-    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
-    errorIfExists: flag('errorIfExists', options.errorIfExists, false),
-    readOnly: flag('readOnly', options.readOnly, false),
-    inMemory: flag('inMemory', options.inMemory, false),
-    valueThreshold: integer('valueThreshold', options.valueThreshold, DEFAULT_VALUE_THRESHOLD, 0, Number.MAX_SAFE_INTEGER),
-    valueLogFileSize: integer('valueLogFileSize', options.valueLogFileSize, 256 * MIB, 4 * KIB, 2048 * MIB),
-    valueCompression: oneOf('valueCompression', options.valueCompression, 'none', ['none', 'lz4']),
-    valueLogMaxEntries: integer('valueLogMaxEntries', options.valueLogMaxEntries, 1_000_000, 1, 0xffff_ffff),
-    syncWrites: flag('syncWrites', options.syncWrites, false),
-    memTableSize: integer('memTableSize', options.memTableSize, 32 * MIB, 64 * KIB, 1024 * MIB),
-    blockSize: integer('blockSize', options.blockSize, 4 * KIB, 256, 4 * MIB),
-    blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
-    bloomBitsPerKey: integer('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
-    tableSize: integer('tableSize', options.tableSize, 4 * MIB, 4 * KIB, 1024 * MIB),
-    levelBaseSize: integer('levelBaseSize', options.levelBaseSize, 16 * MIB, 4 * KIB, Number.MAX_SAFE_INTEGER),
-    levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
-    maxLevels: integer('maxLevels', options.maxLevels, 7, 2, 32),
-    l0CompactionTrigger: integer('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
-    l0SlowdownTrigger: integer('l0SlowdownTrigger', options.l0SlowdownTrigger, Math.max(12, options.l0CompactionTrigger ?? 0), 1, 10_000),
-    l0StopTrigger: integer(
+    createIfMissing: flagOption('createIfMissing', options.createIfMissing, true),
+    errorIfExists: flagOption('errorIfExists', options.errorIfExists, false),
+    readOnly: flagOption('readOnly', options.readOnly, false),
+    inMemory: flagOption('inMemory', options.inMemory, false),
+    valueThreshold: integerOption('valueThreshold', options.valueThreshold, DEFAULT_VALUE_THRESHOLD, 0, Number.MAX_SAFE_INTEGER),
+    valueLogFileSize: integerOption('valueLogFileSize', options.valueLogFileSize, 256 * MIB, 4 * KIB, 2048 * MIB),
+    valueCompression: wordOption('valueCompression', options.valueCompression, 'none', ['none', 'lz4']),
+    valueLogMaxEntries: integerOption('valueLogMaxEntries', options.valueLogMaxEntries, 1_000_000, 1, 0xffff_ffff),
+    syncWrites: flagOption('syncWrites', options.syncWrites, false),
+    memTableSize: integerOption('memTableSize', options.memTableSize, 32 * MIB, 64 * KIB, 1024 * MIB),
+    blockSize: integerOption('blockSize', options.blockSize, 4 * KIB, 256, 4 * MIB),
+    blockCacheSize: integerOption('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    bloomBitsPerKey: integerOption('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
+    tableSize: integerOption('tableSize', options.tableSize, 4 * MIB, 4 * KIB, 1024 * MIB),
+    levelBaseSize: integerOption('levelBaseSize', options.levelBaseSize, 16 * MIB, 4 * KIB, Number.MAX_SAFE_INTEGER),
+    levelSizeMultiplier: integerOption('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
+    maxLevels: integerOption('maxLevels', options.maxLevels, 7, 2, 32),
+    l0CompactionTrigger: integerOption('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
+    l0SlowdownTrigger: integerOption('l0SlowdownTrigger', options.l0SlowdownTrigger, Math.max(12, options.l0CompactionTrigger ?? 0), 1, 10_000),
+    l0StopTrigger: integerOption(
       'l0StopTrigger',
       options.l0StopTrigger,
       Math.max(20, options.l0SlowdownTrigger ?? 0, options.l0CompactionTrigger ?? 0),
       1,
       10_000,
     ),
-    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 1000, 8, 1_000_000),
-    compression: oneOf('compression', options.compression, 'lz4', ['none', 'lz4']),
-    verifyChecksums: flag('verifyChecksums', options.verifyChecksums, true),
-    maxBatchCount: integer('maxBatchCount', options.maxBatchCount, 1_000_000, 1, 0xffff_ffff),
-    maxBatchSize: integer('maxBatchSize', options.maxBatchSize, 256 * MIB, 1, 1024 * MIB),
-    numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
-    workers: integer('workers', options.workers, 1, 0, 64),
+    maxOpenFiles: integerOption('maxOpenFiles', options.maxOpenFiles, 1000, 8, 1_000_000),
+    compression: wordOption('compression', options.compression, 'lz4', ['none', 'lz4']),
+    verifyChecksums: flagOption('verifyChecksums', options.verifyChecksums, true),
+    maxBatchCount: integerOption('maxBatchCount', options.maxBatchCount, 1_000_000, 1, 0xffff_ffff),
+    maxBatchSize: integerOption('maxBatchSize', options.maxBatchSize, 256 * MIB, 1, 1024 * MIB),
+    numVersionsToKeep: integerOption('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
+    workers: integerOption('workers', options.workers, 1, 0, 64),
     gc,
     encryptionKey: options.encryptionKey === undefined ? undefined : copyEncryptionKey(options.encryptionKey),
     fs: fileSystem(options.fs),
@@ -201,8 +201,8 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
     throw new InvalidArgumentError('gc.minSpaceAmp must be a number greater than 1 and at most maxSpaceAmp')
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
-  const minGarbage = integer('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
-  return { auto: flag('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flag('gc.punchHoles', gc.punchHoles, false), bytesPerSecond }
+  const minGarbage = integerOption('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
+  return { auto: flagOption('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flagOption('gc.punchHoles', gc.punchHoles, false), bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */
@@ -227,22 +227,4 @@ function scriptPlace(given: URL | string | undefined): URL | string | undefined 
   const place = given ?? undefined
   if (place !== undefined && typeof place !== 'string' && !(place instanceof URL)) throw new InvalidArgumentError('workerUrl must be a URL or a string')
   return place
-}
-
-function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {
-  const value = given ?? byDefault
-  if (!Number.isSafeInteger(value) || value < least || value > most) throw new InvalidArgumentError(`${name} must be an integer from ${least} to ${most}`)
-  return value
-}
-
-function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
-  const value = given ?? byDefault
-  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
-  return value
-}
-
-function oneOf<T extends string>(name: string, given: T | undefined, byDefault: T, allowed: readonly T[]): T {
-  const value = given ?? byDefault
-  if (!allowed.includes(value)) throw new InvalidArgumentError(`${name} must be one of ${allowed.join(', ')}`)
-  return value
 }

@@ -3,7 +3,7 @@
  *
  * Every option may differ from one open to the next.
  */
-import { InvalidArgumentError, checkOptions } from '@wk/codec'
+import { InvalidArgumentError, checkOptions, flagOption, integerOption, wordOption } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
@@ -120,51 +120,31 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     ...options,
     fs,
     runtime,
-    readOnly: flag('readOnly', options.readOnly, false),
-    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
-    errorIfExists: flag('errorIfExists', options.errorIfExists, false),
-    wal: flag('wal', options.wal, true),
-    memTableSize: integer('memTableSize', options.memTableSize, 32 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
-    maxImmutableMemtables: integer('maxImmutableMemtables', options.maxImmutableMemtables, 2, 1, 64),
-    blockSize: integer('blockSize', options.blockSize, 4096, 256, 4 * MIB),
-    restartInterval: integer('restartInterval', options.restartInterval, 16, 1, 1024),
-    bloomBitsPerKey: integer('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
-    compression: oneOf('compression', options.compression, 'lz4', ['none', 'lz4']),
-    tableSize: integer('tableSize', options.tableSize, 4 * MIB, 4096, 2 ** 31 - 1),
-    blockCacheSize: integer('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
-    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 500, 4, 1_000_000),
-    verifyChecksums: flag('verifyChecksums', options.verifyChecksums, true),
-    levelBaseSize: integer('levelBaseSize', options.levelBaseSize, 16 * MIB, 4096, Number.MAX_SAFE_INTEGER),
-    levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
-    maxLevels: integer('maxLevels', options.maxLevels, 7, 2, 32),
-    l0CompactionTrigger: integer('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
-    l0SlowdownTrigger: integer('l0SlowdownTrigger', options.l0SlowdownTrigger, 12, 1, 10_000),
-    l0StopTrigger: integer('l0StopTrigger', options.l0StopTrigger, 20, 1, 10_000),
-    numVersionsToKeep: integer('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
-    workers: integer('workers', options.workers, 1, 0, 64),
+    readOnly: flagOption('readOnly', options.readOnly, false),
+    createIfMissing: flagOption('createIfMissing', options.createIfMissing, true),
+    errorIfExists: flagOption('errorIfExists', options.errorIfExists, false),
+    wal: flagOption('wal', options.wal, true),
+    memTableSize: integerOption('memTableSize', options.memTableSize, 32 * MIB, MIN_MEMTABLE_SIZE, 2 ** 31 - 1),
+    maxImmutableMemtables: integerOption('maxImmutableMemtables', options.maxImmutableMemtables, 2, 1, 64),
+    blockSize: integerOption('blockSize', options.blockSize, 4096, 256, 4 * MIB),
+    restartInterval: integerOption('restartInterval', options.restartInterval, 16, 1, 1024),
+    bloomBitsPerKey: integerOption('bloomBitsPerKey', options.bloomBitsPerKey, 10, 0, 64),
+    compression: wordOption('compression', options.compression, 'lz4', ['none', 'lz4']),
+    tableSize: integerOption('tableSize', options.tableSize, 4 * MIB, 4096, 2 ** 31 - 1),
+    blockCacheSize: integerOption('blockCacheSize', options.blockCacheSize, 32 * MIB, 0, Number.MAX_SAFE_INTEGER),
+    maxOpenFiles: integerOption('maxOpenFiles', options.maxOpenFiles, 500, 4, 1_000_000),
+    verifyChecksums: flagOption('verifyChecksums', options.verifyChecksums, true),
+    levelBaseSize: integerOption('levelBaseSize', options.levelBaseSize, 16 * MIB, 4096, Number.MAX_SAFE_INTEGER),
+    levelSizeMultiplier: integerOption('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
+    maxLevels: integerOption('maxLevels', options.maxLevels, 7, 2, 32),
+    l0CompactionTrigger: integerOption('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
+    l0SlowdownTrigger: integerOption('l0SlowdownTrigger', options.l0SlowdownTrigger, 12, 1, 10_000),
+    l0StopTrigger: integerOption('l0StopTrigger', options.l0StopTrigger, 20, 1, 10_000),
+    numVersionsToKeep: integerOption('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
+    workers: integerOption('workers', options.workers, 1, 0, 64),
   }
   if (resolved.l0SlowdownTrigger < resolved.l0CompactionTrigger || resolved.l0StopTrigger < resolved.l0SlowdownTrigger) {
     throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')
   }
   return resolved
-}
-
-function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
-  const value = given ?? byDefault
-  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
-  return value
-}
-
-function integer(name: string, given: number | undefined, byDefault: number, least: number, most: number): number {
-  const value = given ?? byDefault
-  if (!Number.isSafeInteger(value) || value < least || value > most) {
-    throw new InvalidArgumentError(`${name} must be an integer from ${least} to ${most}`)
-  }
-  return value
-}
-
-function oneOf<T extends string>(name: string, given: T | undefined, byDefault: T, allowed: readonly T[]): T {
-  const value = given ?? byDefault
-  if (!allowed.includes(value)) throw new InvalidArgumentError(`${name} must be one of ${allowed.join(', ')}`)
-  return value
 }

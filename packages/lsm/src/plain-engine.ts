@@ -36,13 +36,15 @@ export class PlainEngine {
   readonly tree: LsmTree
   readonly #lock: Lock
   readonly #queue: PlainWriteQueue
+  readonly #isReadOnly: boolean
   readonly #result = newLookupResult()
   #closing: Promise<void> | undefined
 
-  private constructor(tree: LsmTree, lock: Lock, queue: PlainWriteQueue) {
+  private constructor(tree: LsmTree, lock: Lock, queue: PlainWriteQueue, isReadOnly: boolean) {
     this.tree = tree
     this.#lock = lock
     this.#queue = queue
+    this.#isReadOnly = isReadOnly
   }
 
   /** Opens the engine in `dir`. Throws `LockedError` if somebody else has it open, and what `LsmTree.recover` throws. */
@@ -55,7 +57,7 @@ export class PlainEngine {
       const host: { queue?: PlainWriteQueue } = {}
       const tree = await LsmTree.open(place, { ...options, onFailure: (error) => host.queue?.fail(error) })
       host.queue = new PlainWriteQueue(tree)
-      return new PlainEngine(tree, lock, host.queue)
+      return new PlainEngine(tree, lock, host.queue, readOnly)
     } catch (error) {
       await lock.release()
       throw error
@@ -107,9 +109,10 @@ export class PlainEngine {
     return new PlainSnapshot(this.tree)
   }
 
-  /** Makes every write called before durable. */
+  /** Makes every write called before durable; opened read-only, there is none. */
   async sync(): Promise<void> {
     this.#check()
+    if (this.#isReadOnly) return
     await this.#queue.sync()
   }
 

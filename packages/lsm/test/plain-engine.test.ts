@@ -106,6 +106,20 @@ describe('the plain engine', () => {
     await Promise.all([engine.close(), again.close()])
   })
 
+  test('opened read-only, there is nothing to sync', async () => {
+    const fs = new MemoryFileSystem()
+    const engine = await PlainEngine.open(DIR, smallOptions(fs))
+    await engine.put('a', '1')
+    await engine.close()
+    const reader = await PlainEngine.open(DIR, { ...smallOptions(fs), readOnly: true })
+    const operations = fs.opCount
+    await reader.sync()
+    expect(fs.opCount).toBe(operations)
+    await expect(reader.put('a', '2', { sync: true })).rejects.toMatchObject({ code: 'WK_READ_ONLY' })
+    await reader.close()
+    await expect(reader.sync()).rejects.toMatchObject({ code: 'WK_CLOSED' })
+  })
+
   test('a directory that is missing is WK_NOT_FOUND where none may be made', async () => {
     const fs = new MemoryFileSystem()
     for (const options of [{ readOnly: true }, { createIfMissing: false }]) await expect(PlainEngine.open(DIR, { fs, ...options })).rejects.toMatchObject({ code: 'WK_NOT_FOUND' })

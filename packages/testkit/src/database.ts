@@ -68,8 +68,8 @@ export interface Database {
   sync(): Promise<void>
   runValueLogGC(discardRatio: number): Promise<unknown>
   verify(): Promise<VerifyReport>
-  /** Tables that it knows of. Absent where a database has none. */
-  stats?(): { readonly tables: number }
+  /** Tables that it knows of, and how often they have changed since it was opened. Absent where a database has none. */
+  stats?(): { readonly tables: number; readonly flushes?: number; readonly compactions?: number }
   close(): Promise<void>
 }
 

@@ -59,6 +59,7 @@ describe('the explorer', () => {
     'skips damage': [1, 4],
     'forgets on reopen': [1],
     'leaves orphans': [5],
+    'ends with orphans': [5],
     'reuses numbers': [11],
   }
   for (const [bug, expected] of Object.entries(laws) as [CrashBug, number[]][]) {

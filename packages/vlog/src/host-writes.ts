@@ -38,11 +38,13 @@ export class HostWrites {
   readonly #fresh: Sequence
   readonly #survivors: Sequence | undefined
   readonly #marks: LogMarks
+  readonly #isReadOnly: boolean
 
   constructor(set: VlogSet, writer: VlogWriter, marks: LogMarks, { options, writerOptions, runtime, guard }: HostWritesOptions) {
     this.numbers = writerOptions.numbers
     this.#set = set
     this.#marks = marks
+    this.#isReadOnly = options.readOnly
     const sequenceOf = (one: VlogWriter): Sequence => ({ writer: one, appender: new Appender(one, runtime, guard, options, () => marks.noteSync()) })
     this.#fresh = sequenceOf(writer)
     if (!options.standalone) return
@@ -77,8 +79,9 @@ export class HostWrites {
     await Promise.all(this.#sequences().map(({ appender }) => appender.settled()))
   }
 
-  /** Makes every earlier append durable. @throws IoError, ReadOnlyError */
+  /** Makes every earlier append durable: none, where the log was opened read-only. @throws IoError, ReadOnlyError after a failure */
   async sync(): Promise<void> {
+    if (this.#isReadOnly) return
     await this.settled()
     await this.#each((writer) => writer.sync())
     this.#marks.noteSync()

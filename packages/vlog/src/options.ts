@@ -2,7 +2,7 @@
  * Options of a value log: meaning, unit, default, limits.
  */
 import { randomBytes as secretBytes } from 'node:crypto'
-import { InvalidArgumentError, checkFunction, checkOptions } from '@wk/codec'
+import { InvalidArgumentError, checkFunction, checkOptions, flagOption } from '@wk/codec'
 import { NodeFileSystem, copyEncryptionKey, defaultRuntime, type FileSystem, type Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
 import { BASE_IV_LENGTH } from './format.js'
@@ -134,7 +134,7 @@ export const MAX_FILE_SIZE = 2 ** 31
 export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
   const compress = checkCompression(checkOptions(options).valueCompression)
   const encryptionKey = copyKey(options.encryptionKey)
-  const salvage = flag('salvage', options.salvage, false)
+  const salvage = flagOption('salvage', options.salvage, false)
   if (salvage && options.readOnly !== true) throw new InvalidArgumentError('salvage needs readOnly')
   const { fs = new NodeFileSystem(), runtime = defaultRuntime } = options
   if (typeof runtime?.monotonic !== 'function') throw new InvalidArgumentError('runtime must be a Runtime')
@@ -148,16 +148,16 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
   return {
     fileSize: integer('fileSize', options.fileSize ?? DEFAULT_FILE_SIZE, MIN_FILE_SIZE, MAX_FILE_SIZE),
     maxEntries: integer('maxEntries', options.maxEntries ?? 1_000_000, 1, Number.MAX_SAFE_INTEGER),
-    sync: flag('sync', options.sync, false),
-    readOnly: flag('readOnly', options.readOnly, false),
+    sync: flagOption('sync', options.sync, false),
+    readOnly: flagOption('readOnly', options.readOnly, false),
     maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles ?? 256, 1, Number.MAX_SAFE_INTEGER),
-    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
+    createIfMissing: flagOption('createIfMissing', options.createIfMissing, true),
     fs,
     runtime,
     durable,
     cleanEnd,
     expectedFids,
-    lock: flag('lock', options.lock, true),
+    lock: flagOption('lock', options.lock, true),
     names,
     readHelper: options.readHelper,
     onFailure,
@@ -175,12 +175,6 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
 function integer(name: string, value: number, min: number, max: number): number {
   if (Number.isSafeInteger(value) && value >= min && value <= max) return value
   throw new InvalidArgumentError(`${name} must be an integer from ${min} to ${max}, not ${String(value)}`)
-}
-
-function flag(name: string, given: boolean | undefined, byDefault: boolean): boolean {
-  const value = given ?? byDefault
-  if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} must be a boolean`)
-  return value
 }
 
 function checkPosition(name: string, fid: number, offset: number): void {

@@ -199,7 +199,7 @@ export class ValueLog {
     }
   }
 
-  /** Makes every earlier append durable. @throws IoError, then ReadOnlyError for ever */
+  /** Makes every earlier append durable; opened read-only, there is none. @throws IoError, then ReadOnlyError for ever */
   async sync(): Promise<void> {
     this.#checkOpen()
     await this.#writes.sync()
