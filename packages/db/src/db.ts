@@ -444,6 +444,7 @@ export class DB extends EventEmitter {
     await stopped
     await gc?.settled()
     await Promise.allSettled(this.#checkpoints)
+    await this.#reader.settled()
     await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
     for (const snapshot of this.#snapshots) snapshot.close()
     await Promise.all([...this.#transactionHost.transactions].map((transaction) => transaction.close()))

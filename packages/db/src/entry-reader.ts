@@ -18,8 +18,9 @@ import {
   readPointerOffset,
 } from '@wk/codec'
 import type { PayloadView, ValuePointer } from '@wk/codec'
+import { TimeSlice } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
-import type { LsmTree } from '@wk/lsm'
+import type { LsmTree, ReadView } from '@wk/lsm'
 import { ValueBatch } from '@wk/vlog'
 import type { BatchReading, ValueLog } from '@wk/vlog'
 import type { WalkedCursor } from './iterator.js'
@@ -42,6 +43,9 @@ export interface StoredValue {
   version: number
 }
 
+/** Keys looked up between two questions for the time. */
+const STEPS = 64
+
 export class EntryReader {
   readonly #tree: LsmTree
   readonly #vlog: ValueLog | undefined
@@ -49,6 +53,8 @@ export class EntryReader {
   readonly #found = newLookupResult()
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   readonly #memory = new ResultMemory()
+  /** Calls that take more than one turn. */
+  readonly #underWay = new Set<Promise<unknown>>()
 
   constructor(tree: LsmTree, vlog: ValueLog | undefined, runtime: Runtime) {
     this.#tree = tree
@@ -88,20 +94,67 @@ export class EntryReader {
     return log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
   }
 
-  /** The values of `keys`, in their order, or a promise of them. */
+  /**
+   * The values of `keys`, in their order, or a promise of them. What takes longer than a time slice goes on in further ones, in the view of
+   * the call.
+   */
   getMany(keys: readonly Uint8Array[], sequence: number): (Uint8Array | undefined)[] | Promise<(Uint8Array | undefined)[]> {
+    const slice = keys.length > STEPS ? new TimeSlice(this.#runtime) : undefined
     const batch = new ValueBatch()
     const { values } = batch
-    for (let slot = 0; slot < keys.length; slot++) {
-      const key = keys[slot] as Uint8Array
+    this.#lookUp(keys, 0, sequence, batch, slice)
+    const reading = this.beginBatch(batch)?.finish()
+    if (slice === undefined || values.length === keys.length) return reading?.then(() => values) ?? values
+    const all = this.#getRest(keys, sequence, values, reading, slice)
+    this.#underWay.add(all)
+    return all.finally(() => this.#underWay.delete(all))
+  }
+
+  async #getRest(
+    keys: readonly Uint8Array[],
+    sequence: number,
+    values: (Uint8Array | undefined)[],
+    reading: Promise<void> | undefined,
+    slice: TimeSlice,
+  ): Promise<(Uint8Array | undefined)[]> {
+    const view = this.#tree.acquireView()
+    try {
+      // The caller may reuse their bytes.
+      const rest = keys.slice(values.length).map((key) => copyBytes(key))
+      await reading
+      for (let from = 0; from < rest.length; ) {
+        await slice.pause()
+        const batch = new ValueBatch()
+        this.#lookUp(rest, from, sequence, batch, slice, view)
+        await this.beginBatch(batch)?.finish()
+        for (const value of batch.values) values.push(value)
+        from += batch.values.length
+      }
+      return values
+    } finally {
+      view.release()
+    }
+  }
+
+  /** Looks keys up, those from `from` on, and puts what it finds into a batch, until that is all or the slice is over. */
+  #lookUp(keys: readonly Uint8Array[], from: number, sequence: number, batch: ValueBatch, slice: TimeSlice | undefined, view?: ReadView): void {
+    const { values } = batch
+    for (let at = from; at < keys.length; at++) {
+      const slot = at - from
+      if (slot > 0 && slot % STEPS === 0 && slice?.due() === true) return
+      const key = keys[at] as Uint8Array
       values.push(undefined)
-      if (!this.#locate(key, sequence)) continue
+      if (!this.#locate(key, sequence, view)) continue
       const { kind, valueBytes, valueStart } = this.#found
       if (baseKind(kind) !== KIND_POINTER) values[slot] = this.#inlineValue()
       // The caller may reuse the key's bytes while the value is being read.
       else addPointer(batch, slot, valueBytes, valueStart, copyBytes(key), this.#found.sequence)
     }
-    return this.beginBatch(batch)?.finish()?.then(() => values) ?? values
+  }
+
+  /** Resolves when no call is under way any more. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
   }
 
   /**
@@ -123,11 +176,6 @@ export class EntryReader {
   /** Begins to read the values of a batch into it (`ValueLog.beginBatch`). `undefined` if there is nothing to read. */
   beginBatch(batch: ValueBatch): BatchReading | undefined {
     return batch.count === 0 ? undefined : this.#log().beginBatch(batch)
-  }
-
-  /** The value if it lies in the tree, or where it lies in the value log. */
-  find(key: Uint8Array, sequence: number): Uint8Array | StoredValue | undefined {
-    return this.#locate(key, sequence) ? this.#valueOrPlace(key) : undefined
   }
 
   /** The entry without its value, and the value or its place. */
@@ -153,9 +201,9 @@ export class EntryReader {
   }
 
   /** Looks `key` up and takes the payload apart. Returns whether a live entry was found. */
-  #locate(key: Uint8Array, sequence: number): boolean {
+  #locate(key: Uint8Array, sequence: number, view?: ReadView): boolean {
     const found = this.#found
-    if (!this.#tree.get(key, sequence, found) || found.kind === KIND_TOMBSTONE) return false
+    if (!this.#tree.get(key, sequence, found, view) || found.kind === KIND_TOMBSTONE) return false
     readPayload(found.kind, found.valueBytes, found.valueStart, found.valueEnd, this.#payload)
     const { expiresAt } = this.#payload
     return expiresAt === 0 || expiresAt > Math.floor(this.#runtime.now() / 1000)

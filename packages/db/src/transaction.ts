@@ -86,7 +86,14 @@ export class Transaction {
 
   /** The value of a key, as the caller's own copy. @throws `WK_CORRUPTION` if it does not verify */
   async get(key: BytesLike): Promise<Uint8Array | undefined> {
-    const [value] = await this.getMany([key])
+    this.#assertOpen()
+    const { reader, parts } = this.#host
+    const bytes = keyBytes(key)
+    const own = this.#own(bytes)
+    const value = own === undefined ? reader.get(bytes, this.version) : this.#valueOf(own)
+    if (value instanceof Promise) return value
+    const turn = parts.guard.due()
+    if (turn !== undefined) await turn
     return value
   }
 
@@ -96,12 +103,17 @@ export class Transaction {
     if (!Array.isArray(keys)) throw new InvalidArgumentError('keys must be an array')
     const { reader, parts } = this.#host
     const wanted = Array.from(keys, keyBytes)
-    const found = wanted.map((key) => {
+    const others: number[] = []
+    const values = wanted.map((key, at): Uint8Array | undefined => {
       const own = this.#own(key)
-      if (own !== undefined) return this.#isLive(own) ? (own.value as Uint8Array).slice() : undefined
-      return reader.find(key, this.version)
+      if (own === undefined) others.push(at)
+      return own === undefined ? undefined : this.#valueOf(own)
     })
-    const values = await reader.fill(found)
+    const found = await reader.getMany(
+      others.map((at) => wanted[at] as Uint8Array),
+      this.version,
+    )
+    for (const [i, at] of others.entries()) values[at] = found[i]
     const turn = parts.guard.due()
     if (turn !== undefined) await turn
     return values
@@ -214,6 +226,10 @@ export class Transaction {
     const own = this.#writes.get(key)
     if (own === undefined && !this.#readOnly) this.#reads.addKey(key)
     return own
+  }
+
+  #valueOf(own: CheckedOperation): Uint8Array | undefined {
+    return this.#isLive(own) ? own.value?.slice() : undefined
   }
 
   #isLive({ value, expiresAt }: CheckedOperation): boolean {

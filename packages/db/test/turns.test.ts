@@ -130,3 +130,70 @@ describe('law 10: deletions that lie between two entries', () => {
     await expect(iterator.next()).rejects.toMatchObject({ code: 'WK_CLOSED' })
   })
 })
+
+describe('law 10: many keys of one getMany', () => {
+  const COUNT = 3000
+  const names = Array.from({ length: COUNT }, (_, i) => name(i))
+
+  async function filled(turns: Turns): Promise<DB> {
+    const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0 })
+    // Every third value lies in the value log.
+    await db.batch(names.map((key, i) => ({ type: 'put' as const, key, value: valueOf(key, i) })))
+    await db.flush()
+    return db
+  }
+  const valueOf = (key: string, i: number): string => (i % 3 === 0 ? key.repeat(20) : key)
+  const isAll = (values: readonly (Uint8Array | undefined)[]): boolean => values.length === COUNT && values.every((value, i) => text(value) === valueOf(name(i), i))
+
+  it('are looked up in several turns, as of the call, whatever comes meanwhile', async () => {
+    for (const isSnapshot of [false, true]) {
+      const turns = new Turns()
+      const db = await filled(turns)
+      const snapshot = db.snapshot()
+      const keys = names.map((key) => new TextEncoder().encode(key))
+      let overwritten: Promise<unknown> | undefined
+      const overwrite = async (): Promise<unknown> => {
+        snapshot.close()
+        await db.batch(names.map((key) => ({ type: 'put' as const, key, value: 'overwritten' })))
+        await db.compact()
+        return db.gc()
+      }
+      let values: (Uint8Array | undefined)[] = []
+      const taken = await turns.during(async () => {
+        const reading = db.getMany(keys, isSnapshot ? { snapshot } : undefined)
+        for (const key of keys) key.fill(0)
+        turns.onTurn = () => {
+          overwritten ??= overwrite()
+        }
+        values = await reading
+      })
+      turns.onTurn = undefined
+      expect(isAll(values)).toBe(true)
+      expect(taken).toBeGreaterThan(10)
+      await overwritten
+      expect(text(await db.get(name(1)))).toBe('overwritten')
+      await db.close()
+    }
+  })
+
+  it('are answered by a database that is closed meanwhile', async () => {
+    const turns = new Turns()
+    const db = await filled(turns)
+    const reading = db.getMany(names)
+    await db.close()
+    expect(isAll(await reading)).toBe(true)
+  })
+
+  it('are looked up in several turns in a transaction, beside its own writes', async () => {
+    const turns = new Turns()
+    const db = await filled(turns)
+    await db.transaction(async (txn) => {
+      txn.put(name(1), 'own')
+      txn.del(name(2))
+      let values: (Uint8Array | undefined)[] = []
+      expect(await turns.during(async () => (values = await txn.getMany(names)))).toBeGreaterThan(10)
+      expect(values.slice(0, 4).map(text)).toEqual([valueOf(name(0), 0), 'own', undefined, valueOf(name(3), 3)])
+      expect(text(values[COUNT - 1])).toBe(valueOf(name(COUNT - 1), COUNT - 1))
+    })
+  })
+})

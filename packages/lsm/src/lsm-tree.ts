@@ -231,11 +231,11 @@ export class LsmTree {
 
   /**
    * Finds the newest entry of `key` up to `sequence`, tombstones and expired ones included, and fills `out`, whose
-   * views are good until the next turn. Synchronous.
+   * views are good until the next turn. In `view`, or in what is there now. Synchronous.
    */
-  get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+  get(key: Uint8Array, sequence: number, out: LookupResult, view?: ReadView): boolean {
     this.context.lifecycle.checkOpen()
-    return lookUp(this.context.views.current, this.context.tables, key, Math.min(sequence, this.#visibleLimit), out)
+    return lookUp(view ?? this.context.views.current, this.context.tables, key, Math.min(sequence, this.#visibleLimit), out)
   }
 
   /** The memtables and tables of now, kept until released. */
