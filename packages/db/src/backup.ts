@@ -3,7 +3,7 @@
  *
  * It walks a view, tables without anything newer than `since` left out. Of each key it takes what compaction would keep: the newest
  * versions, at most `numVersionsToKeep`, down to the newest deletion; oldest first, so that loading them in order gives the same
- * history. What has expired is a deletion. Memory: one frame, that is a mebibyte or one value.
+ * history. What has expired is a deletion. Memory: a mebibyte of records as they are stored, or one value, and one frame.
  *
  * Before the first chunk everything that is covered is made durable: a version that a crash could take back, and give to
  * another write, must not count as backed up.
@@ -24,6 +24,12 @@ export interface BackupOptions extends MaintenanceOptions {
   /** Only changes with a greater version: the return value of an earlier backup. Default 0: everything. */
   since?: number
 }
+
+/** Most records of a frame: so many are encoded, or loaded, in one go. */
+const FRAME_RECORDS = 4096
+
+/** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
+const STEPS_BEFORE_SEEK = 8
 
 interface Change {
   record: Omit<BackupRecord, 'value'>
@@ -47,6 +53,9 @@ export class Backup {
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   readonly #onClose: () => void
   #state: 'new' | 'walking' | 'ended' | 'closed' = 'new'
+  /** What was read last; what lies before `#at` is in frames. */
+  #read: BackupRecord[] = []
+  #at = 0
   #records = 0
   #bytes = 0
   #busy: Promise<unknown> = Promise.resolve()
@@ -96,28 +105,50 @@ export class Backup {
       return this.#encoder.head({ since: this.#since, lastVersion: this.lastVersion })
     }
     if (this.#state !== 'walking') return undefined
-    const changes = await this.#collect()
-    if (changes.length === 0) {
+    if (this.#read.length === 0) {
+      const changes = await this.#collect()
+      const values = await this.#reader.fill(changes.map(({ value }) => value))
+      this.#read = changes.map(({ record }, i) => ({ ...record, value: values[i] }))
+    }
+    if (this.#read.length === 0) {
       this.#state = 'ended'
       return this.#encoder.end(this.#records)
     }
-    const values = await this.#reader.fill(changes.map(({ value }) => value))
-    const chunk = this.#encoder.records(changes.map(({ record }, i) => ({ ...record, value: values[i] })))
-    this.#records += changes.length
+    if (this.#slice.due()) await this.#pause()
+    const records = this.#nextFrame()
+    const chunk = this.#encoder.records(records)
+    this.#records += records.length
     this.#bytes += chunk.length
     this.#options.onProgress?.({ phase: 'backup', done: this.#records, total: this.#records, bytes: this.#bytes })
     return chunk
   }
 
-  /** Changes for one frame; none at the end. */
+  /** The records of the next frame. Values that are stored compressed are longer than they were thought to be. */
+  #nextFrame(): BackupRecord[] {
+    const from = this.#at
+    for (let bytes = 0; this.#at < this.#read.length && this.#at - from < FRAME_RECORDS && bytes < FRAME_TARGET; this.#at++) {
+      const { key, value } = this.#read[this.#at] as BackupRecord
+      bytes += RECORD_OVERHEAD + key.length + (value?.length ?? 0)
+    }
+    const records = this.#read.slice(from, this.#at)
+    if (this.#at === this.#read.length) {
+      this.#read = []
+      this.#at = 0
+    }
+    return records
+  }
+
+  async #pause(): Promise<void> {
+    await this.#slice.pause()
+    this.#check()
+  }
+
+  /** Changes of a mebibyte as they are stored; none at the end. */
   async #collect(): Promise<Change[]> {
     const cursor = this.#cursor
     const changes: Change[] = []
     for (let bytes = 0; cursor.valid && bytes < FRAME_TARGET; ) {
-      if (this.#slice.due()) {
-        await this.#slice.pause()
-        this.#check()
-      }
+      if (this.#slice.due()) await this.#pause()
       for (const change of this.#takeKey()) {
         changes.push(change)
         bytes += RECORD_OVERHEAD + change.record.key.length + lengthOf(change.value)
@@ -132,7 +163,12 @@ export class Backup {
     const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
     const changes: Change[] = []
     let isComplete = false
-    for (; isAt(cursor, key); cursor.next()) {
+    for (let passed = 0; isAt(cursor, key); cursor.next()) {
+      if (isComplete && ++passed === STEPS_BEFORE_SEEK) {
+        // The last place that a version of this key can have.
+        cursor.seek(key, 0)
+        if (!isAt(cursor, key)) break
+      }
       if (isComplete || cursor.sequence > this.lastVersion || cursor.sequence <= this.#since) continue
       const change = this.#change(key)
       changes.push(change)

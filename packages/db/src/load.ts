@@ -20,7 +20,7 @@ export type BackupChunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>
 
 /** Durable when it resolves. Rejects with `CorruptionError` for a stream that is empty, cut or damaged. */
 export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChunks, options: MaintenanceOptions): Promise<void> {
-  const { queue } = parts
+  const { queue, guard } = parts
   const frames = new FrameAssembler()
   let head: BackupHead | undefined
   let records = 0
@@ -43,6 +43,8 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
     if (!(chunk instanceof Uint8Array)) throw new InvalidArgumentError('the chunks of a backup must be Uint8Arrays')
     frames.push(chunk)
     for (let payload = frames.next(); payload !== undefined; payload = frames.next()) await take(payload)
+    const turn = guard.due()
+    if (turn !== undefined) await turn
   }
   if (!ended || !frames.isEmpty) throw frames.corrupt('the backup is cut')
   await queue.sync()

@@ -197,3 +197,61 @@ describe('law 10: many keys of one getMany', () => {
     })
   })
 })
+
+describe('law 10: backups', () => {
+  const COUNT = 10_000
+
+  async function filled(turns: Turns, value = 'v'): Promise<DB> {
+    const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0, valueCompression: 'lz4' })
+    await db.batch(Array.from({ length: COUNT }, (_, i) => ({ type: 'put' as const, key: name(i), value })))
+    return db
+  }
+  async function chunksOf(db: DB): Promise<Uint8Array[]> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of db.backup()) chunks.push(chunk)
+    return chunks
+  }
+
+  it('have frames of few records, which are encoded and loaded one in a turn', async () => {
+    const turns = new Turns()
+    const db = await filled(turns)
+    const chunks = await chunksOf(db)
+    // A head, three frames of records, an end.
+    expect(chunks).toHaveLength(5)
+    const other = await memoryPlace().open({ runtime: turns, workers: 0 })
+    await other.load(chunks)
+    expect(await other.keys().all()).toHaveLength(COUNT)
+  })
+
+  it('that come in tiny chunks let the loop turn while they are loaded', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, workers: 0 })
+    await db.put('a', 'x'.repeat(2000))
+    const stream = Buffer.concat(await chunksOf(db))
+    const bytes = Array.from(stream, (_, i) => stream.subarray(i, i + 1))
+    const other = await memoryPlace().open({ runtime: turns, workers: 0 })
+    expect(await turns.during(() => other.load(bytes))).toBeGreaterThan(500)
+    expect(text(await other.get('a'))).toHaveLength(2000)
+  })
+
+  it('of values that compress well have frames of no more than a mebibyte and a value', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, workers: 0, valueCompression: 'lz4' })
+    const value = Buffer.alloc(300_000, 'x')
+    for (let i = 0; i < 20; i++) await db.put(name(i), value)
+    const chunks = await chunksOf(db)
+    expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThan(1024 * 1024 + value.length)
+    const other = await memoryPlace().open({ runtime: turns, workers: 0 })
+    await other.load(chunks)
+    expect(await other.get(name(19))).toEqual(new Uint8Array(value))
+  })
+
+  it('step over the old versions of one key', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0 })
+    for (let i = 0; i < 20; i++) await db.batch(Array.from({ length: 100 }, (_, j) => ({ type: 'put' as const, key: j === 0 ? 'z' : 'hot', value: `${i} ${j}` })))
+    const other = await memoryPlace().open()
+    await other.load(db.backup())
+    expect([text(await other.get('hot')), text(await other.get('z'))]).toEqual(['19 99', '19 0'])
+  })
+})
