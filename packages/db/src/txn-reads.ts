@@ -4,8 +4,9 @@
  * Bounded: beyond {@link MAX_READS} keys and ranges, or {@link MAX_READ_BYTES} of them, everything read so far is taken for one
  * range from the smallest to the largest key. That can make a transaction lose that needed not, never the other way.
  */
-import { compareBytes, copyBytes, isInRange } from '@wk/codec'
+import { compareBytes, copyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
+import { RangeUnion } from './range-union.js'
 import { keyText } from './txn-writes.js'
 
 /** Keys and ranges remembered one by one. */
@@ -56,11 +57,10 @@ export class TxnReads {
     return this.#folded === undefined ? ranges : [this.#folded, ...ranges]
   }
 
-  /** Whether `key` was read, by itself or in a range. */
-  covers(key: Uint8Array): boolean {
-    if (this.#keys.size > 0 && this.#keys.has(keyText(key))) return true
-    if (this.#folded !== undefined && isInRange(this.#folded, key)) return true
-    return this.#ranges.some(({ range }) => isInRange(range, key))
+  /** Whether a key was read, by itself or in a range: asked when nothing more is read. */
+  covered(): (key: Uint8Array) => boolean {
+    const ranges = new RangeUnion(this.ranges())
+    return (key) => (this.#keys.size > 0 && this.#keys.has(keyText(key))) || ranges.has(key)
   }
 
   #count(bytes: number): void {

@@ -52,13 +52,18 @@ export class TxnValidation {
       const step = this.#walk.next()
       if (step.done) this.#changed = step.value
       else if (this.#slice.due()) {
-        this.#unwatch ??= this.#parts.stager.watch((key) => {
-          if (this.#reads.covers(key)) this.#changed = true
-        })
+        this.#unwatch ??= this.#watch()
         return undefined
       }
     }
     return this.#changed
+  }
+
+  #watch(): () => void {
+    const covered = this.#reads.covered()
+    return this.#parts.stager.watch((key) => {
+      if (covered(key)) this.#changed = true
+    })
   }
 
   pause(): Promise<void> {
@@ -88,6 +93,8 @@ function* changes(reads: TxnReads, since: number, view: ReadView, { tree, reader
       if (entries.sequence > since && isInRange(range, copyBytes(entries.keyBytes, entries.keyStart, entries.keyEnd))) return true
       if (++steps % STEPS === 0) yield
     }
+    // To open a range takes as long as many steps in it.
+    yield
   }
   return false
 }

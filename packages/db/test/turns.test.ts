@@ -255,3 +255,31 @@ describe('law 10: backups', () => {
     expect([text(await other.get('hot')), text(await other.get('z'))]).toEqual(['19 99', '19 0'])
   })
 })
+
+describe('law 10: transactions that read many ranges', () => {
+  it('let the loop turn while their commit asks whether these have changed', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, workers: 0 })
+    const attempt = async (meanwhile: string): Promise<string> => {
+      let committing = 0
+      const outcome = await db
+        .transaction(async (txn) => {
+          for (let i = 0; i < 200; i++) await txn.keys({ gte: name(2 * i), lt: name(2 * i + 1) }).all()
+          await db.put('beside', 'x')
+          txn.put('out', meanwhile)
+          committing = turns.count
+          turns.onTurn = () => {
+            turns.onTurn = undefined
+            void db.put(meanwhile, 'x')
+          }
+        })
+        .then(() => 'committed', (error: { code: string }) => error.code)
+      expect(turns.count - committing).toBeGreaterThan(outcome === 'committed' ? 100 : 0)
+      return outcome
+    }
+    expect(await attempt(name(1))).toBe('committed')
+    expect(await attempt(name(0))).toBe('WK_CONFLICT')
+    expect(await attempt(`${name(398)}x`)).toBe('WK_CONFLICT')
+    expect(await attempt(name(399))).toBe('committed')
+  })
+})
