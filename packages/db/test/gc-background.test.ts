@@ -118,13 +118,16 @@ describe('a background pass', () => {
     await overwrite(db, 400, 2)
     const get = vi.spyOn(LsmTree.prototype, 'get')
     const stage = vi.spyOn(LsmTree.prototype, 'stage')
+    const cursor = vi.spyOn(LsmTree.prototype, 'cursor')
     const moved = db.stats().gcBytesMoved
     await overwrite(db, 400, 4)
     await rest(db)
     expect(db.stats().gcBytesMoved).toBeGreaterThan(moved)
     expect(get).toHaveBeenCalledTimes(0)
+    expect(cursor).toHaveBeenCalledTimes(0)
     expect(stage).toHaveBeenCalledTimes(4 * 400)
     get.mockRestore()
+    cursor.mockRestore()
     stage.mockRestore()
   })
 
