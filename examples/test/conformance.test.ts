@@ -1,5 +1,5 @@
 /** The suite of `@wk/gc/testing` on the hosts of the examples and on `@wk/db`, each on the real file system. */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DB } from '@wk/db'
@@ -105,6 +105,10 @@ describe.each([
       rmSync(root, { recursive: true, force: true })
     }
   })
+})
+
+it.each(['lmdb-blobs', 'level-blobs'])('%s is less than 120 lines to copy from', (name) => {
+  expect(readFileSync(join(import.meta.dirname, '..', name, 'store.ts'), 'utf8').trimEnd().split('\n').length).toBeLessThan(120)
 })
 
 describe.each([false, true])('@wk/db, background collection %s', (auto) => {

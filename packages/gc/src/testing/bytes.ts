@@ -15,3 +15,8 @@ export function textOf(bytes: Uint8Array): string {
 export function valueOf(key: string, version: number): string {
   return `${key}#${version}.`.padEnd(100 + ((version * 7919 + key.length * 104729) % 800), 'abcdefghijklmnop')
 }
+
+/** Less than 64 characters, likewise. */
+export function shortValueOf(key: string, version: number): string {
+  return `${key}#${version}.`
+}

@@ -5,7 +5,7 @@
 
 import { AbortedError, GcRunningError, NoRewriteError } from '@wk/codec'
 import { GarbageCollector } from '../collector.js'
-import { valueOf } from './bytes.js'
+import { shortValueOf, valueOf } from './bytes.js'
 import type { PointerHostStore } from './host.js'
 import { ModelledHost } from './model.js'
 import { Choices } from './random.js'
@@ -55,7 +55,9 @@ export class History {
   #write(): Promise<void> {
     const key = this.#key()
     if (this.#choices.oneIn(4)) return this.#model.delete(key)
-    return this.#model.put(key, valueOf(key, ++this.#version))
+    // A store may keep short ones elsewhere than in the log.
+    const version = ++this.#version
+    return this.#model.put(key, this.#choices.oneIn(5) ? shortValueOf(key, version) : valueOf(key, version))
   }
 
   async #writeMany(): Promise<void> {

@@ -45,7 +45,7 @@ export interface LiveBytesAccounts {
 export interface PointerHostStore {
   /**
    * Opens the store, an empty one the first time. Choose value-log files of some 4 KiB and let every value of at least
-   * 64 bytes go there, so that a short history crosses many files.
+   * 64 bytes go there, so that a short history crosses many files. Some values are shorter.
    */
   open(): Promise<PointerHost>
   /**
