@@ -1,5 +1,5 @@
 /**
- * Holes instead of copies (option `gc.punchHoles`), in files of long values whose dead records leave ranges of at least half a MiB. A hole
+ * Holes instead of copies (option `gc.punchHoles`), in files of long values whose dead records leave ranges of at least 128 KiB. A hole
  * costs the file system about the same whatever its length, copying costs by the byte (ADR 0024).
  *
  * Which files get holes is decided here; that they are made safely is the value log's business.
@@ -10,7 +10,7 @@ import { publishGc } from './gc-events.js'
 import type { ValueLogFile } from './gc-victims.js'
 
 /** Dead bytes side by side that are worth a hole, by default. */
-export const LEAST_HOLE = 512 * 1024
+export const LEAST_HOLE = 128 * 1024
 /** Part of a file's garbage that holes must give back; else it is copied, which gives back all. */
 const LEAST_SHARE = 1 / 2
 /** A file with less that is alive for each dead byte is copied: that costs as little, and files do not become ever more. */

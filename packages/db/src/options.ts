@@ -28,9 +28,9 @@ export interface GcOptions {
   /** Bytes of garbage that the background leaves alone, whatever the ratio: a small database is not worth the copying. Default 32 MiB. */
   minGarbage?: number
   /**
-   * Gives long dead ranges of value logs (half a MiB and more) back in place, as holes, where files hold long values: nothing is copied
+   * Gives long dead ranges of value logs (128 KiB and more) back in place, as holes, where files hold long values: nothing is copied
    * for them. Takes the optional package `fs-native-extensions` and a file system with holes, and does nothing without. A value log with holes is no
-   * file of Badger's format any more. Worth it for values of half a MiB and more. Default false.
+   * file of Badger's format any more. Worth it for values of 128 KiB and more. Default false.
    */
   punchHoles?: boolean
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */

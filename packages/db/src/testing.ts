@@ -10,7 +10,7 @@ import type { DbOptions } from './options.js'
 export interface BoundedOptions extends DbOptions {
   /** Most entries of run tables: above half of them pointers are rewritten (ADR 0018). Default 4,194,304. */
   mostRuns?: number
-  /** Dead bytes side by side that are worth a hole. Default 524,288. */
+  /** Dead bytes side by side that are worth a hole. Default 131,072. */
   leastHole?: number
 }
 
