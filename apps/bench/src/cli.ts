@@ -56,12 +56,15 @@ export function parseArguments(args: readonly string[]): Request {
 }
 
 /** A workload in the help. */
-function describe({ name, summary, parts, engines, defaultEngines }: Workload): string {
-  const others = engines.filter((engine) => !defaultEngines.includes(engine))
+function describe({ name, summary, parts, defaultParts = parts, engines, defaultEngines }: Workload): string {
+  const list = (all: readonly string[], byDefault: readonly string[]): string => {
+    const others = all.filter((one) => !byDefault.includes(one))
+    return `${byDefault.join(', ')}${others.length === 0 ? '' : `; not by default: ${others.join(', ')}`}`
+  }
   return [
     `  ${name}: ${summary}`,
-    ...(parts.length > 1 ? [`    parts: ${parts.join(', ')}`] : []),
-    `    engines: ${defaultEngines.join(', ')}${others.length === 0 ? '' : `; not by default: ${others.join(', ')}`}`,
+    ...(parts.length > 1 ? [`    parts: ${list(parts, defaultParts)}`] : []),
+    `    engines: ${list(engines, defaultEngines)}`,
   ].join('\n')
 }
 
@@ -75,7 +78,7 @@ function readOptions(given: Record<string, unknown>): { options: RunOptions; out
   return {
     options: {
       workload: workload.name,
-      parts: given['part'] === undefined ? workload.parts : readParts(readText('--part', given['part']), workload),
+      parts: given['part'] === undefined ? (workload.defaultParts ?? workload.parts) : readParts(readText('--part', given['part']), workload),
       engines: given['engine'] === undefined ? workload.defaultEngines : readEngines(readText('--engine', given['engine']), workload),
       input: given['input'] === undefined ? defaultInput() : resolve(readText('--input', given['input'])),
       limits: { maxBytes: mib === undefined ? limits.maxBytes : mib * 1024 * 1024, maxFiles: limits.maxFiles, seed },

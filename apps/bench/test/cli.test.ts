@@ -21,12 +21,19 @@ describe('command line', () => {
     })
   })
 
+  it('runs parts of long values only where they are named', () => {
+    const request = parseArguments(['--workload', 'churn'])
+    if (request.kind !== 'run') throw new Error('no run')
+    expect(request.options.parts).toEqual(['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all'])
+    expect(parseArguments(['--workload', 'churn', '--part', '1m-uniform', '--engine', 'wk-holes'])).toMatchObject({ options: { parts: ['1m-uniform'], engines: ['wk-holes'] } })
+  })
+
   it('knows the input of the main job', () => {
     expect(parseArguments(['--input', '/tmp'])).toMatchObject({ options: { input: '/tmp', rounds: 3 } })
   })
 
   it.each([
-    [['--engine', 'sqlite'], /sqlite: unknown; there are wk, wk-gc-off/],
+    [['--engine', 'sqlite'], /sqlite: unknown; there are wk, wk-holes, wk-gc-off/],
     [['--engine', 'null'], /null: cannot run files; there are wk, classic-level/],
     [['--workload', 'kv', '--engine', 'files'], /files: cannot run kv/],
     [['--workload', 'kv', '--input', '/tmp'], /kv takes no input/],

@@ -104,6 +104,13 @@ describe('the churn workload', () => {
     if (existsSync('/proc/self/io')) expect(phase('after')?.figures?.['written per user byte']).toBeGreaterThan(1)
   })
 
+  it('with long values, gives back holes where that is asked for', async () => {
+    const result = await run(await loadEngine('wk-holes'), 'churn', '1m-uniform')
+    expect(result.failure).toBeNull()
+    expect(result.phases.find(({ name }) => name === '1 MiB uniform overwrite')?.operations).toBe(5 * 40)
+    expect(result.stats).toHaveProperty('gcBytesPunched')
+  })
+
   it('catches a lost overwrite', async () => {
     let puts = 0
     const engine = sabotaged(await loadEngine('lmdb'), (database) => ({

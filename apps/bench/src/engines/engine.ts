@@ -7,6 +7,7 @@
 /** The engines that can be compared; `registry.ts` says what each is. */
 export type EngineName =
   | 'wk'
+  | 'wk-holes'
   | 'wk-gc-off'
   | 'wk-gc-loop'
   | 'classic-level'

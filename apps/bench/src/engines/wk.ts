@@ -25,6 +25,9 @@ export const wk: Engine = {
   collection: `runValueLogGC(${DISCARD_RATIO}) until it answers WK_NO_REWRITE`,
 }
 
+/** Long dead ranges come back as holes, where copying them would be worse. */
+export const wkHoles: Engine = variant('wk-holes', { gc: { punchHoles: true } })
+
 /** No collection at all: what garbage collection costs is seen beside it. */
 export const wkGcOff: Engine = variant('wk-gc-off', { gc: { auto: false } })
 
@@ -38,7 +41,7 @@ function variant(name: EngineName, options: DbOptions): Engine {
   return {
     name,
     version: packageVersion('@wk/db', createRequire(import.meta.url).resolve('@wk/db/package.json')),
-    settings: { ...OPTIONS, 'memory in scale': 'its defaults', ...(options.gc === undefined ? {} : { 'gc.auto': false }), 'scan highWaterMarkBytes': CHUNK.bytes },
+    settings: { ...OPTIONS, 'memory in scale': 'its defaults', ...Object.fromEntries(Object.entries(options.gc ?? {}).map(([name, value]) => [`gc.${name}`, value])), 'scan highWaterMarkBytes': CHUNK.bytes },
     durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
     syncedDurability: 'syncWrites: true: a put resolves once value log and WAL are on the device',
     collection: null,

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ioBetween, readProcessIo } from '../measure/process-io.js'
 import { inFlight } from './call-loops.js'
-import { churnSizes, PUTS_AT_ONCE } from './churn-sizes.js'
+import { churnSizes } from './churn-sizes.js'
 import { KeySpace } from './key-space.js'
 import { warmUp } from './warm-up.js'
 import type { WorkloadContext } from './workload.js'
@@ -23,9 +23,9 @@ export async function runLoadOnly({ engine, dir, quick, seed, slice, runner }: W
     let loaded = 0
     const live = (): number => loaded * space.entrySize
     const name = `${size.label} load only`
-    await runner.run({ name: `${name} load`, title: `${name}: 256 puts in flight`, sample: 'put', total: size.count, writes: true }, place, live, async (work) => {
+    await runner.run({ name: `${name} load`, title: `${name}: ${size.atOnce} puts in flight`, sample: 'put', total: size.count, writes: true }, place, live, async (work) => {
       const call = (i: number): unknown => db.put(space.key(i), space.value(i))
-      loaded = await inFlight(work, slice, { total: size.count, size: space.entrySize, call }, PUTS_AT_ONCE, BUDGET)
+      loaded = await inFlight(work, slice, { total: size.count, size: space.entrySize, call }, size.atOnce, BUDGET)
       return loaded === size.count ? undefined : `stopped after ${loaded} of ${size.count}`
     })
     await runner.run({ name: `${name} close`, title: `${name}: close`, sample: 'close', total: 1 }, place, live, async ({ meter, figures }) => {

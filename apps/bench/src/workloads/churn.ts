@@ -14,7 +14,7 @@ import { SpaceSampler, spaceAmpOf, worstSpaceAmp } from '../measure/space-sample
 import { inFlight, loadBatches } from './call-loops.js'
 import { runDeleteAll } from './churn-delete.js'
 import { runLoadOnly } from './churn-load.js'
-import { churnSizes, OVERWRITES, PUTS_AT_ONCE, SKEW, type ChurnSize } from './churn-sizes.js'
+import { churnSizes, LONG_PARTS, OVERWRITES, SKEW, type ChurnSize } from './churn-sizes.js'
 import { CollectionLoop } from './collection-loop.js'
 import { KeySpace } from './key-space.js'
 import type { PhaseWork } from './phase-runner.js'
@@ -26,20 +26,23 @@ import type { Workload, WorkloadContext } from './workload.js'
 /** Milliseconds after which the overwrites of a rival end; the engine under test has to do them all. */
 const RIVAL_BUDGET = 12_000
 
+const DEFAULT_PARTS: readonly string[] = ['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all']
+
 /** The workload. */
 export const churn: Workload = {
   name: 'churn',
   summary: 'load, then overwrite five times as much: space held, bytes written, what collection costs, with the targets',
-  parts: ['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all'],
+  parts: [...DEFAULT_PARTS, ...LONG_PARTS],
+  defaultParts: DEFAULT_PARTS,
   defaultEngines: ['wk', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb-blobs'],
-  engines: ['wk', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb', 'rocksdb-blobs', 'level-blobs', 'lmdb-blobs'],
+  engines: ['wk', 'wk-holes', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb', 'rocksdb-blobs', 'level-blobs', 'lmdb-blobs'],
   rounds: 1,
   budgetSeconds: 600,
   diskBytes: (_, quick) => (quick ? 500e6 : 3e9),
   async run(context) {
     const { name } = context.engine
     // How it is collected makes no difference where nothing is overwritten, or where the question is what happens without a call.
-    if ((context.part === 'load-only' || context.part === 'delete-all') && (name === 'wk-gc-off' || name === 'wk-gc-loop')) return null
+    if ((context.part === 'load-only' || context.part === 'delete-all') && name.startsWith('wk-')) return null
     if (context.part === 'load-only') return runLoadOnly(context)
     if (context.part === 'delete-all') return runDeleteAll(context)
     const [label = '', choice = ''] = context.part.split('-')
@@ -79,14 +82,14 @@ class ChurnRun {
       await this.phase('load', 'load, batches', this.size.count, true, (work) => loadBatches(work, slice, db, this.space, this.size.count, this.size.batch))
       const before = readProcessIo()
       loop.start()
-      await this.phase('overwrite', `overwrite ${OVERWRITES} × as many, ${PUTS_AT_ONCE} in flight`, this.picks.length, true, (work) => this.overwrite(work, db))
+      await this.phase('overwrite', `overwrite ${OVERWRITES} × as many, ${this.size.atOnce} in flight`, this.picks.length, true, (work) => this.overwrite(work, db))
       const overwritten = this.written
       await this.phase('after', 'the half minute after', quietSeconds(quick), false, (work) => this.wait(work, before, overwritten))
       await loop.stop()
       await this.phase('check', 'read all, compare', 1, false, async ({ meter }) => {
         const start = performance.now()
         // Without an order of writes in flight, any of the last ones may have won.
-        const window = engine.unordered === true ? PUTS_AT_ONCE : 1
+        const window = engine.unordered === true ? this.size.atOnce : 1
         await verifyAll(db, this.space, this.size.count, slice, { generations: this.generations, window })
         meter.add(performance.now() - start, 1, 0)
       })
@@ -110,7 +113,7 @@ class ChurnRun {
       return db.put(space.key(index), space.value(index, ++generations[index]!))
     }
     sampler.start()
-    const done = await inFlight(work, slice, { total: picks.length, size: space.entrySize, call }, PUTS_AT_ONCE, budget)
+    const done = await inFlight(work, slice, { total: picks.length, size: space.entrySize, call }, this.size.atOnce, budget)
     work.space = sampler.stop()
     this.written = done * space.entrySize
     work.figures['space amp, worst'] = worstSpaceAmp(work.space)

@@ -24,7 +24,7 @@ export async function quietTime(engine: EngineName, dir: string, quick: boolean,
     const now = `${diskUsage(dir)} ${Math.round((readProcessIo()?.dirtied ?? 0) / 65_536)}`
     if (now !== state) changed = performance.now()
     state = now
-    if (engine !== 'wk' && seconds(changed) > STILL) return
+    if (engine !== 'wk' && engine !== 'wk-holes' && seconds(changed) > STILL) return
   }
 }
 

@@ -26,6 +26,8 @@ export interface Workload {
   readonly summary: string
   /** Parts run one after another, each in a process of its own for every engine: what ran before does not tell on a part. */
   readonly parts: readonly string[]
+  /** Those that are run if none are named; all of them where it is left out. */
+  readonly defaultParts?: readonly string[]
   /** Engines that it runs on if none are named, and all that it can run on. */
   readonly defaultEngines: readonly EngineName[]
   readonly engines: readonly EngineName[]
