@@ -6,7 +6,7 @@ import { type DB, WkError } from '@wk/db'
 import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { FileSystem } from '@wk/fs'
 import type { Rng } from '@wk/testkit'
-import type { Readdressed } from './readdressed.js'
+import type { RareWork } from './rare-work.js'
 
 /** Money of each account at the start. */
 const OPENING = 1000
@@ -17,7 +17,7 @@ export interface BankReport {
   conflicts: number
   audits: number
   collected: number
-  readonly readdressed: Readdressed
+  readonly rare: RareWork
   readonly wrong: string[]
 }
 
@@ -45,7 +45,7 @@ export class Bank {
 
   /** Opens the bank, with its accounts if they are not there yet, and audits what is found. */
   static async open(fs: FileSystem, options: BoundedOptions, accounts: number, rng: Rng, report: BankReport): Promise<Bank> {
-    const db = report.readdressed.watch(await openBounded('/bank', { ...options, fs }))
+    const db = report.rare.watch(await openBounded('/bank', { ...options, fs }))
     const bank = new Bank(db, accounts, rng, report)
     if ((await db.get(nameOf(0))) === undefined) {
       await db.batch(Array.from({ length: accounts }, (_, i) => ({ type: 'put', key: nameOf(i), value: balanceBytes(OPENING, rng.below(300)) })), { sync: true })

@@ -2,9 +2,9 @@
 import type { DB } from '@wk/db'
 import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { MemoryFileSystem } from '@wk/fs'
-import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, type Operation, type Profile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, holesProfile, type Operation, type Profile, Rng, SMALLEST, THRESHOLD, withHoles } from '@wk/testkit'
 import type { Report } from './check.js'
-import type { Readdressed } from './readdressed.js'
+import type { RareWork } from './rare-work.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /** Where the database lies in a simulated file system. */
@@ -18,19 +18,23 @@ export interface CrashRound {
 
 /**
  * The workload of a round: the collector in the background in every third, compressed values in every fourth, two versions kept in every
- * fifth. In every second one run tables may have hardly any entries, and more records are collected, so that pointers are rewritten.
+ * fifth. In every second one run tables may have hardly any entries, and more records are collected, so that pointers are rewritten; in every
+ * fourth values are long, and what is dead comes back as holes.
  */
 export function drawRound(seed: number, round: number, operations = 100): CrashRound {
   const isBounded = round % 2 === 0
-  const profile = crashProfile(operations, THRESHOLD)
+  const isHoled = round % 4 === 1
+  const sizes = round % 3 === 2 ? EAGER : SMALLEST
+  // Long values take many more operations of the file system.
+  const profile = crashProfile(isHoled ? operations / 2 : operations, THRESHOLD)
   return {
     options: {
-      ...(round % 3 === 2 ? EAGER : SMALLEST),
+      ...(isHoled ? withHoles(sizes) : sizes),
       ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}),
       ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}),
       ...(isBounded ? { mostRuns: FEW_RUNS } : {}),
     },
-    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : profile),
+    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : isHoled ? holesProfile(profile) : profile),
   }
 }
 
@@ -44,10 +48,10 @@ export function opener(options: BoundedOptions): (fs: MemoryFileSystem) => Promi
   return (fs) => openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(1) })
 }
 
-/** Runs the workload of a round on a new database, and counts what was readdressed in it. */
-export async function runRound({ options, history }: CrashRound, readdressed: Readdressed, fs: MemoryFileSystem, oracle: CrashOracle): Promise<void> {
+/** Runs the workload of a round on a new database, and counts what seldom happens. */
+export async function runRound({ options, history }: CrashRound, rare: RareWork, fs: MemoryFileSystem, oracle: CrashOracle): Promise<void> {
   const open = opener(options)
-  await new HistoryRunner(async () => readdressed.watch(await open(fs)), oracle).run(history)
+  await new HistoryRunner(async () => rare.watch(await open(fs)), oracle).run(history)
 }
 
 /** The round, and the index in it, that a replayed case names; see {@link reportFindings}. */

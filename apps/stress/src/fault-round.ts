@@ -1,38 +1,41 @@
 /** What the fault checks share: a workload that passes through everything, and the run of a list of cases. */
 import { openBounded } from '@wk/db/testing'
 import type { FileSystem, OperationKind } from '@wk/fs'
-import { crashProfile, drawHistory, EAGER, type FaultCase, type FaultRunOptions, FEW_RUNS, type Operation, operationsOf, Rng, runFault, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { crashProfile, drawHistory, EAGER, type FaultCase, type FaultRunOptions, FEW_RUNS, holesProfile, type Operation, operationsOf, Rng, runFault, SMALLEST, THRESHOLD, withHoles } from '@wk/testkit'
 import type { Budget, Report } from './check.js'
 import { DIR, rewritingProfile } from './crash-round.js'
-import { hasFewRuns, Readdressed } from './readdressed.js'
+import { hasFewRuns, RareWork } from './rare-work.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
 /**
  * A workload of open, put, flush, compact, GC, scans and close, from a seed and a round; in every other round the collector runs in the
- * background. In two rounds of four, with it and without, run tables may have hardly any entries, so that pointers are rewritten.
+ * background. In two rounds of four, with it and without, run tables may have hardly any entries, so that pointers are rewritten; in the other two
+ * values are long, and leave holes.
  *
  * @param attempt of several at the same round, each with another workload
  */
-function drawFaultRound(seed: number, round: number, attempt: number, readdressed: Readdressed): FaultRunOptions {
+function drawFaultRound(seed: number, round: number, attempt: number, rare: RareWork): FaultRunOptions {
   const isBounded = hasFewRuns(round)
-  const options = { ...(round % 2 === 1 ? EAGER : SMALLEST), ...(isBounded ? { mostRuns: FEW_RUNS } : {}) }
-  const profile = { ...crashProfile(36, THRESHOLD), maintenance: [0.4, 0.85] }
-  const drawn = drawHistory(new Rng(seed * 1000 + round + 100 * attempt), isBounded ? rewritingProfile(profile) : profile)
+  const sizes = round % 2 === 1 ? EAGER : SMALLEST
+  const options = isBounded ? { ...sizes, mostRuns: FEW_RUNS } : withHoles(sizes)
+  const profile = crashProfile(36, THRESHOLD)
+  const drawn = drawHistory(new Rng(seed * 1000 + round + 100 * attempt), isBounded ? rewritingProfile(profile) : holesProfile(profile))
   const history: Operation[] = drawn.filter(({ type }) => type !== 'clear')
   history.splice(history.length >> 1, 0, { type: 'compareAll' }, { type: 'verify' })
-  return { dir: DIR, open: async (fs: FileSystem) => readdressed.watch(await openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(round) })), history }
+  return { dir: DIR, open: async (fs: FileSystem) => rare.watch(await openBounded(DIR, { ...options, fs, runtime: new SleepingRuntime(round) })), history }
 }
 
-/** Attempts at a workload that rewrites pointers, where it should. */
+/** Attempts at a workload that rewrites pointers, or leaves holes, where it should. */
 const ATTEMPTS = 10
 
-/** A round as it is run, and the operations of its workload without a fault: of the first attempt that rewrites pointers if it is to. */
-async function prepareRound(seed: number, round: number, readdressed: Readdressed): Promise<{ options: FaultRunOptions; operations: OperationKind[] }> {
+/** A round as it is run, and the operations of its workload without a fault: of the first attempt that does what the round is for. */
+async function prepareRound(seed: number, round: number, rare: RareWork): Promise<{ options: FaultRunOptions; operations: OperationKind[] }> {
   for (let attempt = 0; ; attempt++) {
-    const options = drawFaultRound(seed, round, attempt, readdressed)
-    const before = readdressed.files
+    const options = drawFaultRound(seed, round, attempt, rare)
+    const done = (): number => (hasFewRuns(round) ? rare.readdressed : rare.punched)
+    const before = done()
     const operations = await operationsOf(options)
-    if (!hasFewRuns(round) || readdressed.files > before || attempt === ATTEMPTS) return { options, operations }
+    if (done() > before || attempt === ATTEMPTS) return { options, operations }
   }
 }
 
@@ -42,12 +45,14 @@ async function prepareRound(seed: number, round: number, readdressed: Readdresse
  */
 export async function runFaultRounds(budget: Budget, seed: number, report: Report, casesOf: (operations: OperationKind[], rng: Rng) => FaultCase[], { rounds = Infinity, perRound = Infinity }: { rounds?: number; perRound?: number }): Promise<void> {
   const [, onlyRound, onlyName] = /^(\d+)\/(.*)$/.exec(budget.only ?? '') ?? []
-  const readdressed = new Readdressed()
+  const rare = new RareWork()
+  let leavesHoles = false
   let ran = 0
   let injected = 0
   let slowest = 0
   for (let round = Number(onlyRound ?? 0); ran < budget.cases && (round < rounds || onlyRound !== undefined) && !report.full; round++) {
-    const { options, operations } = await prepareRound(seed, round, readdressed)
+    leavesHoles ||= !hasFewRuns(round)
+    const { options, operations } = await prepareRound(seed, round, rare)
     const all = casesOf(operations, new Rng(seed * 1000 + round))
     const step = onlyName !== undefined ? 1 : Math.max(1, all.length / Math.min(perRound, budget.cases - ran))
     for (let at = 0; at < all.length && !report.full; at += step) {
@@ -62,6 +67,6 @@ export async function runFaultRounds(budget: Budget, seed: number, report: Repor
     }
     if (onlyName !== undefined) break
   }
-  readdressed.report(report, 1 / 200)
+  rare.report(report, { readdressed: 1 / 200, ...(leavesHoles ? { punched: 1 / 200 } : {}) })
   report.note(`the fault was met in ${injected} of ${ran} runs; the slowest close() took ${slowest.toFixed(0)} ms`)
 }

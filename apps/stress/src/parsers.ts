@@ -4,7 +4,7 @@ import { LsmTree } from '@wk/lsm'
 import { TableReader } from '@wk/sstable'
 import { cleanSpecimen, type DiskImage, ImageFileSystem, type Part, partsOf, uncleanSpecimen } from '@wk/testkit'
 import { ValueLog } from '@wk/vlog'
-import { DIR, open } from './damage.js'
+import { DIR, holedSubject, open } from './damage.js'
 import { attempt } from './hostile.js'
 
 /** A file to change, beside the files that its parser reads with it. */
@@ -16,16 +16,21 @@ export interface Victim {
   readonly image: DiskImage
 }
 
-/** Files of every kind: WAL, tables, value logs, relocated values, manifests, CURRENT. */
+/** What the value log is read from. */
+const LOGS = /\.(vlog|rlog|runs)$/
+
+/** Files of every kind: WAL, tables, value logs, relocated values, both with holes and their lists, manifests, CURRENT. */
 export async function victims(): Promise<Victim[]> {
-  const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image]
+  const { specimen: holed } = await holedSubject()
+  const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image, new Map([...holed.image].filter(([name]) => LOGS.test(name)))]
   return images.flatMap((image) => [...image].filter(([name, bytes]) => bytes.length > 0 && name !== 'LOCK').map(([name, bytes]) => ({ name, bytes, parts: partsOf(name, bytes), image: besides(name, image) })))
 }
 
-/** A table and a value log are read alone; a log, a manifest and `CURRENT` lead to the tables. */
+/** A table is read alone, a value log with the list of what is left in it, and that with the log; a log, a manifest and `CURRENT` lead to the tables. */
 function besides(name: string, image: DiskImage): DiskImage {
-  const kind = parseFileName(name)?.kind
-  return kind === 'table' || kind === 'vlog' || kind === 'relocated' ? new Map() : image
+  if (parseFileName(name)?.kind === 'table') return new Map()
+  const number = parseFileName(name)?.number
+  return LOGS.test(name) ? new Map([...image].filter(([other]) => LOGS.test(other) && parseFileName(other)?.number === number)) : image
 }
 
 /** Has a changed file read by everything that reads files of its kind. @throws what is no typed error */
@@ -46,7 +51,7 @@ export async function parse({ name, image }: Victim, bytes: Uint8Array): Promise
       await attempt(() => table.references())
     }
     file.closeSync()
-  } else if (parsed?.kind === 'vlog' || parsed?.kind === 'relocated') {
+  } else if (parsed?.kind === 'vlog' || parsed?.kind === 'relocated' || parsed?.kind === 'runs') {
     const log = await attempt(() => ValueLog.open(DIR, { fs, readOnly: true, lock: false, durable: null }))
     if (log !== undefined) {
       await attempt(() => log.verify())

@@ -3,7 +3,7 @@
  * seed, `WK_RUNS` the number of histories; `WK_CRASH_EVERY=1` crashes before every operation instead of some.
  */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { countAtClose, CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, modelProfile, Rng, SMALLEST, THRESHOLD } from '@wk/testkit'
+import { countAtClose, CrashOracle, crashProfile, drawHistory, EAGER, exploreCrashes, HistoryRunner, holesProfile, LONG_SIZES, modelProfile, Rng, SMALLEST, THRESHOLD, withHoles } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openBounded } from '../src/testing.js'
@@ -11,13 +11,10 @@ import { oneIn } from './crash-sample.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 12 : 1))
-/** Values of some blocks, which leave whole blocks when they die. */
-const SIZES = [20, 300, 9000, 13_000, 20_000]
 
 /** Opens it, and adds up at its end how much came back in place. */
 async function openCounting(fs: MemoryFileSystem, isEager: boolean, counts: { punched: number }): Promise<DB> {
-  const options = isEager ? EAGER : SMALLEST
-  const db = await openBounded('/db', { ...options, gc: { ...options.gc, punchHoles: true }, valueLogFileSize: 96 * 1024, leastHole: 8192, fs, workers: 0 })
+  const db = await openBounded('/db', { ...withHoles(isEager ? EAGER : SMALLEST), fs, workers: 0 })
   return countAtClose(db, () => (counts.punched += db.stats().gcBytesPunched))
 }
 
@@ -26,7 +23,7 @@ describe.each([true, false])('with holes, background collection: %s', (isEager) 
     const counts = { punched: 0 }
     for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++) {
       const fs = new MemoryFileSystem({ crashable: false })
-      const history = drawHistory(new Rng(seed), { ...modelProfile(400, THRESHOLD), sizes: SIZES })
+      const history = drawHistory(new Rng(seed), { ...modelProfile(400, THRESHOLD), sizes: LONG_SIZES })
       await new HistoryRunner(() => openCounting(fs, isEager, counts), undefined).run(history).catch((cause: unknown) => {
         throw new Error(`seed ${seed}: ${String(cause)}\n  replay: WK_SEED=${seed} WK_RUNS=1 npx vitest run test/holes.crash.test.ts`, { cause })
       })
@@ -36,7 +33,7 @@ describe.each([true, false])('with holes, background collection: %s', (isEager) 
 
   it('laws 1 to 8 and 11 at mutating operations of the whole history, under P0 to P3', async () => {
     const workload = { punched: 0 }
-    const history = drawHistory(new Rng(FIRST_SEED), { ...crashProfile(120, THRESHOLD), keys: 20, sizes: SIZES, syncOdds: 0.1, maintenance: [0.3, 0.5, 0.7, 0.9] })
+    const history = drawHistory(new Rng(FIRST_SEED), holesProfile(crashProfile(120, THRESHOLD)))
     const report = await exploreCrashes({
       dir: '/db',
       createFileSystem: () => new MemoryFileSystem(),

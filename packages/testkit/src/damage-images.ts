@@ -1,7 +1,7 @@
 /**
- * Two small databases to damage: one closed cleanly, with tables on several levels, value logs, relocated values and
- * tombstones; one left by a killed process, with writes in a log of which some were promised durable. Each with what it
- * must hold.
+ * Small databases to damage: one closed cleanly, with tables on several levels, value logs, relocated values and
+ * tombstones; one like it with holes in a value log and in a relocated file; one left by a killed process, with writes in a log
+ * of which some were promised durable. Each with what it must hold.
  */
 import { MemoryFileSystem } from '@wk/fs'
 import type { Database } from './database.js'
@@ -82,6 +82,52 @@ export async function cleanSpecimen(dir: string, open: Open, scale = 1): Promise
   await author.put('small0', 5, 101)
   await db.close()
   return { image: await captureImage(fs, dir), states: [author.held], log: undefined, keys: [...author.history.keys()].sort(), history: author.history }
+}
+
+/**
+ * A database after a clean close with a hole in a value log and one in a relocated file, lists beside them: some twenty kilobytes, of which
+ * half are holes. Requires options under which 5,000 dead bytes side by side become a hole.
+ */
+export async function holedSpecimen(dir: string, open: Open): Promise<Specimen> {
+  const fs = new MemoryFileSystem({ crashable: false })
+  const author = new Author(await open(fs))
+  const { db } = author
+  // What is left of the first file goes to a relocated one, with a long value in the middle of it.
+  for (let i = 0; i < 3; i++) await author.put(`early${i}`, 300, i)
+  await author.put('gone', 300, 10)
+  await author.put('longer', 7600, 11)
+  for (let i = 3; i < 6; i++) await author.put(`early${i}`, 300, i)
+  await author.del('gone')
+  await db.compact()
+  await db.runValueLogGC(0.01)
+  for (let i = 0; i < 3; i++) await author.put(`late${i}`, 300, 20 + i)
+  await author.put('long', 7600, 30)
+  for (let i = 3; i < 6; i++) await author.put(`late${i}`, 300, 20 + i)
+  await author.del('longer')
+  await author.del('long')
+  for (let i = 0; i < 4; i++) await author.put(`small${i}`, 10 * i, i)
+  await db.compact()
+  for (let pass = 0; pass < 2; pass++) await db.runValueLogGC(0.01)
+  await db.close()
+  const image = await captureImage(fs, dir)
+  if (new Set(holesIn(image).map(({ file }) => file.slice(-5))).size < 2) throw new Error('the options leave no hole in a value log, or none in a relocated file')
+  return { image, states: [author.held], log: undefined, keys: [...author.history.keys()].sort(), history: author.history }
+}
+
+/** Blocks of which holes are made. */
+const BLOCK = 4096
+
+/** Blocks of zeros in value logs that have a list of what is left beside them: the holes, as long as no value holds such blocks. */
+export function holesIn(image: DiskImage): { readonly file: string; readonly start: number; readonly end: number }[] {
+  const holes: { file: string; start: number; end: number }[] = []
+  for (const [file, bytes] of image) {
+    if (!/\.[vr]log$/.test(file) || !image.has(file.replace(/\.[vr]log$/, '.runs'))) continue
+    for (let start = 0; start + BLOCK <= bytes.length; start += BLOCK) {
+      const end = start + BLOCK
+      if (bytes.subarray(start, end).every((byte) => byte === 0)) holes.push({ file, start, end })
+    }
+  }
+  return holes
 }
 
 /** A database of about two kilobytes whose process was killed; `scale` times that with a larger one. */

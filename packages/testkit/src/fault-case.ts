@@ -16,14 +16,14 @@ export interface FaultCase {
 
 /** The calls that can give an error. EIO is the one that any can give. */
 const CALLS: Readonly<Record<string, readonly OperationKind[]>> = {
-  EIO: ['open', 'create', 'rename', 'remove', 'list', 'mkdir', 'syncDir', 'lock', 'read', 'write', 'truncate', 'sync', 'size', 'close'],
-  ENOSPC: ['create', 'rename', 'mkdir', 'write', 'truncate', 'sync', 'syncDir'],
+  EIO: ['open', 'create', 'rename', 'remove', 'list', 'mkdir', 'syncDir', 'lock', 'read', 'write', 'truncate', 'punch', 'sync', 'size', 'usage', 'close'],
+  ENOSPC: ['create', 'rename', 'mkdir', 'write', 'truncate', 'punch', 'sync', 'syncDir'],
   EMFILE: ['open', 'create', 'list', 'syncDir', 'lock'],
   EACCES: ['open', 'create', 'rename', 'remove', 'list', 'mkdir', 'lock'],
 }
 
 /** Calls that may report a failure although they took place. (An open would lose its handle.) */
-const MAY_TAKE_PLACE: readonly OperationKind[] = ['rename', 'remove', 'mkdir', 'syncDir', 'write', 'truncate', 'sync']
+const MAY_TAKE_PLACE: readonly OperationKind[] = ['rename', 'remove', 'mkdir', 'syncDir', 'write', 'truncate', 'punch', 'sync']
 
 /** Errors at every operation. Once in a while a write fails after it moved a part, or a call after it took place. */
 export function errorCases(operations: readonly OperationKind[], rng: Rng): FaultCase[] {

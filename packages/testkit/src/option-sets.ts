@@ -29,7 +29,9 @@ export interface OptionSet {
   readonly workers?: number
   /** Most entries of run tables; a bound that only tests can set. */
   readonly mostRuns?: number
-  readonly gc?: { readonly auto: boolean; readonly minGarbage?: number; readonly maxSpaceAmp?: number }
+  /** Dead bytes side by side that are worth a hole; a bound that only tests can set. */
+  readonly leastHole?: number
+  readonly gc?: { readonly auto: boolean; readonly minGarbage?: number; readonly maxSpaceAmp?: number; readonly punchHoles?: boolean }
 }
 
 /** Values of at least so many bytes go to the value log, in the sets that are not drawn. */
@@ -59,11 +61,24 @@ export const KILLED_REWRITING: OptionSet = { ...KILLED, mostRuns: 12 }
 /** So few entries of run tables that pointers are rewritten after nearly every collection. */
 export const FEW_RUNS = 8
 
+/** Options under which values of some blocks (`LONG_SIZES`) leave holes when they die. */
+export function withHoles(options: OptionSet): OptionSet {
+  return { ...options, valueLogFileSize: 96 * 1024, leastHole: 8192, gc: { auto: true, ...options.gc, punchHoles: true } }
+}
+
 /** For small databases to damage (`damage-images.ts`). */
 export const SPECIMEN_OPTIONS: OptionSet = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
 
-/** Options drawn for one run: small everywhere, different each time; half of them with the collector in the background. */
+/** The same for one with holes. */
+export const HOLED_SPECIMEN_OPTIONS: OptionSet = { ...SPECIMEN_OPTIONS, valueLogFileSize: 16 * 1024, leastHole: 1024, gc: { auto: false, punchHoles: true } }
+
+/** Options drawn for one run: small everywhere, different each time; half of them with the collector in the background, a quarter with holes. */
 export function drawOptions(rng: Rng): OptionSet {
+  const options = drawSizes(rng)
+  return rng.chance(0.25) ? { ...options, leastHole: rng.pick([1024, 8192]), gc: { auto: true, ...options.gc, punchHoles: true } } : options
+}
+
+function drawSizes(rng: Rng): OptionSet {
   return {
     valueThreshold: rng.pick([64, 64, 1, 300, 1400]),
     memTableSize: 64 * 1024,

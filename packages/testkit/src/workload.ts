@@ -54,6 +54,14 @@ export function crashProfile(operations: number, threshold: number): Profile {
   }
 }
 
+/** Sizes of values of which the long ones leave whole blocks when they die. */
+export const LONG_SIZES: readonly number[] = [20, 300, 9000, 13_000, 20_000]
+
+/** The profile with long values and more collections: under options `withHoles` they leave holes. */
+export function holesProfile(profile: Profile): Profile {
+  return { ...profile, keys: 20, sizes: LONG_SIZES, syncOdds: 0.1, maintenance: [0.3, 0.5, 0.7, 0.9] }
+}
+
 /** The same with an opening and closing at every fourth operation or so, often with nothing in between. */
 export function openCloseProfile(operations: number, threshold: number): Profile {
   return { ...crashProfile(operations, threshold), reopens: 20, maintenance: [0.5] }

@@ -3,7 +3,7 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { CrashOracle, exploreCrashes } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { DIR, drawRound, opener, replayed, reportFindings, runRound } from '../crash-round.js'
-import { Readdressed } from '../readdressed.js'
+import { RareWork } from '../rare-work.js'
 
 /** Operations of the workload from one that is crashed before to the next: many workloads rather than all of one. */
 const STEP = 53
@@ -17,7 +17,7 @@ export const check: Check = {
   cases: { commit: 200, nightly: 2000, release: 10_000 },
   async run({ cases, only }, seed, report) {
     const replay = replayed(only)
-    const readdressed = new Readdressed()
+    const rare = new RareWork()
     let ran = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
       const drawn = drawRound(seed + 500_000, round)
@@ -26,7 +26,7 @@ export const check: Check = {
         createFileSystem: () => new MemoryFileSystem(),
         open: opener(drawn.options),
         createOracle: () => new CrashOracle(),
-        run: (fs, oracle) => runRound(drawn, readdressed, fs, oracle),
+        run: (fs, oracle) => runRound(drawn, rare, fs, oracle),
         policies: CRASH_POLICIES,
         seeds: [round + 1],
         recoveryEvery: 1,
@@ -40,6 +40,6 @@ export const check: Check = {
       ran += explored.recoveryImages
       if (only !== undefined) return
     }
-    readdressed.report(report, 1 / 10)
+    rare.report(report, { readdressed: 1 / 10, punched: 1 / 10 })
   },
 }

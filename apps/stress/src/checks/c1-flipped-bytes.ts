@@ -1,23 +1,24 @@
-/** C1: every byte of a small, cleanly closed database, flipped. */
-import { cleanSpecimen, flips, type Damage, type DiskImage } from '@wk/testkit'
+/** C1: every byte of two small, cleanly closed databases, flipped. */
+import { flips, type Damage, type DiskImage } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, open, runDamages } from '../damage.js'
+import { cleanSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
 
-/** Every byte of every file, one flip at a time; the release tier on a database of some 30 KiB. */
+/** Every byte of every file, one flip at a time; the release tier on a database of some 30 KiB. Of bytes inside of holes every 64th. */
 export const check: Check = {
   id: 'C1',
-  title: 'every byte of a cleanly closed database × {xor 01, xor 80, xor FF, 00}',
+  title: 'every byte of a cleanly closed database, and of one with holes, × {xor 01, xor 80, xor FF, 00}',
   means: 'identical data, or WK_CORRUPTION with file and offset; verify() finds what a read refuses; what is damaged keeps its bytes',
   unit: 'flips',
   cases: { commit: 400, nightly: Infinity, release: Infinity },
   async run(budget, seed, report) {
-    const specimen = await cleanSpecimen(DIR, open, budget.tier === 'release' ? 8 : 1)
-    const image = budget.tier === 'commit' ? oneKind(specimen.image, seed) : specimen.image
-    // Flips of the chosen files, in an image that holds all of them.
-    const damages = function* (): Generator<Damage> {
-      for (const damage of flips(image, budget.tier === 'nightly' ? [0xff] : undefined)) yield { ...damage, image: new Map([...specimen.image, ...damage.image]) }
+    const subjects = [await cleanSubject(budget.tier === 'release' ? 8 : 1), await holedSubject()]
+    const damages = function* (subject: Subject): Generator<Damage> {
+      const { image } = subject.specimen
+      // Flips of the chosen files, in an image that holds all of them.
+      const chosen = budget.tier === 'commit' ? oneKind(image, seed) : image
+      for (const damage of sparingHoles(subject, flips(chosen, budget.tier === 'nightly' ? [0xff] : undefined))) yield { ...damage, image: new Map([...image, ...damage.image]) }
     }
-    await runDamages(specimen, damages, budget, seed, report)
+    await runAllDamages(subjects, damages, budget, seed, report)
   },
 }
 

@@ -1,25 +1,24 @@
-/** C2: cuts, garbage, blocks and whole files of a small, cleanly closed database. */
-import { appendices, blocks, cleanSpecimen, truncations, wholeFiles, type Damage } from '@wk/testkit'
+/** C2: cuts, garbage, blocks and whole files of two small, cleanly closed databases. */
+import { appendices, blocks, truncations, wholeFiles, type Damage } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, open, runDamages } from '../damage.js'
+import { cleanSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
 
 /** Everything but flipped bytes. */
 export const check: Check = {
   id: 'C2',
-  title: 'every length, garbage behind the end, 512- and 4096-byte blocks zeroed or swapped, files swapped, copied, deleted',
+  title: 'every length, garbage behind the end, 512- and 4096-byte blocks zeroed or swapped, files swapped, copied, deleted; without holes and with them',
   means: 'as C1',
   unit: 'damages',
   cases: { commit: 300, nightly: Infinity, release: Infinity },
   async run(budget, seed, report) {
-    const specimen = await cleanSpecimen(DIR, open, budget.tier === 'release' ? 7 : 2)
-    const { image } = specimen
-    const damages = function* (): Generator<Damage> {
-      yield* truncations(image)
+    const damages = function* (subject: Subject): Generator<Damage> {
+      const { image } = subject.specimen
+      yield* sparingHoles(subject, truncations(image))
       yield* appendices(image, seed)
       yield* blocks(image, 512)
       yield* blocks(image, 4096)
       yield* wholeFiles(image)
     }
-    await runDamages(specimen, damages, budget, seed, report)
+    await runAllDamages([await cleanSubject(budget.tier === 'release' ? 7 : 2), await holedSubject()], damages, budget, seed, report)
   },
 }

@@ -1,7 +1,7 @@
 /** C3: all of C1 and C2 on what a killed process left. */
-import { appendices, blocks, flips, truncations, uncleanSpecimen, wholeFiles, type Damage } from '@wk/testkit'
+import { appendices, blocks, flips, truncations, wholeFiles, type Damage } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, open, runDamages } from '../damage.js'
+import { runAllDamages, type Subject, uncleanSubject } from '../damage.js'
 
 /** Every damage to an unclean image. */
 export const check: Check = {
@@ -11,9 +11,7 @@ export const check: Check = {
   unit: 'damages',
   cases: { commit: 300, nightly: 4000, release: Infinity },
   async run(budget, seed, report) {
-    const specimen = await uncleanSpecimen(DIR, open, budget.tier === 'release' ? 3 : 1)
-    const { image } = specimen
-    const damages = function* (): Generator<Damage> {
+    const damages = function* ({ specimen: { image } }: Subject): Generator<Damage> {
       yield* flips(image)
       yield* truncations(image)
       yield* appendices(image, seed)
@@ -21,6 +19,6 @@ export const check: Check = {
       yield* blocks(image, 4096)
       yield* wholeFiles(image)
     }
-    await runDamages(specimen, damages, budget, seed, report)
+    await runAllDamages([await uncleanSubject(budget.tier === 'release' ? 3 : 1)], damages, budget, seed, report)
   },
 }

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type { DbOptions } from '@wk/db'
 import { openBounded } from '@wk/db/testing'
 import { MemoryFileSystem } from '@wk/fs'
-import { drawHistory, drawOptions, HistoryRunner, modelProfile, type Operation, Rng } from '@wk/testkit'
+import { drawHistory, drawOptions, HistoryRunner, holesProfile, modelProfile, type Operation, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { childPath } from '../child-path.js'
-import { Readdressed } from '../readdressed.js'
+import { RareWork } from '../rare-work.js'
 import { withDirectory, withVolatileDirectory } from '../temporary.js'
 
 const OPERATIONS = 500
@@ -19,6 +19,9 @@ const hasWorker = (set: number): boolean => set % 10 === 4
 /** On a disk of those histories only: the model needs nothing that outlives the process. */
 const isOnSlowDisk = (history: number): boolean => history % 10 === 0
 
+/** Has values of some blocks: under the option sets with holes many of them. */
+const isLong = (history: number): boolean => history % 10 === 5
+
 /** Every answer is compared with a sorted map, so all runs of a history agree with each other as well. */
 export const check: Check = {
   id: 'G1',
@@ -28,11 +31,11 @@ export const check: Check = {
   cases: { commit: 50_000, nightly: 2_000_000, release: 20_000_000 },
   async run({ cases, only }, seed, report) {
     const [onlyHistory, onlySet] = only?.split('/').map(Number) ?? []
-    const readdressed = new Readdressed()
+    const rare = new RareWork()
     let ran = 0
     const run = async (history: readonly Operation[], number: number, set: number): Promise<void> => {
       const options = drawOptions(new Rng((seed * 100_000 + number) * SETS + set + 7))
-      const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(async () => readdressed.watch(await openBounded(dir, { ...options, ...more }))).run(history)
+      const runIn = (dir: string, more: DbOptions): Promise<void> => new HistoryRunner(async () => rare.watch(await openBounded(dir, { ...options, ...more }))).run(history)
       const workers = hasWorker(set) ? 1 : 0
       try {
         if (isOnDisk(set)) await (isOnSlowDisk(number) ? withDirectory : withVolatileDirectory)((dir) => runIn(join(dir, 'db'), { workers, workerUrl: childPath('worker') }))
@@ -45,7 +48,8 @@ export const check: Check = {
       ran += history.length
     }
     for (let number = onlyHistory ?? 0; ran < cases && !report.full; number++) {
-      const history = drawHistory(new Rng(seed * 100_000 + number), modelProfile(OPERATIONS, 64))
+      const profile = modelProfile(OPERATIONS, 64)
+      const history = drawHistory(new Rng(seed * 100_000 + number), isLong(number) ? holesProfile(profile) : profile)
       if (onlySet !== undefined) return run(history, number, onlySet)
       const runAll = async (sets: readonly number[]): Promise<void> => {
         for (const set of sets) if (ran < cases && !report.full) await run(history, number, set)
@@ -55,6 +59,6 @@ export const check: Check = {
       const lanes = [hasWorker, (set: number): boolean => isOnDisk(set) && !hasWorker(set), (set: number): boolean => !isOnDisk(set)]
       await Promise.all(lanes.map((belongs) => runAll(sets.filter(belongs))))
     }
-    readdressed.report(report, 1 / 100)
+    rare.report(report, { readdressed: 1 / 100, punched: 1 / 100 })
   },
 }

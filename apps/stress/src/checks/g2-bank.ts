@@ -3,7 +3,7 @@ import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
 import { EAGER, FEW_RUNS, Rng, SMALLEST } from '@wk/testkit'
 import { Bank, type BankReport } from '../bank.js'
 import type { Check } from '../check.js'
-import { hasFewRuns, Readdressed } from '../readdressed.js'
+import { hasFewRuns, RareWork } from '../rare-work.js'
 
 const ACCOUNTS = 1000
 const CRASH_EVERY_MS = 500
@@ -17,7 +17,7 @@ export const check: Check = {
   cases: { commit: 10, nightly: 300, release: 1800 },
   async run({ cases }, seed, report) {
     const rng = new Rng(seed)
-    const bank: BankReport = { transfers: 0, conflicts: 0, audits: 0, collected: 0, readdressed: new Readdressed(), wrong: [] }
+    const bank: BankReport = { transfers: 0, conflicts: 0, audits: 0, collected: 0, rare: new RareWork(10), wrong: [] }
     const begun = performance.now()
     let seconds = 0
     let fs = new MemoryFileSystem()
@@ -48,7 +48,7 @@ export const check: Check = {
     await last.abandon()
     for (const wrong of bank.wrong) report.fail(wrong)
     if (bank.transfers < 20 || bank.audits < 20) report.fail(`only ${bank.transfers} transfers and ${bank.audits} audits`)
-    bank.readdressed.report(report, 1 / 100, 10)
+    bank.rare.report(report, { readdressed: 1 / 100 })
     report.note(`${bank.transfers} transfers, ${bank.conflicts} conflicts, ${bank.audits} audits, ${crashes} crashes`)
   },
 }
