@@ -94,7 +94,7 @@ export async function repairDatabase(
 }
 
 async function salvageDatabase(fs: FileSystem, dir: string, { runtime, encryptionKey }: ResolvedOptions, write: EntryWriter, options: MaintenanceOptions): Promise<RepairReport> {
-  const tree = await SalvagedTree.read(dir, { fs: treeFileSystem(fs, encryptionKey), runtime })
+  const tree = await SalvagedTree.read(dir, { fs: treeFileSystem(fs, encryptionKey), runtime, signal: options.signal })
   try {
     const values = await SalvagedValues.open(fs, runtime, dir, encryptionKey)
     try {

@@ -1,14 +1,15 @@
 /**
  * What is left of a damaged table: every data block that still verifies, found by the index, or without it by trying lengths.
  *
- * Reads everything once when it is made, and keeps places only. Entries come in order, each from a block whose checksum,
+ * Reads everything once when it is made, in time slices, and keeps places only. Entries come in order, each from a block whose checksum,
  * structure and order are right. What does not verify is a {@link TableLoss}, with the keys between which the lost
  * entries lie. Nothing else is thrown for damage. Slow paths are bounded: a search for the next block gives up after some
  * multiple of the table's size, and what it did not look at is lost.
  */
-import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, POINTER_LENGTH, baseKind, compareInternal, crc32cRange, invariant, isKind, placeSeed, readU32 } from '@wk/codec'
+import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, POINTER_LENGTH, baseKind, compareInternal, crc32cRange, invariant, isKind, placeSeed, readU32, throwIfAborted } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
-import type { File } from '@wk/fs'
+import { TimeSlice } from '@wk/fs'
+import type { File, Runtime } from '@wk/fs'
 import { BlockCursor } from './block-cursor.js'
 import { Block } from './block-reader.js'
 import { BlockSource } from './block-source.js'
@@ -30,6 +31,8 @@ const MAX_SEARCHED_BLOCK = 1 << 20
 /** Bytes that the search may run checksums over: so much for each byte of the table, and an allowance. */
 const SEARCH_EFFORT = 16
 const SEARCH_ALLOWANCE = 64 << 20
+/** Lengths tried between two steps: a millisecond or two. */
+const SEARCH_STEP = 1 << 14
 
 export class SalvagedTable {
   readonly number: number
@@ -43,13 +46,37 @@ export class SalvagedTable {
   #last: Uint8Array | undefined
   #lastSequence = 0
 
-  /** Reads the table; `size` is that of the file. It stays the caller's, and open as long as this is used. Throws what reading throws, never for damage. */
-  constructor(file: File, number: number, size: number) {
+  private constructor(file: File, number: number, size: number) {
     this.number = number
     this.#source = new BlockSource(file, number, size)
+  }
+
+  /**
+   * Reads a table; `size` is that of the file, which stays the caller's, and open as long as the result is used. Throws what reading throws, and
+   * `AbortedError`, never for damage.
+   */
+  static async read(file: File, number: number, size: number, runtime: Runtime, signal?: AbortSignal): Promise<SalvagedTable> {
+    const table = new SalvagedTable(file, number, size)
+    const slice = new TimeSlice(runtime)
+    for (const steps = table.#steps(file, size); steps.next().done !== true; ) {
+      if (!slice.due()) continue
+      throwIfAborted(signal)
+      await slice.pause()
+    }
+    return table
+  }
+
+  /** Reads the table, with a step after each block, and more while it looks for one. */
+  *#steps(file: File, size: number): Generator<undefined, void, void> {
     const handles = this.#indexedBlocks(file, size)
-    if (handles === undefined) this.#search(size)
-    else for (const handle of handles) this.#take(handle, size)
+    if (handles === undefined) {
+      yield* this.#search(size)
+      return
+    }
+    for (const handle of handles) {
+      this.#take(handle, size)
+      yield
+    }
   }
 
   /** A cursor over what is left: `first` and `next` only. */
@@ -117,7 +144,7 @@ export class SalvagedTable {
   }
 
   /** Finds blocks by their checksums, from the start on, up to the first one that holds no entries: the reference block. */
-  #search(size: number): void {
+  *#search(size: number): Generator<undefined, void, void> {
     const bytes = this.#source.readBytes(0, size)
     let effort = SEARCH_EFFORT * size + SEARCH_ALLOWANCE
     let lostFrom = -1
@@ -127,7 +154,7 @@ export class SalvagedTable {
       lostFrom = -1
     }
     while (at < size) {
-      const length = mayBeBlock(bytes, at) ? findLength(bytes, at, this.number) : -1
+      const length = mayBeBlock(bytes, at) ? yield* findLength(bytes, at, this.number) : -1
       if (length === -1) {
         if (lostFrom < 0) lostFrom = at
         effort -= Math.min(MAX_SEARCHED_BLOCK, size - at)
@@ -237,11 +264,12 @@ function mayBeBlock(bytes: Uint8Array, at: number): boolean {
   return first === 0 || (bytes[at + 3] ?? 0) <= 1
 }
 
-/** Length of the contents of the block that begins at `at`; -1 if no length verifies. */
-function findLength(bytes: Uint8Array, at: number, number: number): number {
+/** Length of the contents of the block that begins at `at`; -1 if no length verifies. With a step now and then. */
+function* findLength(bytes: Uint8Array, at: number, number: number): Generator<undefined, number, void> {
   let sum = placeSeed(number, at)
   const last = Math.min(bytes.length - 4, at + MAX_SEARCHED_BLOCK)
   for (let end = at; end < last; end++) {
+    if ((end - at) % SEARCH_STEP === 0) yield
     // `end` is where the compression type would be, behind the contents.
     const type = bytes[end]
     sum = crc32cRange(bytes, end, end + 1, sum)

@@ -7,7 +7,7 @@
  *
  * Of the tables only places and one block each are in memory; the logs, which are as large as some memtables, wholly.
  */
-import { formatFileName } from '@wk/codec'
+import { formatFileName, throwIfAborted } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { File, FileSystem, Runtime } from '@wk/fs'
 import { SalvagedTable } from '@wk/sstable'
@@ -52,6 +52,8 @@ export type ManifestCondition = SalvagedManifest['condition']
 export interface SalvageOptions {
   fs: FileSystem
   runtime: Runtime
+  /** Ends the reading of tables and logs with `AbortedError`. */
+  signal?: AbortSignal | undefined
 }
 
 export class SalvagedTree {
@@ -80,7 +82,7 @@ export class SalvagedTree {
     this.lastSequence = last === 0 && lastSequence === undefined ? undefined : last
   }
 
-  /** Reads the tree in `dir`. Close it. @throws IoError, and nothing for damage */
+  /** Reads the tree in `dir`. Close it. @throws IoError, AbortedError, and nothing for damage */
   static async read(dir: string, options: SalvageOptions): Promise<SalvagedTree> {
     const listing = await listDirectory(options.fs, dir)
     const manifest = await salvageManifest(dir, listing, options)
@@ -90,6 +92,7 @@ export class SalvagedTree {
       const tables = await readTables(dir, listing, manifest, options, files, losses)
       const logs: SalvagedLog[] = []
       for (const number of listing.numbers.wal) {
+        throwIfAborted(options.signal)
         if (number >= manifest.logNumber) logs.push(await salvageLog(dir, number, options))
       }
       losses.push(...logLosses(logs, manifest.lastSequence))
@@ -117,7 +120,7 @@ export class SalvagedTree {
   }
 }
 
-async function readTables(dir: string, listing: DirectoryListing, manifest: SalvagedManifest, { fs }: SalvageOptions, files: File[], losses: Loss[]): Promise<SalvagedTable[]> {
+async function readTables(dir: string, listing: DirectoryListing, manifest: SalvagedManifest, { fs, runtime, signal }: SalvageOptions, files: File[], losses: Loss[]): Promise<SalvagedTable[]> {
   const present = new Set(listing.numbers.table)
   const tables: SalvagedTable[] = []
   for (const number of manifest.tables) {
@@ -134,7 +137,7 @@ async function readTables(dir: string, listing: DirectoryListing, manifest: Salv
     }
     files.push(file)
     const size = file.sizeSync()
-    const table = new SalvagedTable(file, number, size)
+    const table = await SalvagedTable.read(file, number, size, runtime, signal)
     tables.push(table)
     const bounds = boundsOf(summary)
     for (const { offset, length, message, fromKey, toKey } of table.losses) {
