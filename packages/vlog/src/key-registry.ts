@@ -29,6 +29,8 @@ export class KeyRegistry {
   readonly exists: boolean
   #newest: DataKey | undefined
   #dirty = false
+  /** Ends, always well, when nothing is being saved: files of two sequences may be made at once. */
+  #saving: Promise<void> = Promise.resolve()
 
   private constructor(fs: FileSystem, dir: string, storageKey: Uint8Array | undefined, contents: RegistryContents | undefined) {
     this.#fs = fs
@@ -93,8 +95,14 @@ export class KeyRegistry {
     return key.id
   }
 
-  /** Makes keys that were made since the last call durable. Requires that calls do not overlap. @throws IoError */
+  /** Makes keys that were made before the call durable. @throws IoError */
   async save(): Promise<void> {
+    const saved = this.#saving.then(() => this.#saveNow())
+    this.#saving = saved.catch(() => undefined)
+    await saved
+  }
+
+  async #saveNow(): Promise<void> {
     if (!this.#dirty) return
     const path = `${this.#dir}/${REGISTRY_NAME}`
     const bytes = encodeRegistry(this.#contents, this.#storageKey)

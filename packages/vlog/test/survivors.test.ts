@@ -154,3 +154,16 @@ test('law 11: one with the highest number goes although fresh records are taken 
   expect(later!.pointer.fid).toBeGreaterThan(high)
   await log.close()
 })
+
+test('encrypted: files of both kinds that begin in one turn have keys that are kept', async () => {
+  const fs = await newMemory()
+  const options = { encryptionKey: new Uint8Array(32).fill(7), encryptionKeyRotationDuration: 1e-9 }
+  const log = await openLog(fs, options)
+  const { fresh, survivors } = await mixed(log, 20)
+  expect(fidsOf([...fresh, ...survivors]).length).toBeGreaterThan(4)
+  await log.sync()
+  const again = await openLog(fs.crashClone('P0'), options)
+  expectAll(again, [...fresh, ...survivors])
+  expect((await again.verify()).ok).toBe(true)
+  await Promise.all([log.close(), again.close()])
+})
