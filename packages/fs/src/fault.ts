@@ -30,7 +30,7 @@ export interface FaultRule {
   after?: boolean
   /**
    * For `sync`: once it has failed, later syncs of the same path succeed without doing anything, as after a failed
-   * fsync on Linux, where the pages count as clean. Default false.
+   * fsync on Linux, where the pages count as clean; until it is created anew, with other pages. Default false.
    */
   thenLie?: boolean
 }
@@ -116,6 +116,7 @@ export class FaultFileSystem extends InterceptedFileSystem {
   }
 
   #lies(operation: Operation): boolean {
+    if (operation.kind === 'create') this.#lying.delete(operation.path)
     return operation.kind === 'sync' && this.#lying.has(operation.path)
   }
 

@@ -99,6 +99,18 @@ test('after a failed sync later ones may lie', async () => {
   expect(memory.crashClone('P0').openSync('/f', 'read').sizeSync()).toBe(0)
 })
 
+test('syncs of a file that was created anew do not lie', async () => {
+  const { memory, fs, file } = await withFile({ operation: 'sync', thenLie: true })
+  expect(await errno(file.sync())).toBe('EIO')
+  await file.close()
+  await fs.remove('/f')
+  const again = await fs.open('/f', 'create')
+  await again.write(bytes, 0, 10, 0)
+  await again.sync()
+  await fs.syncDir('/')
+  expect(memory.crashClone('P0').openSync('/f', 'read').sizeSync()).toBe(10)
+})
+
 test('a failed close closes all the same', async () => {
   const { file } = await withFile({ operation: 'close' })
   expect(await errno(file.close())).toBe('EIO')
