@@ -108,7 +108,7 @@ async function verifyEntries(
     if (isPointer) {
       const offset = readPointerOffset(valueBytes, valueStart)
       const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
-      const problem = pointerProblem(vlog, fid, offset, len, key, sequence)
+      const problem = await pointerProblem(vlog, fid, offset, len, key, sequence)
       if (problem !== undefined) onProblem(problemOf(problem))
     }
     if (slice.due()) {
@@ -141,10 +141,11 @@ function accountProblem(fid: number, accounted = NOTHING, counted = NOTHING): Pr
   return { file: '', offset: undefined, code: 'WK_CORRUPTION', message: `value-log file ${fid}: ${said(accounted)} are accounted live, ${said(counted)} are` }
 }
 
-function pointerProblem(vlog: ValueLog | undefined, fid: number, offset: number, len: number, key: Uint8Array, version: number): unknown {
+async function pointerProblem(vlog: ValueLog | undefined, fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<unknown> {
   if (vlog === undefined) return new CorruptionError('an entry points into a value log, and this database has none')
   try {
-    vlog.readValueSync(fid, offset, len, key, version)
+    if (vlog.readsAtOnce(len)) vlog.readValueSync(fid, offset, len, key, version)
+    else await vlog.readValue(fid, offset, len, key, version)
     return undefined
   } catch (error) {
     return error

@@ -338,7 +338,11 @@ export class BatchRead {
     } finally {
       handles.release(physical)
     }
-    this.#visitAll(span, { bytes, start: 0, hold: span.to === span.from + 1 ? 'own' : 'lent' })
+    const isOne = span.to === span.from + 1
+    const record: FetchedRecord = { bytes, start: 0, hold: isOne ? 'own' : 'lent' }
+    const index = this.#order[span.from]!
+    if (isOne) await this.#reader.prepareLong(this.#logicals[index]!, this.#batch.offsets[index]!, length, record)
+    this.#visitAll(span, record)
   }
 
   /** `record` is the first one. */

@@ -8,10 +8,11 @@
  *
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
-import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
-import { LoopGuard, readFully, readFullySync, type Runtime } from '@wk/fs'
+import { ReadOnlyError, ResultMemory, allocateBytes, crc32cRange } from '@wk/codec'
+import { LoopGuard, TimeSlice, readFully, readFullySync, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
-import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
+import { RECORD_CRC_LENGTH } from './format.js'
+import { newRecordHeader, readRecordHeader, readU32BE, verifiesCrc } from './record.js'
 import type { StagedPlace } from './staging.js'
 import { openEntry, openValue, type FetchedRecord } from './stored-record.js'
 import type { VlogEntry } from './vlog-entry.js'
@@ -31,6 +32,9 @@ const LONG_READS_MS = 4
 /** A read from the page cache takes less, in milliseconds and for each byte. */
 const QUICK_MS = 0.08
 const QUICK_MS_A_BYTE = 1e-6
+
+/** Bytes of a long record over which one checksum is run at a time. */
+const PIECE = 1 << 18
 
 /** Whether a read of this length was slower than the page cache is. */
 export function wasSlow(ms: number, length: number): boolean {
@@ -132,6 +136,25 @@ export class VlogReader {
     return openEntry(logical, offset, record, this.#header, this.memory)
   }
 
+  /**
+   * Before a long record is opened that nobody else holds: verifies its checksum in time slices, then waits for a turn of the event loop in which
+   * no other was opened. Does nothing for a short one. @throws CorruptionError
+   */
+  async prepareLong(logical: LogicalFile, offset: number, len: number, record: FetchedRecord): Promise<void> {
+    if (len <= LONG_SYNC_READ_LIMIT) return
+    const { bytes, start } = record
+    const end = start + len - RECORD_CRC_LENGTH
+    const slice = new TimeSlice(this.#runtime)
+    let sum = 0
+    for (let at = start; at < end; at += PIECE) {
+      sum = crc32cRange(bytes, at, Math.min(at + PIECE, end), sum)
+      if (slice.due()) await slice.pause()
+    }
+    if (sum !== readU32BE(bytes, end)) throw damage(logical, offset, 'the checksum does not match')
+    record.hold = 'verified'
+    for (let turn = this.guard.due(); turn !== undefined; turn = this.guard.due()) await turn
+  }
+
   #verify(logical: LogicalFile, offset: number, len: number, { bytes, start, hold }: FetchedRecord): void {
     const header = this.#header
     const end = start + len
@@ -201,12 +224,13 @@ export class VlogReader {
         record.bytes = allocateBytes(len)
         const count = await readFully(file, record.bytes, 0, len, position)
         if (count < len) throw shortFile(physical, position + len)
-        return record
       } finally {
         handles.release(physical)
       }
     } finally {
       this.#set.unpin(physical)
     }
+    await this.prepareLong(logical, offset, len, record)
+    return record
   }
 }
