@@ -5,9 +5,9 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type DB, GC_CHANNEL, type GcEvent, WkError } from '@wk/db'
-import { openBounded } from '@wk/db/testing'
+import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
-import { bytesOf, type Change, type CrashOracle, FEW_RUNS, Model, type Rng, sameBytes, SMALLEST, valueBytes, writeStep } from '@wk/testkit'
+import { bytesOf, type Change, type CrashOracle, FEW_RUNS, Model, type Rng, sameBytes, SMALLEST, valueBytes, withHoles, writeStep } from '@wk/testkit'
 import { DIR } from './crash-round.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
@@ -25,21 +25,25 @@ export interface GcRound {
   readonly schedule: number
   /** Most entries of run tables: so few that it ends with rewriting pointers, or the default. */
   readonly mostRuns: number | undefined
+  /** Values are long, and what is dead comes back as holes. */
+  readonly isHoled: boolean
   readonly seed: number
 }
 
 /**
  * Draws a round. In every other one hardly any entries of run tables are allowed, and all files with garbage are collected, so that pointers are
- * rewritten. Places go as far as the collection has operations, about.
+ * rewritten. In half of the others values are long, and leave holes. Places go as far as the collection has operations, about.
  */
 export function drawGcRound(rng: Rng): GcRound {
   const count = rng.between(1, 3)
   const mostRuns = rng.chance(0.5) ? FEW_RUNS : undefined
+  const isHoled = mostRuns === undefined && rng.chance(0.5)
   return {
     beside: Array.from({ length: count }, () => rng.pick(BESIDE)),
-    places: Array.from({ length: count }, () => rng.below(mostRuns === undefined ? 30 : 90)),
+    places: Array.from({ length: count }, () => rng.below(mostRuns !== undefined ? 90 : isHoled ? 60 : 30)),
     schedule: rng.next(),
     mostRuns,
+    isHoled,
     seed: rng.next(),
   }
 }
@@ -62,15 +66,20 @@ class AwaitPoints extends InterceptedFileSystem {
   }
 }
 
+/** Options of its database. */
+export function optionsOf({ mostRuns, isHoled }: GcRound): BoundedOptions {
+  return { ...(isHoled ? withHoles(SMALLEST) : SMALLEST), ...(mostRuns === undefined ? {} : { mostRuns }) }
+}
+
 /**
  * Runs a round. Throws an error that says what a read showed that it must not.
  *
  * @param enter told what begins; undefined when it is over
- * @returns files that the pass collected, and logical files that lost their last pointer to it
+ * @returns files that the pass collected, logical files that lost their last pointer to it, and bytes that came back as holes
  */
-export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, enter: (phase: GcPhase | undefined) => void): Promise<{ collected: number; readdressed: number }> {
+export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, enter: (phase: GcPhase | undefined) => void): Promise<{ collected: number; readdressed: number; punched: number }> {
   const points = new AwaitPoints(new ScheduledFileSystem(fs, round.schedule))
-  const db = await openBounded(DIR, { ...SMALLEST, ...(round.mostRuns === undefined ? {} : { mostRuns: round.mostRuns }), fs: points, runtime: new SleepingRuntime(round.seed) })
+  const db = await openBounded(DIR, { ...optionsOf(round), fs: points, runtime: new SleepingRuntime(round.seed) })
   const run = new GcPass(db, oracle, round)
   await run.prepare()
   const told = (event: unknown): void => {
@@ -85,10 +94,10 @@ export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcR
     unsubscribe(GC_CHANNEL, told)
     points.hook = undefined
   }
-  const { gcFilesCollected, gcReaddressed } = db.stats()
+  const { gcFilesCollected, gcReaddressed, gcBytesPunched } = db.stats()
   await db.close()
   oracle.durable(oracle.called)
-  return { collected: gcFilesCollected, readdressed: gcReaddressed }
+  return { collected: gcFilesCollected, readdressed: gcReaddressed, punched: gcBytesPunched }
 }
 
 class GcPass {
@@ -130,7 +139,7 @@ class GcPass {
       at++
       if (at % 3 === 0) this.#look()
     }
-    if (this.#round.mostRuns !== undefined) await this.#db.gc({ maxSpaceAmp: 1.01 })
+    if (this.#round.mostRuns !== undefined || this.#round.isHoled) await this.#db.gc({ maxSpaceAmp: 1.01 })
     else {
       await this.#db.runValueLogGC(0.05).catch((err: unknown) => {
         if (!(err instanceof WkError && err.code === 'WK_NO_REWRITE')) throw err
@@ -189,7 +198,7 @@ class GcPass {
   }
 
   #put(key: number): Change {
-    return { key: `k${key}`, value: valueBytes({ size: 150 + (this.#tag % 500), seed: this.#tag++ }) }
+    return { key: `k${key}`, value: valueBytes({ size: this.#round.isHoled ? 9000 + (this.#tag % 9000) : 150 + (this.#tag % 500), seed: this.#tag++ }) }
   }
 
   async #write(changes: Change[]): Promise<void> {

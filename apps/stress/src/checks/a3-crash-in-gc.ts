@@ -1,9 +1,9 @@
 /** A3, and A4 with it: a crash inside a collection pass, with something else going on at an await point of the pass. */
 import { CRASH_POLICIES, MemoryFileSystem } from '@wk/fs'
-import { CrashOracle, exploreCrashes, Rng, SMALLEST } from '@wk/testkit'
+import { CrashOracle, exploreCrashes, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { DIR, opener, replayed, reportFindings } from '../crash-round.js'
-import { drawGcRound, type GcPhase, runGcRound } from '../gc-round.js'
+import { drawGcRound, type GcPhase, optionsOf, runGcRound } from '../gc-round.js'
 
 /** Most crash states of one pass: many passes rather than every state of a few. */
 const STATES = 60
@@ -21,24 +21,29 @@ export const check: Check = {
     let collected = 0
     let passes = 0
     let readdressed = 0
+    let punched = 0
     let whileRewriting = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
       const drawn = drawGcRound(new Rng(seed * 1_000_000 + round))
       let phase: GcPhase | undefined
-      // Where pointers are rewritten, the collection before it is the longer part.
-      const isDrawn = (index: number): boolean => (drawn.mostRuns !== undefined && phase === 'collecting' ? (index + round) % 25 === 0 : (index + round) % 5 < 2)
+      // Where pointers are rewritten, the collection before it is the longer part; where there are holes, they come last.
+      const isDrawn = (index: number): boolean => {
+        if (drawn.isHoled) return (index + round) % 8 === 0
+        return drawn.mostRuns !== undefined && phase === 'collecting' ? (index + round) % 25 === 0 : (index + round) % 5 < 2
+      }
       let crashes = 0
       try {
         const explored = await exploreCrashes({
           dir: DIR,
           createFileSystem: () => new MemoryFileSystem(),
-          open: opener(drawn.mostRuns === undefined ? SMALLEST : { ...SMALLEST, mostRuns: drawn.mostRuns }),
+          open: opener(optionsOf(drawn)),
           createOracle: () => new CrashOracle(),
           run: async (fs, oracle) => {
             passes++
             const pass = await runGcRound(fs, oracle, drawn, (now) => (phase = now))
             if (pass.collected > 0) collected++
             if (pass.readdressed > 0) readdressed++
+            if (pass.punched > 0) punched++
           },
           crashBefore: (index) => {
             if (phase === undefined || (replay.index === undefined && !(isDrawn(index) && crashes++ < STATES / CRASH_POLICIES.length))) return false
@@ -62,8 +67,9 @@ export const check: Check = {
       }
       if (only !== undefined) return
     }
-    if (collected < passes / 2) report.fail(`only ${collected} of ${passes} collections gave back something`)
+    if (collected + punched < passes / 2) report.fail(`only ${collected} of ${passes} collections gave back something`)
     if (passes >= 20 && (readdressed < passes / 5 || whileRewriting < ran / 10)) report.fail(`only ${readdressed} of ${passes} collections had pointers rewritten, ${whileRewriting} of ${ran} states`)
-    report.note(`${passes} collections, ${collected} of which gave back files, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
+    if (passes >= 20 && punched < passes / 10) report.fail(`only ${punched} of ${passes} collections made holes`)
+    report.note(`${passes} collections, ${collected} of which gave back files, ${punched} made holes, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
   },
 }
