@@ -192,6 +192,40 @@ describe('collector', () => {
     expect(seconds).toBeLessThan(100)
   })
 
+  it('counts what it reads and what it writes, in every slice', async () => {
+    const host = new MapHost(new FakeLog(10_000_000))
+    for (let n = 0; n < 2500; n++) await host.put(`key ${n}`, `value of ${n}`.padEnd(40))
+    await host.vlog.seal()
+    for (let n = 0; n < 2500; n += 2) host.delete(`key ${n}`)
+    const [file] = host.vlog.files()
+    const runtime = new ManualRuntime()
+    const gc = new GarbageCollector({ vlog: host.vlog, index: host.index, runtime })
+    let ended = false
+    const pass = gc.run({ discardRatio: 0.4, bytesPerSecond: 10_000 }).finally(() => (ended = true))
+    while (!ended && runtime.monotonic() < 100_000) {
+      await new Promise((resolve) => setImmediate(resolve))
+      await runtime.advance(100)
+    }
+    const { bytesMoved } = await pass
+    const seconds = (file!.validEnd - 20 + bytesMoved) / 10_000
+    // Less what may be ahead at the beginning, more by the steps of this clock.
+    expect(runtime.monotonic() / 1000).toBeGreaterThan(seconds - 0.3)
+    expect(runtime.monotonic() / 1000).toBeLessThan(seconds + 2)
+  })
+
+  it('an aborted signal ends it between two slices of one file', async () => {
+    const host = new MapHost(new FakeLog(10_000_000))
+    for (let n = 0; n < 2500; n++) await host.put(`key ${n}`, `value of ${n}`)
+    await host.vlog.seal()
+    for (let n = 0; n < 2500; n += 2) host.delete(`key ${n}`)
+    const abort = new AbortController()
+    const gc = new GarbageCollector({ vlog: host.vlog, index: host.index })
+    await expect(gc.run({ discardRatio: 0.4, signal: abort.signal, onProgress: () => abort.abort() })).rejects.toThrow(AbortedError)
+    expect(host.index.lookups.length).toBe(1)
+    expect(host.vlog.retired).toEqual([])
+    for (let n = 1; n < 2500; n += 2) expect(textOf(host.vlog.read(host.index.map.get(`key ${n}`)!))).toBe(`value of ${n}`)
+  })
+
   it('a damaged file stops the pass, is kept, and does not hide the others next time', async () => {
     const { host, gc } = await churned()
     host.vlog.damage(1, 2)

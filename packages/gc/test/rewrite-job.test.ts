@@ -75,6 +75,8 @@ describe('rewriting one file', () => {
       expect(keys.length).toBeLessThanOrEqual(1024)
       expect(keys).toEqual([...new Set(keys)].sort())
     }
+    // Pointers move in the same order.
+    for (const moves of host.index.swaps) expect(moves.map(({ key }) => textOf(key))).toEqual(moves.map(({ key }) => textOf(key)).sort())
     expect(host.index.map.size).toBe(1100)
     for (const pointer of host.index.map.values()) expect(pointer.fid).toBe(2)
   })
