@@ -3,7 +3,7 @@
  *
  * It walks a view, tables without anything newer than `since` left out. Of each key it takes what compaction would keep: the newest
  * versions, at most `numVersionsToKeep`, down to the newest deletion; oldest first, so that loading them in order gives the same
- * history. What has expired is a deletion. Memory: a mebibyte of records as they are stored, or one value, and one frame.
+ * history. What has expired is a deletion. Memory: about a mebibyte of records, or one value, and one frame.
  *
  * Before the first chunk everything that is covered is made durable: a version that a crash could take back, and give to
  * another write, must not count as backed up.
@@ -27,6 +27,9 @@ export interface BackupOptions extends MaintenanceOptions {
 
 /** Most records of a frame: so many are encoded, or loaded, in one go. */
 const FRAME_RECORDS = 4096
+
+/** How many times as long as it is stored a value can be at most: what LZ4 can do. */
+const MOST_INFLATION = 255
 
 /** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
 const STEPS_BEFORE_SEEK = 8
@@ -56,6 +59,8 @@ export class Backup {
   /** What was read last; what lies before `#at` is in frames. */
   #read: BackupRecord[] = []
   #at = 0
+  /** How many times as long as they are stored the values were that came last from the value log. */
+  #inflation = MOST_INFLATION
   #records = 0
   #bytes = 0
   #busy: Promise<unknown> = Promise.resolve()
@@ -106,9 +111,7 @@ export class Backup {
     }
     if (this.#state !== 'walking') return undefined
     if (this.#read.length === 0) {
-      const changes = await this.#collect()
-      const values = await this.#reader.fill(changes.map(({ value }) => value))
-      this.#read = changes.map(({ record }, i) => ({ ...record, value: values[i] }))
+      await this.#readMore()
     }
     if (this.#read.length === 0) {
       this.#state = 'ended'
@@ -121,6 +124,21 @@ export class Backup {
     this.#bytes += chunk.length
     this.#options.onProgress?.({ phase: 'backup', done: this.#records, total: this.#records, bytes: this.#bytes })
     return chunk
+  }
+
+  /** Reads the next records; none at the end. */
+  async #readMore(): Promise<void> {
+    const changes = await this.#collect()
+    const values = await this.#reader.fill(changes.map(({ value }) => value))
+    this.#read = changes.map(({ record }, i) => ({ ...record, value: values[i] }))
+    let stored = 0
+    let read = 0
+    for (const [i, { value }] of changes.entries()) {
+      if (value === undefined || value instanceof Uint8Array) continue
+      stored += value.pointer.len
+      read += values[i]?.length ?? 0
+    }
+    if (stored > 0) this.#inflation = Math.max(1, read / stored)
   }
 
   /** The records of the next frame. Values that are stored compressed are longer than they were thought to be. */
@@ -143,7 +161,7 @@ export class Backup {
     this.#check()
   }
 
-  /** Changes of a mebibyte as they are stored; none at the end. */
+  /** Changes of a mebibyte, as far as that is known before values are read; none at the end. */
   async #collect(): Promise<Change[]> {
     const cursor = this.#cursor
     const changes: Change[] = []
@@ -151,7 +169,7 @@ export class Backup {
       if (this.#slice.due()) await this.#pause()
       for (const change of this.#takeKey()) {
         changes.push(change)
-        bytes += RECORD_OVERHEAD + change.record.key.length + lengthOf(change.value)
+        bytes += RECORD_OVERHEAD + change.record.key.length + this.#lengthOf(change.value)
       }
     }
     return changes
@@ -189,6 +207,12 @@ export class Backup {
     return { record: { key, version: sequence, userMeta, expiresAt }, value }
   }
 
+  /** Bytes of a value, as far as that is known before it is read. */
+  #lengthOf(value: Change['value']): number {
+    if (value === undefined) return 0
+    return value instanceof Uint8Array ? value.length : value.pointer.len * this.#inflation
+  }
+
   #check(): void {
     this.#parts.health.assertReadable()
     throwIfAborted(this.#options.signal)
@@ -197,9 +221,4 @@ export class Backup {
 
 function isAt(cursor: EntryCursor, key: Uint8Array): boolean {
   return cursor.valid && compareRanges(cursor.keyBytes, cursor.keyStart, cursor.keyEnd, key, 0, key.length) === 0
-}
-
-function lengthOf(value: Uint8Array | StoredValue | undefined): number {
-  if (value === undefined) return 0
-  return value instanceof Uint8Array ? value.length : value.pointer.len
 }

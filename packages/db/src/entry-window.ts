@@ -13,6 +13,8 @@ export class EntryWindow<T> {
   readonly #keys: Uint8Array[] = []
   readonly #batch = new ValueBatch()
   #at = 0
+  /** Bytes of all entries, as far as they were known before the values were read. */
+  #expected = 0
   #reading: BatchReading | undefined
   #isShared = false
 
@@ -40,17 +42,27 @@ export class EntryWindow<T> {
     return this.key.length + (this.#batch.values[this.#at]?.length ?? 0)
   }
 
+  /** How many times as long the entries are as they were expected to be, once their values were read: some are stored compressed. */
+  get inflation(): number {
+    if (this.#batch.count === 0) return 1
+    let bytes = 0
+    for (let at = 0; at < this.#keys.length; at++) bytes += (this.#keys[at] as Uint8Array).length + (this.#batch.values[at]?.length ?? 0)
+    return Math.max(1, bytes / Math.max(1, this.#expected))
+  }
+
   /** Moves the cursor over up to `most` entries, or until they reach `bytes`. Reads nothing. */
   collect(cursor: WalkedCursor, reader: EntryReader, most: number, bytes: number): void {
     const keys = this.#keys
     const batch = this.#batch
     const isKeys = this.#mode === 'keys'
-    for (let sum = 0; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
+    let sum = 0
+    for (; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
       const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
       sum += key.length
       if (!isKeys) sum += reader.collect(cursor, key, batch, keys.length)
       keys.push(key)
     }
+    this.#expected = sum
   }
 
   /** Begins to read the values if another thread helps. */

@@ -84,6 +84,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   /** Entries and bytes of the next window, at most. */
   #windowSize = 1
   #windowBytes: number
+  /** What the bytes of the last window came to, once its values were read. */
+  #inflation = 1
   /** Entries to fetch one by one, after a longer window failed. */
   #careful = 0
   /** Entries up to `limit` that no window took. */
@@ -271,7 +273,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #collect(window: EntryWindow<T>): EntryWindow<T> {
     const { cursor, reader, highWaterMarkBytes } = this.#source
     const most = this.#careful > 0 ? 1 : this.#windowSize
-    if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes)
+    if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes / this.#inflation)
     this.#careful -= Math.min(this.#careful, window.left)
     this.#left -= window.left
     this.#windowSize = Math.min(this.#mode === 'keys' ? MAX_WINDOW_KEYS : MAX_WINDOW_ENTRIES, this.#windowSize * GROWTH)
@@ -290,6 +292,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
       if (reading !== undefined) await reading
       if (epoch === this.#epoch) {
         this.#window = window
+        if (this.#mode !== 'keys') this.#inflation = window.inflation
         if (window.isShared) {
           this.#readAhead()
           // Both took their time.

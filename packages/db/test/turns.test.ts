@@ -4,7 +4,8 @@
  */
 import { defaultRuntime } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
-import { afterEach, describe, expect, it } from 'vitest'
+import { ValueLog } from '@wk/vlog'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { DB } from '../src/index.js'
 import { cleanUp, memoryPlace } from './harness.js'
 
@@ -244,6 +245,25 @@ describe('law 10: backups', () => {
     const other = await memoryPlace().open({ runtime: turns, workers: 0 })
     await other.load(chunks)
     expect(await other.get(name(19))).toEqual(new Uint8Array(value))
+  })
+
+  it('of values that compress well read no more than a mebibyte of them at a time, nor do iterators read much more ahead', async () => {
+    const db = await memoryPlace().open({ workers: 0, valueCompression: 'lz4' })
+    const value = Buffer.alloc(300_000, 'x')
+    for (let i = 0; i < 60; i++) await db.put(name(i), value)
+    const begin = vi.spyOn(ValueLog.prototype, 'beginBatch')
+    const most = (): number => Math.max(...begin.mock.calls.splice(0).map(([batch]) => batch.count))
+    try {
+      await chunksOf(db)
+      expect(most()).toBeLessThanOrEqual(4)
+      let entries = 0
+      for await (const [, found] of db.iterator()) if (found.length === value.length) entries++
+      expect(entries).toBe(60)
+      // Four times `highWaterMarkBytes`, and an entry.
+      expect(most()).toBeLessThanOrEqual(16)
+    } finally {
+      begin.mockRestore()
+    }
   })
 
   it('step over the old versions of one key', async () => {

@@ -341,7 +341,9 @@ export class BatchRead {
     const isOne = span.to === span.from + 1
     const record: FetchedRecord = { bytes, start: 0, hold: isOne ? 'own' : 'lent' }
     const index = this.#order[span.from]!
-    if (isOne) await this.#reader.prepareLong(this.#logicals[index]!, this.#batch.offsets[index]!, length, record)
+    if (isOne) await this.#reader.verifyLong(this.#logicals[index]!, this.#batch.offsets[index]!, length, record)
+    // Several reads may have ended in this turn.
+    await this.#reader.turnToOpen()
     this.#visitAll(span, record)
   }
 

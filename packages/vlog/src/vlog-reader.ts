@@ -137,10 +137,9 @@ export class VlogReader {
   }
 
   /**
-   * Before a long record is opened that nobody else holds: verifies its checksum in time slices, then waits for a turn of the event loop in which
-   * no other was opened. Does nothing for a short one. @throws CorruptionError
+   * Before a long record is opened that nobody else holds: verifies its checksum in time slices. Does nothing for a short one. @throws CorruptionError
    */
-  async prepareLong(logical: LogicalFile, offset: number, len: number, record: FetchedRecord): Promise<void> {
+  async verifyLong(logical: LogicalFile, offset: number, len: number, record: FetchedRecord): Promise<void> {
     if (len <= LONG_SYNC_READ_LIMIT) return
     const { bytes, start } = record
     const end = start + len - RECORD_CRC_LENGTH
@@ -152,6 +151,10 @@ export class VlogReader {
     }
     if (sum !== readU32BE(bytes, end)) throw damage(logical, offset, 'the checksum does not match')
     record.hold = 'verified'
+  }
+
+  /** Resolves when a record may be opened: in a turn of the event loop in which others did not take long. */
+  async turnToOpen(): Promise<void> {
     for (let turn = this.guard.due(); turn !== undefined; turn = this.guard.due()) await turn
   }
 
@@ -230,7 +233,8 @@ export class VlogReader {
     } finally {
       this.#set.unpin(physical)
     }
-    await this.prepareLong(logical, offset, len, record)
+    await this.verifyLong(logical, offset, len, record)
+    await this.turnToOpen()
     return record
   }
 }
