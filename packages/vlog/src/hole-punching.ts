@@ -6,8 +6,8 @@
  * holes themselves are made by the set's sweep, when no read of before is under way any more. A file of more than one name
  * is left alone: a checkpoint reads it that has no such list.
  */
-import { GcRunningError, InvalidArgumentError, NotSupportedError, formatFileName, tempName } from '@wk/codec'
-import { writeFully, type File } from '@wk/fs'
+import { GcRunningError, InvalidArgumentError, NotSupportedError, errnoOf, formatFileName, tempName } from '@wk/codec'
+import { writeFully, type File, type FileSystem } from '@wk/fs'
 import { locate, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -180,7 +180,7 @@ async function writeLists(set: VlogSet, host: PunchHost, plans: readonly FileHol
     const written = await Promise.allSettled(
       plans.map(async ({ number, physical, files }) => {
         const path = tempName(physical.runsPath)
-        const file = await fs.open(path, 'create')
+        const file = await createTemporary(fs, path)
         temporary.push(path)
         await writeAll(file, encodeRuns(number, files))
       }),
@@ -201,6 +201,17 @@ async function writeLists(set: VlogSet, host: PunchHost, plans: readonly FileHol
     host.poison(error)
     throw error
   }
+}
+
+/** In the place of what a failure left there. */
+async function createTemporary(fs: FileSystem, path: string): Promise<File> {
+  try {
+    return await fs.open(path, 'create')
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  }
+  await fs.remove(path)
+  return fs.open(path, 'create')
 }
 
 async function writeAll(file: File, bytes: Uint8Array): Promise<void> {
@@ -241,7 +252,7 @@ const TRIAL_HOLE = 1 << 15
 
 async function tryHole({ fs, dir }: VlogSet): Promise<boolean> {
   const path = tempName(`${dir}/${formatFileName('runs', 1)}`)
-  const file = await fs.open(path, 'create')
+  const file = await createTemporary(fs, path)
   try {
     await writeFully(file, new Uint8Array(TRIAL_BYTES).fill(1), 0, TRIAL_BYTES, 0)
     await file.sync()

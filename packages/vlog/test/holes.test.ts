@@ -57,6 +57,21 @@ const LIVE = (kept: readonly Kept[], fid = 1): Kept[] => inFile(kept, fid).filte
 const GONE = (kept: readonly Kept[], fid = 1): Kept[] => inFile(kept, fid).filter((_, i) => i < 3 || i === 4)
 
 describe('holes', () => {
+  test.each(['create', 'write', 'sync', 'punch', 'usage', 'close', 'remove', 'rename'] as const)('are made at the next attempt after a failed %s, at their trial or their list', async (operation) => {
+    for (let index = 0; index < 3; index++) {
+      const memory = await newMemory()
+      const fs = new FaultFileSystem(memory)
+      const { log, kept } = await prepare(fs)
+      fs.add({ operation, path: '.runs.tmp', index, errno: 'EIO' })
+      const first = await punch(log, 1, LIVE(kept)).catch(() => 0)
+      fs.clear()
+      expect(first > 0 ? first : await punch(log, 1, LIVE(kept)), `${operation} ${index}`).toBeGreaterThan(0)
+      expectReadable(log, LIVE(kept), GONE(kept))
+      await log.close()
+      expect((await memory.list(DIR)).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    }
+  })
+
   test('give room back and keep size and addresses; dead records are gone for reads, walks, verify and the next open', async () => {
     const fs = await newMemory()
     const { log, kept } = await prepare(fs)
