@@ -56,6 +56,8 @@ export class Backup {
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   readonly #onClose: () => void
   #state: 'new' | 'walking' | 'ended' | 'closed' = 'new'
+  /** What comes next, its values not read yet. */
+  #changes: Change[] = []
   /** What was read last; what lies before `#at` is in frames. */
   #read: BackupRecord[] = []
   #at = 0
@@ -128,7 +130,8 @@ export class Backup {
 
   /** Reads the next records; none at the end. */
   async #readMore(): Promise<void> {
-    const changes = await this.#collect()
+    if (this.#changes.length === 0) this.#changes = await this.#collect()
+    const changes = this.#takeChanges()
     const values = await this.#reader.fill(changes.map(({ value }) => value))
     this.#read = changes.map(({ record }, i) => ({ ...record, value: values[i] }))
     let stored = 0
@@ -139,6 +142,16 @@ export class Backup {
       read += values[i]?.length ?? 0
     }
     if (stored > 0) this.#inflation = Math.max(1, read / stored)
+  }
+
+  /** As many of the next changes as are read at once: those of one key may be more. */
+  #takeChanges(): Change[] {
+    let count = 0
+    for (let bytes = 0; count < this.#changes.length && bytes < FRAME_TARGET; count++) bytes += this.#lengthOf((this.#changes[count] as Change).value)
+    if (count < this.#changes.length) return this.#changes.splice(0, count)
+    const all = this.#changes
+    this.#changes = []
+    return all
   }
 
   /** The records of the next frame. Values that are stored compressed are longer than they were thought to be. */

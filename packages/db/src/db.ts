@@ -353,7 +353,8 @@ export class DB extends EventEmitter {
   async versions(key: BytesLike): Promise<Entry[]> {
     const { health, tree, guard, options } = this.#parts
     health.assertReadable()
-    const versions = await listVersions(tree, this.#reader, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
+    const listing = listVersions(tree, this.#reader, guard, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
+    const versions = await this.#reader.follow(listing)
     await guard.due()
     return versions
   }

@@ -105,9 +105,7 @@ export class EntryReader {
     this.#lookUp(keys, 0, sequence, batch, slice)
     const reading = this.beginBatch(batch)?.finish()
     if (slice === undefined || values.length === keys.length) return reading?.then(() => values) ?? values
-    const all = this.#getRest(keys, sequence, values, reading, slice)
-    this.#underWay.add(all)
-    return all.finally(() => this.#underWay.delete(all))
+    return this.follow(this.#getRest(keys, sequence, values, reading, slice))
   }
 
   async #getRest(
@@ -150,6 +148,12 @@ export class EntryReader {
       // The caller may reuse the key's bytes while the value is being read.
       else addPointer(batch, slot, valueBytes, valueStart, copyBytes(key), this.#found.sequence)
     }
+  }
+
+  /** Counts a call among those that {@link settled} waits for. Settles as it does. */
+  follow<T>(call: Promise<T>): Promise<T> {
+    this.#underWay.add(call)
+    return call.finally(() => this.#underWay.delete(call))
   }
 
   /** Resolves when no call is under way any more. */

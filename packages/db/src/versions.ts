@@ -6,12 +6,16 @@
  */
 import { KIND_POINTER, KIND_TOMBSTONE, baseKind, compareRanges, copyBytes, readPayload } from '@wk/codec'
 import type { EntryCursor, PayloadView } from '@wk/codec'
+import type { LoopGuard } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
 import { pointerAt } from './entry-reader.js'
 import type { Entry, EntryReader, StoredValue } from './entry-reader.js'
 
+/** Versions looked at between two questions for the time. */
+const STEPS = 64
+
 /** `nowMs`: what expired by then is not there. The key must not change until it resolves. */
-export async function listVersions(tree: LsmTree, reader: EntryReader, key: Uint8Array, most: number, nowMs: number): Promise<Entry[]> {
+export async function listVersions(tree: LsmTree, reader: EntryReader, guard: LoopGuard, key: Uint8Array, most: number, nowMs: number): Promise<Entry[]> {
   const view = tree.acquireView()
   try {
     const cursor = tree.entries(view, { range: { gte: key, lte: key } })
@@ -27,6 +31,7 @@ export async function listVersions(tree: LsmTree, reader: EntryReader, key: Uint
       versions.push({ key: copyBytes(key), version: sequence, expiresAt, userMeta })
       if (baseKind(kind) === KIND_POINTER) values.push({ pointer: pointerAt(valueBytes, valueStart), key, version: sequence })
       else values.push(copyBytes(valueBytes, payload.valueStart, payload.valueEnd))
+      if (versions.length % STEPS === 0) await guard.due()
     }
     // The view keeps the value logs of old versions until they are read.
     const read = await reader.fill(values)

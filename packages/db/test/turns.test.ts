@@ -266,6 +266,21 @@ describe('law 10: backups', () => {
     }
   })
 
+  it('read no more than a mebibyte of the versions of one key at a time', async () => {
+    const db = await memoryPlace().open({ workers: 0, numVersionsToKeep: 50, valueLogFileSize: 1024 * 1024 })
+    for (let i = 0; i < 50; i++) await db.put('hot', Buffer.alloc(200_000, i))
+    const begin = vi.spyOn(ValueLog.prototype, 'beginBatch')
+    try {
+      const chunks = await chunksOf(db)
+      expect(Math.max(...begin.mock.calls.map(([batch]) => batch.count))).toBeLessThanOrEqual(6)
+      const other = await memoryPlace().open({ workers: 0, numVersionsToKeep: 50, valueLogFileSize: 1024 * 1024 })
+      await other.load(chunks)
+      expect((await other.versions('hot')).map(({ value }) => value[0])).toEqual(Array.from({ length: 50 }, (_, i) => 49 - i))
+    } finally {
+      begin.mockRestore()
+    }
+  })
+
   it('step over the old versions of one key', async () => {
     const turns = new Turns()
     const db = await memoryPlace().open({ runtime: turns, memTableSize: 4 * 1024 * 1024, workers: 0 })
@@ -301,5 +316,20 @@ describe('law 10: transactions that read many ranges', () => {
     expect(await attempt(name(0))).toBe('WK_CONFLICT')
     expect(await attempt(`${name(398)}x`)).toBe('WK_CONFLICT')
     expect(await attempt(name(399))).toBe('committed')
+  })
+})
+
+describe('law 10: many versions of one key', () => {
+  it('are listed in several turns', async () => {
+    const turns = new Turns()
+    const db = await memoryPlace().open({ runtime: turns, workers: 0, memTableSize: 4 * 1024 * 1024, numVersionsToKeep: 3000 })
+    await db.batch(Array.from({ length: 3000 }, (_, i) => ({ type: 'put' as const, key: 'hot', value: `${i}` })))
+    let versions: (string | undefined)[] = []
+    expect(await turns.during(async () => (versions = (await db.versions('hot')).map(({ value }) => text(value))))).toBeGreaterThan(10)
+    expect(versions).toEqual(Array.from({ length: 3000 }, (_, i) => `${2999 - i}`))
+    await db.flush()
+    const asked = db.versions('hot')
+    await db.close()
+    expect(await asked).toHaveLength(3000)
   })
 })
