@@ -97,7 +97,7 @@ describe('files in which nothing is alive', () => {
     expect(db.valueLogFiles().length).toBeGreaterThan(5)
     fs.seen.length = 0
     await db.compact()
-    for (let turn = 0; turn < 200 && db.valueLogFiles().length > 1; turn++) await new Promise((resolve) => setImmediate(resolve))
+    for (let turn = 0; turn < 5000 && db.valueLogFiles().length > 1; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(fs.seen.filter((one) => one.startsWith('remove')).sort()).toEqual(dead.map((name) => `remove ${name}`).sort())
     expect(fs.seen.filter((one) => /^(open|read) /.test(one) && dead.includes(one.slice(one.indexOf(' ') + 1)))).toEqual([])
     expect(db.stats()).toMatchObject({ gcPasses: 0, gcBytesMoved: 0 })
