@@ -15,6 +15,7 @@ export class EntryWindow<T> {
   #at = 0
   /** Bytes of all entries, as far as they were known before the values were read. */
   #expected = 0
+  #isFull = false
   #reading: BatchReading | undefined
   #isShared = false
 
@@ -30,6 +31,11 @@ export class EntryWindow<T> {
   /** Whether another thread helped to read it. */
   get isShared(): boolean {
     return this.#isShared
+  }
+
+  /** Whether it has as many bytes as it was to have, some of them in the value log. */
+  get isFull(): boolean {
+    return this.#isFull
   }
 
   /** Key of the next entry; requires that there is one. Not a copy. */
@@ -63,12 +69,14 @@ export class EntryWindow<T> {
       keys.push(key)
     }
     this.#expected = sum
+    this.#isFull = sum >= bytes && batch.count > 0
   }
 
-  /** Begins to read the values if another thread helps. */
+  /** Begins to read the values, as far as another thread or the thread pool does it. */
   begin(reader: EntryReader): void {
     const reading = reader.beginBatch(this.#batch)
-    if (reading?.isShared === true) this.#reading = reading
+    const isBegun = reading?.beginLong() === true || reading?.isShared === true
+    if (isBegun) this.#reading = reading
   }
 
   /** Reads the values; `undefined` if they are there already. */
@@ -79,10 +87,11 @@ export class EntryWindow<T> {
     return reading?.finish()
   }
 
-  /** Gives up a window that was not read. */
-  drop(): void {
-    this.#reading?.cancel()
+  /** Gives up a window that was not read. Resolves when nothing of it is being read any more; `undefined` if nothing is. */
+  drop(): Promise<void> | undefined {
+    const dropped = this.#reading?.cancel()
     this.#reading = undefined
+    return dropped
   }
 
   /** The next entry; requires that there is one, and that its value was read. */

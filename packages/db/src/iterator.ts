@@ -24,7 +24,7 @@ export interface IteratorOptions extends RangeOptions {
   limit?: number
   /** Read at this snapshot instead of at the call. */
   snapshot?: Snapshot
-  /** Bytes of keys and values after which `nextv` returns what it has. At most four times as many are fetched ahead. Default 1 MiB. */
+  /** Bytes of keys and values after which `nextv` returns what it has. At most four times as many are fetched ahead, and of as many more the values above a MiB. Default 1 MiB. */
   highWaterMarkBytes?: number
 }
 
@@ -79,8 +79,10 @@ export class DbIterator<T> implements AsyncIterable<T> {
   readonly #mode: IteratorMode
   readonly #onClose: (iterator: DbIterator<T>) => void
   #window: EntryWindow<T>
-  /** The window after it, which another thread is reading. */
+  /** The window after it, whose long values, or whose short ones, are being read. */
   #ahead: EntryWindow<T> | undefined
+  /** Settles when nothing of windows that were given up is being read any more. */
+  #dropped: Promise<unknown> | undefined
   /** Entries and bytes of the next window, at most. */
   #windowSize = 1
   #windowBytes: number
@@ -183,6 +185,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     // A read may still be using the view.
     await this.#busy
     this.#dropAhead()
+    await this.#dropped
     this.#window = new EntryWindow(this.#mode)
     this.#source.release()
   }
@@ -293,11 +296,9 @@ export class DbIterator<T> implements AsyncIterable<T> {
       if (epoch === this.#epoch) {
         this.#window = window
         if (this.#mode !== 'keys') this.#inflation = window.inflation
-        if (window.isShared) {
-          this.#readAhead()
-          // Both took their time.
-          await guard.next()
-        }
+        if (window.isShared || window.isFull) this.#readAhead()
+        // Both took their time.
+        if (window.isShared) await guard.next()
       } else this.#left += window.left
     } catch (error) {
       // The keys of the window are not to be skipped: whoever asks again meets them again.
@@ -330,9 +331,12 @@ export class DbIterator<T> implements AsyncIterable<T> {
   }
 
   #dropAhead(): void {
-    this.#left += this.#ahead?.left ?? 0
-    this.#ahead?.drop()
+    const ahead = this.#ahead
+    if (ahead === undefined) return
+    this.#left += ahead.left
     this.#ahead = undefined
+    const dropped = ahead.drop()
+    if (dropped !== undefined) this.#dropped = Promise.all([this.#dropped, dropped])
   }
 
   /** Back to short windows. */

@@ -3,8 +3,8 @@
  *
  * Short reads are made on the calling thread as long as they are quick: they are cached then, and a trip to the thread pool
  * would cost several times the read. After each {@link SLICE_MS} the event loop gets a turn. When reads turn out slow, and for
- * long ones, the pool takes over with a bounded number in flight, so that they overlap. Files stay in the directory until the
- * whole batch is done.
+ * long ones, the pool takes over with a bounded number in flight, so that they overlap. Records of more than a MiB are begun first, so
+ * that the pool reads them while this thread reads the others. Files stay in the directory until the whole batch is done.
  *
  * Many scattered short records are read by two threads, if there is one that has nothing else to do (`read-help.ts`). What it has read when all
  * are taken is copied from shared memory, a slab at a time; what it has only begun is read here, after one turn.
@@ -16,7 +16,7 @@ import type { PhysicalFile } from './physical-file.js'
 import { isShareable, type ReadHelp, type SharedBatch } from './read-help.js'
 import type { RecordBatch } from './record-batch.js'
 import type { FetchedRecord } from './stored-record.js'
-import { wasSlow, type VlogReader } from './vlog-reader.js'
+import { LONG_SYNC_READ_LIMIT, wasSlow, type VlogReader } from './vlog-reader.js'
 import { shortFile, type VlogSet } from './vlog-set.js'
 
 /**
@@ -28,6 +28,8 @@ const MAX_GAP = 16 << 10
 const MAX_SPAN = 1 << 17
 /** Reads in the pool at once. */
 const MAX_IN_FLIGHT = 16
+/** Records of more than a MiB that are read at once, each in pieces. */
+const LONG_IN_FLIGHT = 2
 /** Milliseconds of reads on the calling thread between two turns of the event loop. */
 const SLICE_MS = 2
 /** The pool takes over after so many slow reads, if they are a quarter of all. (Other threads interrupt now and then.) */
@@ -39,8 +41,11 @@ const DENSE = 0.75
 /** Records of a batch, at most. */
 const MAX_COUNT = 2 ** 24
 
-/** A batch whose reading has begun. One that `isShared` must be finished or cancelled, in any turn; another one can be finished in this turn. */
-export type BatchReading = Pick<BatchRead, 'isShared' | 'finish' | 'cancel'>
+/**
+ * A batch whose reading has begun. One that `isShared`, or whose long records were begun, must be finished or cancelled, in any turn; another one
+ * can be finished in this turn.
+ */
+export type BatchReading = Pick<BatchRead, 'isShared' | 'beginLong' | 'finish' | 'cancel'>
 
 /** Receives the record asked for as `index`. */
 export type VisitRecord = (index: number, logical: LogicalFile, record: FetchedRecord) => void
@@ -80,6 +85,10 @@ export class BatchRead {
   #piece = 0
   /** Spans that are too long for the calling thread. */
   readonly #long: Span[] = []
+  /** The reading of the longest ones, which begins before all others, and which they are. */
+  #longest: Promise<void> | undefined
+  readonly #begun = new Set<number>()
+  #isCancelled = false
   #reads = 0
   #slowReads = 0
 
@@ -115,17 +124,38 @@ export class BatchRead {
 
   /** Reads and visits everything. `undefined` if that is done. Throws, or rejects, with the first failure. */
   finish(): Promise<void> | undefined {
-    if (this.#shared === undefined) return this.#slice() ? undefined : this.#goOn()
+    const hasLong = this.beginLong()
+    if (this.#shared === undefined) return this.#slice() && !hasLong ? undefined : this.#goOn()
     if (!this.#hasMoved) return this.#finishShared(this.#shared)
-    this.cancel()
+    void this.cancel()
     return new BatchRead(this.#set, this.#reader, this.#runtime, this.#batch, this.#visit).finish()
   }
 
-  /** Gives up a batch that is shared and was not finished. */
-  cancel(): void {
-    if (this.#shared === undefined) return
-    this.#help?.end(this.#shared)
+  /** Begins to read the records of more than a MiB through the pool, which costs the calling thread nothing. Whether there are any. */
+  beginLong(): boolean {
+    if (this.#longest !== undefined) return true
+    const spans: Span[] = []
+    for (let at = this.#next; at < this.#end; at++) {
+      const index = this.#order[at]!
+      if (this.#lens[index]! <= LONG_SYNC_READ_LIMIT) continue
+      const start = this.#positions[index]!
+      spans.push({ from: at, to: at + 1, start, end: start + this.#lens[index]! })
+      this.#begun.add(index)
+    }
+    if (spans.length === 0) return false
+    const unpin = this.#pin()
+    this.#longest = this.#readEach(LONG_IN_FLIGHT, () => spans.shift()).finally(unpin)
+    // Whoever finishes the batch meets it.
+    this.#longest.catch(() => undefined)
+    return true
+  }
+
+  /** Gives up a batch that was begun and is not finished. Resolves when nothing of it is on its way any more; `undefined` if nothing is. */
+  cancel(): Promise<void> | undefined {
+    this.#isCancelled = true
+    if (this.#shared !== undefined) this.#help?.end(this.#shared)
     this.#shared = undefined
+    return this.#longest?.catch(() => undefined)
   }
 
   #share(): void {
@@ -168,6 +198,7 @@ export class BatchRead {
         this.#end = this.#order.length
       }
       if (!this.#slice()) await this.#goOn()
+      await this.#longest
       if (this.#shared === undefined) return
       // The last piece needs a moment.
       await this.#runtime.yield()
@@ -250,6 +281,7 @@ export class BatchRead {
         this.#slice()
       }
       await this.#readInPool()
+      await this.#longest
     } finally {
       unpin()
     }
@@ -276,6 +308,7 @@ export class BatchRead {
   /** The next record and the neighbours that one read fetches with it. False if none is left. */
   #takeSpan(out: Span): boolean {
     const order = this.#order
+    while (this.#isLeft && this.#begun.has(order[this.#next]!)) this.#next++
     if (!this.#isLeft) return false
     out.from = this.#next++
     const first = order[out.from]!
@@ -307,12 +340,16 @@ export class BatchRead {
   }
 
   async #readInPool(): Promise<void> {
+    const left = this.#long.length + this.#order.length - this.#next
+    const span: Span = { from: 0, to: 0, start: 0, end: 0 }
+    await this.#readEach(Math.min(MAX_IN_FLIGHT, left), () => this.#long.pop() ?? (this.#takeSpan(span) ? { ...span } : undefined))
+  }
+
+  /** Reads what `take` gives through the pool, so many spans at once. */
+  async #readEach(atOnce: number, take: () => Span | undefined): Promise<void> {
     let failed = false
     const lane = async (): Promise<void> => {
-      const own: Span = { from: 0, to: 0, start: 0, end: 0 }
-      for (;;) {
-        const span = this.#long.pop() ?? (this.#takeSpan(own) ? own : undefined)
-        if (span === undefined || failed) return
+      for (let span = take(); span !== undefined && !failed && !this.#isCancelled; span = take()) {
         try {
           await this.#read(span)
         } catch (error) {
@@ -321,8 +358,7 @@ export class BatchRead {
         }
       }
     }
-    const left = this.#long.length + this.#order.length - this.#next
-    const lanes = await Promise.allSettled(Array.from({ length: Math.min(MAX_IN_FLIGHT, left) }, lane))
+    const lanes = await Promise.allSettled(Array.from({ length: atOnce }, lane))
     for (const outcome of lanes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
@@ -331,17 +367,20 @@ export class BatchRead {
     const length = span.end - span.start
     const bytes = allocateBytes(length)
     const physical = this.#physicals[this.#order[span.from]!]!
+    const isOne = span.to === span.from + 1
+    const record: FetchedRecord = { bytes, start: 0, hold: isOne ? 'own' : 'lent' }
     const file = handles.acquire(physical)
     try {
-      const count = await readFully(file, bytes, 0, length, span.start)
-      if (count < length) throw shortFile(physical, span.end)
+      if (isOne) {
+        const index = this.#order[span.from]!
+        await this.#reader.readLong(this.#logicals[index]!, this.#batch.offsets[index]!, physical, file, span.start, record)
+      } else {
+        const count = await readFully(file, bytes, 0, length, span.start)
+        if (count < length) throw shortFile(physical, span.end)
+      }
     } finally {
       handles.release(physical)
     }
-    const isOne = span.to === span.from + 1
-    const record: FetchedRecord = { bytes, start: 0, hold: isOne ? 'own' : 'lent' }
-    const index = this.#order[span.from]!
-    if (isOne) await this.#reader.verifyLong(this.#logicals[index]!, this.#batch.offsets[index]!, length, record)
     // Several reads may have ended in this turn.
     await this.#reader.turnToOpen()
     this.#visitAll(span, record)

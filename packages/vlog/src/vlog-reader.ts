@@ -8,11 +8,12 @@
  *
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
-import { ReadOnlyError, ResultMemory, allocateBytes, crc32cRange } from '@wk/codec'
-import { LoopGuard, TimeSlice, readFully, readFullySync, type Runtime } from '@wk/fs'
+import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
+import { LoopGuard, readFullySync, type File, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
-import { RECORD_CRC_LENGTH } from './format.js'
-import { newRecordHeader, readRecordHeader, readU32BE, verifiesCrc } from './record.js'
+import { readLongRecord } from './long-read.js'
+import type { PhysicalFile } from './physical-file.js'
+import { newRecordHeader, readRecordHeader, verifiesCrc } from './record.js'
 import type { StagedPlace } from './staging.js'
 import { openEntry, openValue, type FetchedRecord } from './stored-record.js'
 import type { VlogEntry } from './vlog-entry.js'
@@ -24,7 +25,7 @@ export const SYNC_READ_LIMIT = 1 << 16
  * Records up to this many bytes are, too, as long as that is quick: half a millisecond at most, where they are cached. Through the pool they
  * take up to twice the time, also with many reads at once.
  */
-const LONG_SYNC_READ_LIMIT = 1 << 20
+export const LONG_SYNC_READ_LIMIT = 1 << 20
 /** After a slow one so many go through the pool: what is not cached had better be read beside other work. */
 const POOLED_AFTER_SLOW = 32
 /** Milliseconds of such reads in one turn of the event loop: further ones of that turn go through the pool. */
@@ -32,9 +33,6 @@ const LONG_READS_MS = 4
 /** A read from the page cache takes less, in milliseconds and for each byte. */
 const QUICK_MS = 0.08
 const QUICK_MS_A_BYTE = 1e-6
-
-/** Bytes of a long record over which one checksum is run at a time. */
-const PIECE = 1 << 18
 
 /** Whether a read of this length was slower than the page cache is. */
 export function wasSlow(ms: number, length: number): boolean {
@@ -137,19 +135,14 @@ export class VlogReader {
   }
 
   /**
-   * Before a long record is opened that nobody else holds: verifies its checksum in time slices. Does nothing for a short one. @throws CorruptionError
+   * Fills a record, whose memory nobody else holds, with what lies at `position` of an open file, and verifies its checksum meanwhile.
+   * @throws CorruptionError, IoError
    */
-  async verifyLong(logical: LogicalFile, offset: number, len: number, record: FetchedRecord): Promise<void> {
-    if (len <= LONG_SYNC_READ_LIMIT) return
-    const { bytes, start } = record
-    const end = start + len - RECORD_CRC_LENGTH
-    const slice = new TimeSlice(this.#runtime)
-    let sum = 0
-    for (let at = start; at < end; at += PIECE) {
-      sum = crc32cRange(bytes, at, Math.min(at + PIECE, end), sum)
-      if (slice.due()) await slice.pause()
-    }
-    if (sum !== readU32BE(bytes, end)) throw damage(logical, offset, 'the checksum does not match')
+  async readLong(logical: LogicalFile, offset: number, physical: PhysicalFile, file: File, position: number, record: FetchedRecord): Promise<void> {
+    const { bytes } = record
+    const { count, isIntact } = await readLongRecord(file, bytes, position, this.guard)
+    if (count < bytes.length) throw shortFile(physical, position + bytes.length)
+    if (!isIntact) throw damage(logical, offset, 'the checksum does not match')
     record.hold = 'verified'
   }
 
@@ -225,15 +218,13 @@ export class VlogReader {
       const file = handles.acquire(physical)
       try {
         record.bytes = allocateBytes(len)
-        const count = await readFully(file, record.bytes, 0, len, position)
-        if (count < len) throw shortFile(physical, position + len)
+        await this.readLong(logical, offset, physical, file, position, record)
       } finally {
         handles.release(physical)
       }
     } finally {
       this.#set.unpin(physical)
     }
-    await this.verifyLong(logical, offset, len, record)
     await this.turnToOpen()
     return record
   }

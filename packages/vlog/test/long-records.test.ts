@@ -36,7 +36,7 @@ test('law 10: one is verified in several turns', async () => {
   const { pointers, log, runtime } = await filled()
   const before = runtime.turns
   expect(Buffer.compare((await log.read(pointers[1]!)).value, valueOf(1))).toBe(0)
-  expect(runtime.turns - before).toBeGreaterThanOrEqual(LENGTH >> 18)
+  expect(runtime.turns - before).toBeGreaterThanOrEqual(LENGTH >> 20)
   await log.close()
 })
 
@@ -47,7 +47,7 @@ test('law 10: many, read one by one at once or together, are opened in a turn ea
     const entries = await read()
     expect(entries.map(({ value }, i) => Buffer.compare(value, valueOf(i)))).toEqual(pointers.map(() => 0))
     // Beside those for the checksums, which the records share as they are read.
-    expect(runtime.turns - before).toBeGreaterThanOrEqual((LENGTH >> 18) + COUNT - 1)
+    expect(runtime.turns - before).toBeGreaterThanOrEqual((LENGTH >> 20) + COUNT - 1)
   }
   await log.close()
 })
