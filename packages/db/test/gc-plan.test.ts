@@ -1,6 +1,6 @@
 /** What the plan says to figures and files that are made up. */
 import { describe, expect, it } from 'vitest'
-import { planStep, type SpaceBounds } from '../src/gc-plan.js'
+import { allowedGarbage, fileLimitOf, isComing, planStep, pressureOf, type SpaceBounds } from '../src/gc-plan.js'
 import type { ValueLogFile } from '../src/gc-victims.js'
 import type { SpaceFigures } from '../src/space-figures.js'
 
@@ -10,9 +10,8 @@ const WRITTEN = { isBringingOut: false, canBringOut: true }
 const BRINGING = { isBringingOut: true, canBringOut: true }
 const NOTHING_NEW = { isBringingOut: false, canBringOut: false }
 
-/** 400 MB alive, so much garbage that is known and so much that is hidden. */
-function figures(known: number, hidden: number): SpaceFigures {
-  const liveBytes = 400 * MB
+/** 400 MB alive, if nothing else is said, so much garbage that is known and so much that is hidden. */
+function figures(known: number, hidden: number, liveBytes = 400 * MB): SpaceFigures {
   const knownLiveBytes = liveBytes + hidden
   const diskBytes = knownLiveBytes + known
   return { diskBytes, tableBytes: MB, referencedBytes: knownLiveBytes, knownLiveBytes, hiddenBytes: hidden, liveBytes, knownSpaceAmp: diskBytes / knownLiveBytes, spaceAmp: diskBytes / liveBytes }
@@ -51,5 +50,60 @@ describe('the plan', () => {
     const copied = step.kind === 'relocate' ? step.victims.reduce((sum, { liveBytes }) => sum + liveBytes, 0) : 0
     expect(copied).toBeGreaterThan(5 * MB)
     expect(copied).toBeLessThan(0.1 * 120 * MB)
+  })
+
+  it('works between the soft and the hard bound, and lets be what the allowance covers', () => {
+    // 114 MB at the soft bound, 120 at the hard one.
+    expect(planStep(figures(82 * MB, 35 * MB), [file(1, 0.1)], BOUNDS, WRITTEN).kind).toBe('bring out')
+    expect(planStep(figures(117 * MB, 0), [file(1, 0.5)], BOUNDS, NOTHING_NEW).kind).toBe('relocate')
+    // Half of 40 MB, and less than the 32 that are let be.
+    expect(planStep(figures(20 * MB, 0, 40 * MB), [file(1, 0.5)], BOUNDS, WRITTEN).kind).toBe('rest')
+    expect(allowedGarbage(40 * MB, BOUNDS).soft).toBe(32 * MB)
+  })
+
+  it('brings nothing out for little, but what waits in files of which tables know nothing yet', () => {
+    expect(planStep(figures(115 * MB, 10 * MB), [file(1, 0.5)], BOUNDS, WRITTEN)).toMatchObject({ kind: 'relocate', victims: [{ number: 1 }] })
+    const unflushed = [file(1, 0.5, 'unflushed'), file(2, 0.5, 'unflushed')]
+    expect(planStep(figures(120 * MB, 2 * MB), unflushed, BOUNDS, WRITTEN)).toMatchObject({ kind: 'bring out', victims: [] })
+    expect(planStep(figures(120 * MB, 2 * MB), unflushed.slice(1), BOUNDS, WRITTEN).kind).toBe('rest')
+  })
+
+  it('ends the active file with what it brings out if most of that file is garbage', () => {
+    expect(planStep(figures(90 * MB, 35 * MB), [file(1, 0.6, 'active')], BOUNDS, WRITTEN)).toMatchObject({ kind: 'bring out', seal: true })
+    expect(planStep(figures(90 * MB, 35 * MB), [file(1, 0.4, 'active')], BOUNDS, WRITTEN)).toMatchObject({ kind: 'bring out', seal: false })
+  })
+})
+
+describe('pressure', () => {
+  it('is 0 at the soft bound, 1 at the hard one, and negative below', () => {
+    const { soft, hard } = allowedGarbage(400 * MB, BOUNDS)
+    const at = (garbage: number): number => pressureOf({ diskBytes: 400 * MB + garbage, liveBytes: 400 * MB }, BOUNDS)
+    expect([at(0), at(soft), at((soft + hard) / 2), at(hard)].map((pressure) => Math.round(100 * pressure) / 100)).toEqual([-1, 0, 0.5, 1])
+  })
+
+  it('a thread gets ready at an eighth of the way', () => {
+    expect([isComing(figures(14 * MB, 0), BOUNDS), isComing(figures(10 * MB, 5 * MB), BOUNDS)]).toEqual([false, true])
+  })
+})
+
+describe('the size of value logs', () => {
+  const mb = (known: number, live: number, bounds = BOUNDS): [number, number] => {
+    const { end, waiting } = fileLimitOf(figures(known * MB, 0, live * MB), bounds)
+    return [Math.round(end) / MB, waiting / 2 ** 20]
+  }
+
+  it('while there is little garbage: a sixteenth of what is alive, or half of what is let be; their syncs wait for each other', () => {
+    expect(mb(0, 400)).toEqual([25, 64])
+    expect(mb(0, 100)).toEqual([16, 64])
+    expect(mb(75, 400)).toEqual([25, 64])
+  })
+
+  it('from two thirds of the way to the soft bound on: a twelfth of the garbage allowed, synced at once', () => {
+    expect(mb(77, 400)).toEqual([10, 0])
+    expect(mb(300, 1200)).toEqual([30, 0])
+    // At least 8 MiB, and never more than the option says.
+    expect(mb(30, 40)).toEqual([8.388608, 0])
+    expect(mb(1000, 40_000, { ...BOUNDS, fileSize: 20 * MB })).toEqual([2500, 64])
+    expect(mb(10_000, 40_000, { ...BOUNDS, fileSize: 20 * MB })).toEqual([20, 0])
   })
 })
