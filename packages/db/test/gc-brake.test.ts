@@ -93,6 +93,40 @@ describe('the brake', () => {
     if (rate >= 40) expect(waits[Math.floor(0.99 * waits.length)]! / mean, 'the 99th percentile over the mean').toBeLessThan(2)
   })
 
+  it('learns: what it lets through rises while there is little excess, sinks while there is much, and not below 40 MB a second', async () => {
+    const { brake, runtime } = engaged()
+    await learn(brake, runtime)
+    const at = async (excess: number, seconds: number): Promise<number> => {
+      for (const end = runtime.monotonic() + 1000 * seconds; runtime.monotonic() < end; ) {
+        await waitOf(brake, runtime, 4 * MB, () => excess)
+        await runtime.advance(5)
+      }
+      return waitOf(brake, runtime, 4 * MB, () => 0.7)
+    }
+    const before = await at(0.7, 0)
+    expect(await at(0.5, 0.5)).toBeLessThan(0.6 * before)
+    expect(await at(0.9, 1)).toBeGreaterThan(1.3 * before)
+    expect(await at(0.99, 20)).toBeCloseTo(100, 0)
+  })
+
+  it('has nobody wait twice for the same bytes', async () => {
+    const { brake, runtime } = engaged()
+    expect(await waitOf(brake, runtime, 4 * MB, () => 1)).toBe(100)
+    expect(await waitOf(brake, runtime, 0.4 * MB, () => 1)).toBe(10)
+  })
+
+  it('ends a wait at once that is long enough for a rest of the background', async () => {
+    const { brake, runtime } = engaged()
+    await learn(brake, runtime)
+    let isOver = false
+    void brake.wait(4 * MB, () => 0.7)?.then(() => (isOver = true))
+    await runtime.advance(12)
+    expect(isOver).toBe(false)
+    brake.release()
+    await runtime.advance(0)
+    expect(isOver).toBe(true)
+  })
+
   it('ends a wait as soon as space that came back makes it long enough', async () => {
     const { brake, runtime } = engaged()
     let excess = 2
