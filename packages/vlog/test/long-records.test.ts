@@ -1,6 +1,6 @@
 /** Records longer than 1 MiB are verified in turns of the event loop, and each is opened in a turn of its own. */
-import { MemoryFileSystem, defaultRuntime } from '@wk/fs'
-import { ValueLog } from '@wk/vlog'
+import { InterceptedFileSystem, MemoryFileSystem, defaultRuntime, type Operation } from '@wk/fs'
+import { ValueBatch, ValueLog } from '@wk/vlog'
 import type { ValuePointer } from '@wk/vlog'
 import { expect, test } from 'vitest'
 
@@ -71,4 +71,94 @@ test('law 7: a flipped byte anywhere in one is damage', async () => {
     expect((await again.read(pointers[2]!)).value).toHaveLength(LENGTH)
     await again.close()
   }
+})
+
+/** Reads of value logs through the pool wait until they are let go, or fail. */
+class HeldReads extends InterceptedFileSystem {
+  begun = 0
+  fate: Promise<void> | undefined
+
+  constructor(inner: MemoryFileSystem) {
+    super(inner, 'held reads')
+  }
+
+  async around<T>({ kind, path }: Operation, run: () => Promise<T>): Promise<T> {
+    if (kind !== 'read' || !path.endsWith('.vlog')) return run()
+    this.begun++
+    await this.fate
+    return run()
+  }
+
+  aroundSync<T>(_operation: Operation, run: () => T): T {
+    return run()
+  }
+}
+
+/** Each value in a file of its own, and a batch of all of them. */
+async function held(): Promise<{ fs: HeldReads; log: ValueLog; batch: ValueBatch; pointers: ValuePointer[]; hold: () => { go: () => void; fail: (error: Error) => void } }> {
+  const fs = new HeldReads(new MemoryFileSystem({ crashable: false }))
+  const log = await ValueLog.open('/log', { fs, fileSize: 1 << 20 })
+  const pointers: ValuePointer[] = []
+  for (let i = 0; i < COUNT; i++) pointers.push(...(await log.append([{ key: Uint8Array.of(i), value: valueOf(i) }])))
+  await log.append([{ key: Uint8Array.of(99), value: new Uint8Array(10) }], { sync: true })
+  const batch = new ValueBatch()
+  pointers.forEach(({ fid, offset, len }, i) => batch.add(i, fid, offset, len, Uint8Array.of(i), 0))
+  const hold = (): { go: () => void; fail: (error: Error) => void } => {
+    let go = (): void => undefined
+    let fail = (_error: Error): void => undefined
+    fs.fate = new Promise<void>((resolve, reject) => {
+      go = resolve
+      fail = reject
+    })
+    fs.fate.catch(() => undefined)
+    fs.begun = 0
+    return { go, fail }
+  }
+  return { fs, log, batch, pointers, hold }
+}
+
+async function turns(): Promise<void> {
+  for (let i = 0; i < 50; i++) await defaultRuntime.yield()
+}
+
+test('law 5: what was begun keeps its files until it is read', async () => {
+  const { fs, log, batch, pointers, hold } = await held()
+  const { go } = hold()
+  const reading = log.beginBatch(batch)
+  expect(reading.beginLong()).toBe(true)
+  await turns()
+  expect(fs.begun).toBeGreaterThan(0)
+  await log.dropLogical(pointers.map(({ fid }) => fid))
+  const there = async (): Promise<boolean[]> => {
+    const names = await fs.list('/log')
+    return pointers.map(({ fid }) => names.includes(`${String(fid).padStart(6, '0')}.vlog`))
+  }
+  expect(await there()).toEqual(pointers.map(() => true))
+  go()
+  await reading.finish()
+  expect(batch.values.map((value, i) => Buffer.compare(value!, valueOf(i)))).toEqual(pointers.map(() => 0))
+  await expect.poll(there).toEqual(pointers.map(() => false))
+  await log.close()
+})
+
+test('what was begun and is given up reads nothing more, and fails for nobody', async () => {
+  const { fs, log, batch, hold } = await held()
+  const first = hold()
+  const given = log.beginBatch(batch)
+  given.beginLong()
+  await turns()
+  const { begun } = fs
+  const ended = given.cancel()
+  first.go()
+  await ended
+  // Of the records on their way the last pieces.
+  expect(fs.begun).toBeLessThan(2 * begun)
+  const second = hold()
+  const lost = log.beginBatch(batch)
+  lost.beginLong()
+  await turns()
+  second.fail(new Error('the device is gone'))
+  await turns()
+  await expect(lost.finish()).rejects.toThrow('the device is gone')
+  await log.close()
 })

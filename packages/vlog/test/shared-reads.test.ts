@@ -1,6 +1,6 @@
 /** Batches that another thread helps to read: whatever becomes of the help, the same values, and the same failures. */
 import { NotSupportedError } from '@wk/codec'
-import { ManualRuntime, type MemoryFileSystem } from '@wk/fs'
+import { InterceptedFileSystem, ManualRuntime, type FileSystem, type MemoryFileSystem, type Operation } from '@wk/fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ValueBatch, readTask, type ReadQuery, type ReadHelper, type ValueLog } from '../src/index.js'
@@ -64,6 +64,22 @@ function release(pieces: SharedPieces, piece: number): void {
   states[piece] = 0
 }
 
+/** Reads through the pool end later than everything else. */
+class SlowPool extends InterceptedFileSystem {
+  constructor(inner: FileSystem) {
+    super(inner, 'slow pool')
+  }
+
+  async around<T>({ kind }: Operation, run: () => Promise<T>): Promise<T> {
+    for (let i = 0; kind === 'read' && i < 50; i++) await new Promise(setImmediate)
+    return run()
+  }
+
+  aroundSync<T>(_operation: Operation, run: () => T): T {
+    return run()
+  }
+}
+
 const random = mulberry(SEED)
 
 /** Records that lie far from each other, at random; some too long to be shared, a few neighbours. */
@@ -104,9 +120,9 @@ async function openHelped(fs = places.fs): Promise<{ log: ValueLog; helper: Help
 }
 
 /** With a newer, durable file behind those that are there, so that they may go. */
-async function openWriting(fs: MemoryFileSystem): Promise<{ log: ValueLog; helper: Helper }> {
+async function openWriting(fs: MemoryFileSystem, through: FileSystem = fs): Promise<{ log: ValueLog; helper: Helper }> {
   const helper = new Helper(fs)
-  const log = await openLog(fs, { fileSize: 2 << 20, readHelper: helper, durable: null })
+  const log = await openLog(through, { fileSize: 2 << 20, readHelper: helper, durable: null })
   await log.seal()
   await appendAll(log, [places.kept[0]!.entry])
   await log.sync()
@@ -269,6 +285,25 @@ describe('the other thread', () => {
     await turn()
     expect(log.beginBatch(batchOf(places.kept)).isShared).toBe(true)
     expect(helper.asked).toBe(3)
+    await log.close()
+  })
+
+  test('has its long records, which neither of the two reads', async () => {
+    const { fs, kept } = await scattered()
+    const { log, helper } = await openWriting(fs, new SlowPool(fs))
+    const value = new Uint8Array(1_500_000).fill(7)
+    const [long] = await appendAll(log, [{ key: Buffer.from('long'), value, version: 9, meta: 0, userMeta: 0, expiresAt: 0 }])
+    const all = [...kept.slice(0, 600), long!, ...kept.slice(600)]
+    for (const deed of ['all', 'none', 'half'] as const) {
+      helper.deed = deed
+      const batch = batchOf(all)
+      const reading = log.beginBatch(batch)
+      expect(reading.isShared).toBe(true)
+      expect(reading.beginLong()).toBe(true)
+      await reading.finish()
+      expectValues(batch, all)
+      await turn()
+    }
     await log.close()
   })
 
