@@ -30,6 +30,11 @@ export class LoopGuard {
     return this.#runtime.monotonic() - this.#since < MAX_HOLD_MS ? undefined : this.#turn
   }
 
+  /** Resolves once {@link due} has nothing to wait for: of many that wait for the same turn some have to wait for a further one. */
+  async pass(): Promise<void> {
+    for (let turn = this.due(); turn !== undefined; turn = this.due()) await turn
+  }
+
   /** Settles with the next turn. */
   next(): Promise<void> {
     if (this.#turn === undefined) {

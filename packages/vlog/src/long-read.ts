@@ -46,7 +46,7 @@ export async function readLongRecord(file: File, bytes: Uint8Array, position: nu
       beginNext()
       const at = i * PIECE
       if (at >= sumEnd) break
-      for (let turn = guard.due(); turn !== undefined; turn = guard.due()) await turn
+      await guard.pass()
       sum = crc32cRange(bytes, at, Math.min(at + PIECE, sumEnd), sum)
     }
   } finally {

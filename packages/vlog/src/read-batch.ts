@@ -382,7 +382,7 @@ export class BatchRead {
       handles.release(physical)
     }
     // Several reads may have ended in this turn.
-    await this.#reader.turnToOpen()
+    await this.#reader.guard.pass()
     this.#visitAll(span, record)
   }
 

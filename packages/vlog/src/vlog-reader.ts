@@ -146,11 +146,6 @@ export class VlogReader {
     record.hold = 'verified'
   }
 
-  /** Resolves when a record may be opened: in a turn of the event loop in which others did not take long. */
-  async turnToOpen(): Promise<void> {
-    for (let turn = this.guard.due(); turn !== undefined; turn = this.guard.due()) await turn
-  }
-
   #verify(logical: LogicalFile, offset: number, len: number, { bytes, start, hold }: FetchedRecord): void {
     const header = this.#header
     const end = start + len
@@ -225,7 +220,8 @@ export class VlogReader {
     } finally {
       this.#set.unpin(physical)
     }
-    await this.turnToOpen()
+    // Several reads may have ended in this turn.
+    await this.guard.pass()
     return record
   }
 }
