@@ -52,6 +52,8 @@ async function copyView(parts: Parts, view: ReadView, sequence: number, target: 
   const fids = view.version.references()
   await gc.locked(async () => {
     throwIfAborted(options.signal)
+    // What is shared never changes again.
+    await gc.gaps.end()
     const isNeeded = ({ logical }: { logical: number[] }): boolean => logical.some((fid) => fids.has(fid))
     if (vlog.physicalFiles().some((file) => !file.sealed && isNeeded(file))) await gc.seal()
     const logs = vlog.physicalFiles().filter(isNeeded)

@@ -11,10 +11,10 @@ export interface GcEvent {
   dir: string
   /**
    * `rest`: nothing runs, for the reason given. `bring out`: a flush and a compaction begin, for hidden garbage. `relocate`: a
-   * pass begins. `kept`: it leaves these alone, for the reason given. `readdress`: pointers into files are rewritten to where the
+   * pass begins. `fill`: new values go into gaps of files from now on. `kept`: it leaves these alone, for the reason given. `readdress`: pointers into files are rewritten to where the
    * records lie, for the reason given. `collected`: files were given back. `failed`: a pass failed, for the reason given.
    */
-  type: 'rest' | 'bring out' | 'relocate' | 'readdress' | 'kept' | 'collected' | 'failed'
+  type: 'rest' | 'bring out' | 'relocate' | 'fill' | 'readdress' | 'kept' | 'collected' | 'failed'
   /** Why. */
   reason: string
   /** Bytes on disk for each byte of keys and values, with the hidden garbage that was estimated. */
@@ -27,6 +27,8 @@ export interface GcEvent {
   bytesReclaimed?: number
   /** Those of them that were holes in files that stay. */
   bytesPunched?: number
+  /** Bytes of the gaps that new values go to. */
+  gapBytes?: number
 }
 
 /** Name of the diagnostics channel. */

@@ -3,6 +3,7 @@
  *
  * Below the soft bound nothing. Above it: hidden garbage is brought out by flush and compaction when that is worth its
  * cost, known garbage by relocating victims. A database with less garbage than the allowance is not worth the copying.
+ * Where new records go into gaps of files (`gap-collector.ts`) garbage is brought out in time to be the next gaps, and copied only well beyond the hard bound.
  */
 import { pickVictims } from './gc-victims.js'
 import type { ValueLogFile } from './gc-victims.js'
@@ -18,6 +19,8 @@ export interface SpaceBounds {
   allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
+  /** New records may go into gaps: option `gc.fillGaps`. */
+  fills: boolean
 }
 
 /** The next step, with its reason in words. Victims are relocated while hidden garbage is brought out. */
@@ -38,12 +41,22 @@ const MOST_WAITING = 64 * 1024 * 1024
 const COMING_SHARE = 1 / 8
 /** Parts of the garbage that the target allows: one file, one pass, and the least that is worth a flush and a compaction. */
 const GRANULE_SHARE = 1 / 12
+/** The same of a file where gaps are filled: each has its list and its sync, and hardly one is copied. */
+const FILLED_GRANULE_SHARE = 1 / 6
 const PASS_SHARE = 1 / 12
 const HIDDEN_SHARE = 1 / 4
 /** A file to be copied may be alive in this part of what an average file is, hidden garbage taken off, as long as there are such files. */
 const VICTIM_SHARE = 0.84
 /** Hidden bytes that a compaction shall bring out for each byte it writes. */
 const HIDDEN_PER_TABLE_BYTE = 3
+/** Hidden garbage is brought out when it is this part of the gaps that are left: while that lasts they are filled. */
+const GAP_SHARE = 3 / 4
+/** Part of the garbage that the target allows which may be there in addition while gaps are filled: to copy it, beside writers who make it no more, takes longer than to wait for their end. */
+const FILLING_EXCESS = 0.16
+/** Gaps are short when they are less than this part of the garbage allowed, at most so many bytes, and the next ones are not there yet; with none left that counts as so much excess. */
+const SHORT_SHARE = 1 / 5
+const MOST_SHORT = 32 * 1024 * 1024
+const MOST_SHORTAGE = 1.5
 /** Where the hard bound lies at least, in allowances: writers are not slowed at once where the allowance is all there is. */
 const HARD_ALLOWANCE = 4 / 3
 
@@ -54,7 +67,8 @@ export function allowedGarbage(liveBytes: number, { soft, hard, allowance }: Spa
 
 /** Bytes at which the active value log is worth ending: small beside the garbage that the target allows. */
 export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
-  return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * GRANULE_SHARE))
+  const share = bounds.fills ? FILLED_GRANULE_SHARE : GRANULE_SHARE
+  return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * share))
 }
 
 /** Whether there will soon be work, if it goes on like this. */
@@ -79,39 +93,57 @@ export function pressureOf({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskByt
   return hard <= soft ? 2 : over / (hard - soft)
 }
 
+/** What {@link strainOf} goes by. */
+export interface Excess {
+  /** Garbage beyond the hard bound, in parts of `fullExcess` times the garbage allowed. */
+  excess: number
+  fullExcess: number
+  /** Bytes of gaps that new records may go to. */
+  gapBytes: number
+  /** There were gaps, and the next ones are being brought out or opened. */
+  areNextDue: boolean
+}
+
+/** What writers are slowed by: excess, of which more is let be while they fill gaps, for then they add none; and that gaps run short. */
+export function strainOf({ excess, fullExcess, gapBytes, areNextDue }: Excess, { liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
+  const beyond = excess - (gapBytes > 0 ? FILLING_EXCESS / fullExcess : 0)
+  const short = Math.min(MOST_SHORT, SHORT_SHARE * allowedGarbage(liveBytes, bounds).hard)
+  return areNextDue && gapBytes < short ? Math.max(beyond, MOST_SHORTAGE * (1 - gapBytes / short)) : beyond
+}
+
 /** What {@link planStep} has to know besides figures and files. */
 export interface PlanState {
   /** Hidden garbage is being brought out. */
   isBringingOut: boolean
   /** Something was written since the tree was last compacted for this. */
   canBringOut: boolean
+  /** Bytes of gaps that new records may go to, and of garbage that may be made some; 0 if there are none, or nobody writes. */
+  gapBytes: number
 }
 
 /** Decides. */
 export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], bounds: SpaceBounds, state: PlanState): GcStep {
   const { diskBytes, liveBytes, hiddenBytes, tableBytes } = figures
+  const { gapBytes } = state
   const amp = figures.spaceAmp.toFixed(2)
   const pressure = pressureOf(figures, bounds)
   const canBringOut = state.canBringOut && !state.isBringingOut
   const active = files.find((file) => file.state === 'active')
   const allowed = allowedGarbage(liveBytes, bounds)
   if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
+  const isFilling = gapBytes > 0
+  const mayCopy = !isFilling || diskBytes - liveBytes > mostWhileFilling(allowed)
   const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
   const seal = active !== undefined && active.deadRatio > 0.5
-  const pick = (leastDead: number): ValueLogFile[] =>
-    pickVictims(files, {
-      leastDead,
-      // As much again is on disk twice until a pass ends.
-      liveBytes: Math.max(LEAST_GRANULE / 2, allowed.hard * PASS_SHARE),
-      deadBytes: diskBytes - liveBytes - allowed.soft,
-    })
+  const pick = (leastDead: number): ValueLogFile[] => pickVictims(files, { leastDead, liveBytes: passBytes(allowed), deadBytes: diskBytes - liveBytes - allowed.soft })
   const least = (1 - 1 / bounds.soft) / 2
   const relocate = (victims: ValueLogFile[]): GcStep => ({ kind: 'relocate', reason: `space amplification ${amp} is above ${bounds.soft.toFixed(2)}`, victims })
   // Copying what is nearly all alive gives little back: first what is hidden and, at the same time, what is better; then that.
   const good = pick(Math.max(least, 1 - VICTIM_SHARE * (liveBytes / diskBytes)))
-  const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: good })
-  if (canBringOut && hiddenBytes >= worthwhile) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
-  if (good.length > 0) return relocate(good)
+  const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: mayCopy ? good : [] })
+  if (canBringOut && hiddenBytes >= Math.max(worthwhile, GAP_SHARE * gapBytes)) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
+  if (mayCopy && good.length > 0) return relocate(good)
+  if (isFilling) return { kind: 'rest', reason: `space amplification ${amp}, and new values go where garbage was` }
   const poor = pressure < 1 || state.isBringingOut ? [] : pick(least)
   if (poor.length > 0) return relocate(poor)
   let waiting = hiddenBytes
@@ -121,6 +153,23 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   if (canBringOut && waiting >= bounds.allowance / 4) return bringOut(`about ${megabytes(waiting)} of garbage wait for a flush and a compaction`)
   const states = [...new Set(files.map((file) => file.state))].filter((kind) => kind !== 'clean' && kind !== 'collectable')
   return { kind: 'rest', reason: `space amplification ${amp}, and no file holds enough garbage${states.length === 0 ? '' : ` (others are ${states.join(', ')})`}` }
+}
+
+/** Files whose garbage is too much even while gaps are filled: they are to be copied rather than filled, for only that makes the disk hold less. */
+export function victimsBeyond({ diskBytes, liveBytes }: SpaceFigures, files: readonly ValueLogFile[], bounds: SpaceBounds): ValueLogFile[] {
+  const allowed = allowedGarbage(liveBytes, bounds)
+  const deadBytes = diskBytes - liveBytes - mostWhileFilling(allowed)
+  return deadBytes <= 0 ? [] : pickVictims(files, { leastDead: (1 - 1 / bounds.soft) / 2, liveBytes: passBytes(allowed), deadBytes })
+}
+
+function mostWhileFilling({ hard }: { hard: number }): number {
+  return hard * (1 + FILLING_EXCESS)
+}
+
+/** Most bytes that a pass copies. */
+function passBytes({ hard }: { hard: number }): number {
+  // As much again is on disk twice until a pass ends.
+  return Math.max(LEAST_GRANULE / 2, hard * PASS_SHARE)
 }
 
 function megabytes(bytes: number): string {

@@ -15,6 +15,8 @@ export type Generation = 0 | 1 | 2
 export type FileState =
   /** Still written to. */
   | 'active'
+  /** New records go where its dead ones lie, or will: option `gc.fillGaps`. */
+  | 'filling'
   /** A memtable refers to it: it waits for the flush. */
   | 'unflushed'
   /** A pass is copying its live records. */
@@ -81,7 +83,8 @@ export function describeFiles(tree: LsmTree, vlog: ValueLog, notes: FileNotes): 
   const files = physical.map((file) => describeFile(file, live, newest, notes))
   const room = roomFor(files, notes)
   for (const [i, file] of files.entries()) {
-    if (physical[i]?.sealed === false) file.state = 'active'
+    if (physical[i]?.hasOpenGaps === true) file.state = 'filling'
+    else if (physical[i]?.sealed === false) file.state = 'active'
     else if (file.deadRatio === 0) file.state = 'clean'
     else if (notes.moving.has(file.number)) file.state = 'moving'
     else if (notes.readdressing.has(file.number)) file.state = 'readdressing'
@@ -111,11 +114,12 @@ function roomFor(files: readonly ValueLogFile[], { moving, mostRuns }: Pick<File
   return room
 }
 
-/** Those of `victims` that run tables have room for together, the first ones first. `files`: all there are. */
+/** Those of `victims` that nothing else has begun with since they were picked, and that run tables have room for together, the first ones first. `files`: all there are. */
 export function fittingVictims(victims: readonly ValueLogFile[], files: readonly ValueLogFile[], notes: Pick<FileNotes, 'moving' | 'mostRuns'>): ValueLogFile[] {
   let room = roomFor(files, notes)
+  const taken = new Set(files.filter(({ state }) => state === 'filling' || state === 'moving' || state === 'readdressing').map(({ number }) => number))
   return victims.filter((file) => {
-    if (!fits(file, room)) return false
+    if (taken.has(file.number) || !fits(file, room)) return false
     room -= growthOf(file)
     return true
   })

@@ -19,6 +19,7 @@ import { checkEncryption, treeFileSystem } from './encryption.js'
 import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import type { ResolvedOptions } from './options.js'
+import { LEAST_GAP } from './gap-collector.js'
 import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
@@ -87,6 +88,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
         return vlog.checkPointer(fid, offset, len, key, sequence)
       },
       minSequence: vlog?.maxVersion ?? 0,
+      unknownSequences: vlog !== undefined && recovery.cleanClose === undefined && hasGapsFrom(vlog, recovery.promise?.fid ?? 0) ? UNKNOWN_SEQUENCES : 0,
       syncs,
     })
     wiring.tree = tree
@@ -98,6 +100,14 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
     await Promise.all([wiring.tree?.close({ clean: false }), vlog?.close()])
     throw error
   }
+}
+
+/** More operations than can be lost with what was not synced of the WAL, while their records in gaps, which nobody can tell from others, are not. */
+const UNKNOWN_SEQUENCES = 2 ** 24
+
+/** Whether records may lie in gaps that were not durable. */
+function hasGapsFrom(vlog: ValueLog, first: number): boolean {
+  return vlog.files().some(({ fid, physical }) => fid > physical && fid >= first)
 }
 
 /** All of it was durable. */
@@ -155,8 +165,8 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   return parts
 }
 
-function boundsOf({ gc, mostRuns = MOST_RUNS, leastHole = LEAST_HOLE }: ResolvedOptions): CollectorBounds {
-  return { mostRuns, leastHole: gc.punchHoles ? leastHole : undefined }
+function boundsOf({ gc, mostRuns = MOST_RUNS, leastHole = LEAST_HOLE, leastGap = LEAST_GAP }: ResolvedOptions): CollectorBounds {
+  return { mostRuns, leastHole: gc.punchHoles ? leastHole : undefined, leastGap: gc.fillGaps ? leastGap : undefined }
 }
 
 function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog, gc: ValueLogGc, health: Health, wiring: Wiring): SpaceKeeper {
@@ -167,7 +177,7 @@ function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: V
     vlog,
     runtime: options.runtime,
     gc,
-    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize },
+    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize, fills: options.gc.fillGaps },
     bytesPerSecond,
     isWritable: () => health.state === 'open',
     onFailure: (error) => wiring.fail?.(error),

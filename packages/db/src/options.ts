@@ -33,6 +33,12 @@ export interface GcOptions {
    * file of Badger's format any more. Worth it for values of 128 KiB and more. Default false.
    */
   punchHoles?: boolean
+  /**
+   * Writes new values where nothing alive is left in older value logs (gaps of 8 KiB and more), instead of copying what is alive somewhere else: about one byte
+   * is written for each byte of the user's, and space does not grow. Worth it for values of 8 KiB and more of similar length. Not in encrypted databases, nor in
+   * files that a checkpoint shares. A value log with gaps that were filled is no file of Badger's format any more. Default false.
+   */
+  fillGaps?: boolean
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
   bytesPerSecond?: number | undefined
 }
@@ -132,8 +138,8 @@ type Defaulted = Omit<DbOptions, 'fs' | 'encryptionKey' | 'gc' | 'workerUrl'>
 /** {@link GcOptions} with every default filled in. */
 export type ResolvedGcOptions = Required<Omit<GcOptions, 'bytesPerSecond'>> & { bytesPerSecond: number | undefined }
 
-/** Options with every default filled in. `mostRuns`: most entries of run tables, `leastHole`: least dead bytes for a hole, where a test wants fewer. */
-export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions; mostRuns?: number; leastHole?: number }
+/** Options with every default filled in. `mostRuns`: most entries of run tables, `leastHole` and `leastGap`: least dead bytes for a hole and a gap, where a test wants fewer. */
+export type ResolvedOptions = Required<Defaulted> & { fs: FileSystem | undefined; workerUrl: URL | string | undefined; encryptionKey: Uint8Array | undefined; gc: ResolvedGcOptions; mostRuns?: number; leastHole?: number; leastGap?: number }
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -202,7 +208,7 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
   const minGarbage = integerOption('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
-  return { auto: flagOption('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flagOption('gc.punchHoles', gc.punchHoles, false), bytesPerSecond }
+  return { auto: flagOption('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flagOption('gc.punchHoles', gc.punchHoles, false), fillGaps: flagOption('gc.fillGaps', gc.fillGaps, false), bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */

@@ -109,8 +109,8 @@ export class Readdressing {
     const candidates: Candidate[] = []
     for (const { fid, physical, runs } of this.#vlog.files()) {
       const liveBytes = live.get(fid)?.bytes
-      // One with holes names the file that it lies in already.
-      if (runs === 0 || fid === physical || liveBytes === undefined || isBusy(physical) || this.#stuck.has(fid)) continue
+      // One with holes names the file that it lies in already, and one in gaps of it has no second address.
+      if (runs === 0 || fid >= physical || liveBytes === undefined || isBusy(physical) || this.#stuck.has(fid)) continue
       candidates.push({ fid, physical, runs, liveBytes })
     }
     return candidates

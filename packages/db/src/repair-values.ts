@@ -1,13 +1,13 @@
 /**
  * The values of a damaged database: by pointer where files can still tell what lies where, else by key and version.
  *
- * A file whose header or run table is gone is searched for records once; their places are kept in memory, some tens of
- * bytes each, their values are not.
+ * A file whose header or run table is gone is searched for records once; so are all others as soon as a pointer leads to a file that is not there, for it
+ * may have lain in gaps of one of them, and the list that told so is gone. The places of records are kept in memory, some tens of bytes each, their values are not.
  */
-import { CorruptionError, compareBytes } from '@wk/codec'
+import { CorruptionError, compareBytes, type ValuePointer } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { SalvageProblem, TailOperation } from '@wk/lsm'
-import { ValueLog, strayRecords } from '@wk/vlog'
+import { ValueLog, strayRecords, type PlacedEntry } from '@wk/vlog'
 import { operationOf } from './deferred-operations.js'
 
 /** A stray record is found by key and version. */
@@ -26,6 +26,8 @@ export class SalvagedValues {
   readonly #dir: string
   readonly #vlog: ValueLog | undefined
   readonly #strays = new Map<string, Stray>()
+  /** Of every record in files that can be read; undefined until one is wanted. */
+  #places: Map<string, ValuePointer> | undefined
 
   private constructor(fs: FileSystem, runtime: Runtime, dir: string, vlog: ValueLog | undefined) {
     this.#fs = fs
@@ -65,17 +67,17 @@ export class SalvagedValues {
       }
     }
     if (this.#vlog === undefined) throw new CorruptionError('the value log cannot be read')
-    return this.#vlog.readValue(fid, offset, len, key, version)
+    const place = this.#vlog.hasFile(fid) ? undefined : (await this.#allPlaces(this.#vlog)).get(nameOf(key, version))
+    return place === undefined ? this.#vlog.readValue(fid, offset, len, key, version) : this.#vlog.readValue(place.fid, place.offset, place.len, key, version)
   }
 
   /** Every record of every file, in no order: garbage too. */
   async *records(): AsyncGenerator<TailOperation, void, undefined> {
-    for (const { fid } of this.#vlog?.files() ?? []) {
-      try {
-        for await (const { entry, pointer } of this.#vlog!.iterate(fid, { salvage: true })) yield operationOf(entry, pointer)
-      } catch (error) {
-        // What is behind damage that has no end cannot be looked for.
-        if (!(error instanceof CorruptionError)) throw error
+    if (this.#vlog !== undefined) {
+      for await (const { entry, pointer, isInGaps } of placed(this.#vlog)) {
+        const operation = operationOf(entry, pointer)
+        // What was there before may be part of a value: it says nothing that the logs do not say.
+        yield isInGaps ? { ...operation, commits: false } : operation
       }
     }
     for (const { file, position } of this.#strays.values()) {
@@ -86,8 +88,27 @@ export class SalvagedValues {
     }
   }
 
+  async #allPlaces(vlog: ValueLog): Promise<ReadonlyMap<string, ValuePointer>> {
+    if (this.#places !== undefined) return this.#places
+    this.#places = new Map()
+    for await (const { entry, pointer } of placed(vlog)) this.#places.set(nameOf(entry.key, entry.version), { ...pointer })
+    return this.#places
+  }
+
   async close(): Promise<void> {
     await this.#vlog?.close()
+  }
+}
+
+/** Every record of files that can be read. */
+async function* placed(vlog: ValueLog): AsyncGenerator<PlacedEntry & { isInGaps: boolean }, void, undefined> {
+  for (const { fid, physical } of vlog.files()) {
+    try {
+      for await (const { entry, pointer } of vlog.iterate(fid, { salvage: true })) yield { entry, pointer, isInGaps: fid > physical }
+    } catch (error) {
+      // What is behind damage that has no end cannot be looked for.
+      if (!(error instanceof CorruptionError)) throw error
+    }
   }
 }
 

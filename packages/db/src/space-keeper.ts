@@ -2,7 +2,7 @@
  * Holds the space target in the background: looks at the figures whenever enough was written or the tables changed, and does what
  * the plan says, step by step, until it says rest.
  *
- * It is driven by what happens, not by a clock: a database at rest has no timer. Each step takes the collector's lock, so
+ * It is driven by what happens, not by a clock: a database at rest has no timer, but for a second after gaps were last filled. Each step takes the collector's lock, so
  * that explicit calls get their turn between two of them. Between the bounds it gives way to writers, the more the
  * further below the hard bound; above it writers are slowed (`gc-brake.ts`), unless that would not help. Damage and
  * failures end it and go to `onFailure`; what was damaged is kept.
@@ -13,7 +13,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf } from './gc-plan.js'
+import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf, strainOf, victimsBeyond } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
@@ -55,6 +55,10 @@ const SECOND_EXCESS = 1.4
 const MORE_EXCESS = 1
 /** Longest pause between two steps of the copying, in milliseconds. */
 const LONGEST_PAUSE_MS = 50
+/** Bytes of gaps at which more are opened, if there is garbage for some. */
+const LEAST_OPEN = 1 << 26
+/** Gaps stay open so long without a write, in milliseconds. */
+const IDLE_MS = 1000
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
 const RETRIES = 3
 const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
@@ -90,7 +94,13 @@ export class SpaceKeeper {
   #isDeferred = false
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
-  #lookedAt = { bytes: -1, operations: -1 }
+  #lookedAt = { bytes: -1, bytesInGaps: 0, operations: -1 }
+  /** Bytes written when it was found that nobody writes. */
+  #idleAt = 0
+  #isAwaitingIdle = false
+  #isOpening = false
+  /** Bytes of gaps when the last garbage began to be brought out. */
+  #gapsAtStart = 0
   #broughtOutAt: { bytes: number; operations: number } | undefined
   /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
   #overwriteShare = 0.5
@@ -131,7 +141,7 @@ export class SpaceKeeper {
     this.#slowedAt = this.#written.bytes
     const isDue = this.#isDue()
     if (isDue) this.#wake()
-    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#excess())
+    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#strain())
     if (wait !== undefined || this.#running === undefined) return wait
     // Writers that never let the event loop turn would keep the background from having its look.
     return isDue ? this.#parts.runtime.yield() : undefined
@@ -204,15 +214,21 @@ export class SpaceKeeper {
 
   /** Begins what the plan says; with as much under way as there may be, waits for the end of some. Returns false if nothing is to be done. */
   async #step(work: GcWork): Promise<boolean> {
-    const { gc, tree, bounds } = this.#parts
+    const { gc, tree, vlog, bounds } = this.#parts
     this.brake.engage()
+    if (gc.gaps.isWanted && !this.#isFillable()) await gc.gaps.end()
     await gc.removeDead()
     if (gc.isReaddressingDue) work.add(gc.readdress(this.#controller.signal))
     await this.#look()
     this.brake.ease()
     // What passes under way will give back is as good as gone.
     const figures = { ...this.#figures, diskBytes: this.#figures.diskBytes - gc.expectedGain }
-    const step = planStep(figures, gc.files(), bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut() })
+    const files = gc.files()
+    const isFillable = this.#isFillable()
+    const fillable = isFillable ? gc.gaps.fillable(files) : 0
+    const gapBytes = isFillable ? vlog.gaps.bytes + fillable : 0
+    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes })
+    if (fillable > 0 && vlog.gaps.bytes < LEAST_OPEN && pressureOf(figures, bounds) > 0 && !this.#isBringingOut && !this.#isOpening) work.add(this.#openGaps())
     if (step.kind === 'rest' && work.size > 0) {
       await work.next()
       return true
@@ -220,6 +236,7 @@ export class SpaceKeeper {
     this.#tell(step)
     this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
     if (step.kind === 'rest') {
+      if (gapBytes > 0) this.#awaitIdle()
       this.brake.release()
       return false
     }
@@ -274,11 +291,14 @@ export class SpaceKeeper {
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
+    this.#gapsAtStart = this.#parts.vlog.gaps.bytes
     try {
       await gc.bringOut({ seal, signal: this.#controller.signal })
     } finally {
       this.#isBringingOut = false
     }
+    gc.gaps.forget()
+    await this.#openGaps()
     const { snapshots } = tree.stats()
     this.#snapshots = snapshots
     const share = await gc.hidden.share()
@@ -287,6 +307,43 @@ export class SpaceKeeper {
     const isQuiet = this.#written.operations === operations
     this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
     this.#tablesChanged = true
+  }
+
+  /** Somebody writes that may fill gaps. */
+  #isFillable(): boolean {
+    this.#written.update()
+    return this.#parts.gc.gaps.isWanted && this.#written.bytes !== this.#idleAt
+  }
+
+  /** Garbage that is known becomes gaps for what is written next, but for what is too much on the disk. */
+  async #openGaps(): Promise<void> {
+    if (!this.#isFillable() || this.#isOpening) return
+    const { gc, tree, vlog, bounds } = this.#parts
+    this.#isOpening = true
+    try {
+      const files = gc.files()
+      await gc.gaps.open(files, victimsBeyond(measureSpace(tree, vlog, 0), files, bounds), this.#controller.signal)
+    } finally {
+      this.#isOpening = false
+    }
+  }
+
+  /** Has a look again when nothing may have been written for a while: gaps that nothing goes into are garbage like all other. */
+  #awaitIdle(): void {
+    if (this.#isAwaitingIdle) return
+    this.#isAwaitingIdle = true
+    this.#written.update()
+    const { bytes } = this.#written
+    void this.#parts.runtime
+      .sleep(IDLE_MS, this.#controller.signal)
+      .then(() => {
+        this.#isAwaitingIdle = false
+        this.#written.update()
+        if (this.#written.bytes === bytes) this.#idleAt = bytes
+        this.#wake()
+      })
+      // Aborted by stop().
+      .catch(() => undefined)
   }
 
   /** How much of what was written up to `bytes` was garbage when it was compacted. */
@@ -315,13 +372,13 @@ export class SpaceKeeper {
       const share = await this.#parts.gc.hidden.share()
       this.#hiddenShare = Math.max(0, share - this.#heldShare)
     }
-    const { bytes, operations } = this.#written
+    const { bytes, bytesInGaps, operations } = this.#written
     const known = measureSpace(tree, vlog, 0).knownLiveBytes
     // A sample misses the few hot keys that most of the garbage may belong to: what counts as alive grew by more than it should have.
     const expected = this.#broughtOut.liveBytes + (1 - this.#overwriteShare) * (bytes - this.#broughtOut.bytes)
     const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known)
     this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
-    this.#lookedAt = { bytes, operations }
+    this.#lookedAt = { bytes, bytesInGaps, operations }
     // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
     const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
     vlog.limitFiles(fileEnd, waiting)
@@ -372,11 +429,12 @@ export class SpaceKeeper {
   /** The figures of the last look, with what was written since. */
   #estimate(): Pick<SpaceFigures, 'diskBytes' | 'liveBytes'> {
     const written = this.#written.bytes - this.#lookedAt.bytes
+    const grown = written - (this.#written.bytesInGaps - this.#lookedAt.bytesInGaps)
     const { diskBytes, liveBytes } = this.#figures
     // Until the first garbage is out nothing tells how much of what is written is more of it: with some there already, all.
     const isFirst = this.#broughtOut.liveBytes === 0 && this.#hiddenShare > 0
     const overwritten = isFirst ? 1 : this.#overwriteShare
-    return { diskBytes: diskBytes + written, liveBytes: liveBytes + (1 - overwritten) * written }
+    return { diskBytes: diskBytes + grown, liveBytes: liveBytes + (1 - overwritten) * written }
   }
 
   /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
@@ -385,6 +443,13 @@ export class SpaceKeeper {
     const { hard } = allowedGarbage(liveBytes, this.#parts.bounds)
     const reserve = this.#broughtOut.liveBytes === 0 ? FIRST_COPIES * hard : 0
     return (diskBytes + this.#parts.vlog.passingBytes + reserve + more - liveBytes - hard) / (FULL_EXCESS * hard)
+  }
+
+  /** What writers wait for. */
+  #strain(): number {
+    const { vlog, bounds } = this.#parts
+    const areNextDue = (this.#isBringingOut || this.#isOpening) && this.#gapsAtStart > 0
+    return strainOf({ excess: this.#excess(), fullExcess: FULL_EXCESS, gapBytes: vlog.gaps.bytes, areNextDue }, this.#figures, bounds)
   }
 
   /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */

@@ -87,7 +87,8 @@ export class Stager {
     vlog.stage(key, this.#tree.nextSequence(), alone ? META_COMMIT : 0, userMeta, expiresAt, value, pointer)
     writePointer(this.#payload, 0, pointer.fid, pointer.offset, pointer.len)
     const end = writeAttributes(this.#payload, POINTER_LENGTH, userMeta, expiresAt)
-    this.#tree.stage(kindWithAttributes(KIND_POINTER, userMeta, expiresAt), key, this.#payload, 0, end, alone)
+    // Recovery looks for no records in gaps: what lies there the WAL says.
+    this.#tree.stage(kindWithAttributes(KIND_POINTER, userMeta, expiresAt), key, this.#payload, 0, end, alone && !vlog.gaps.isFilling)
     this.#sinceRotation += pointer.len
     if (this.#sinceRotation >= ROTATION_STEP) {
       this.#sinceRotation = 0

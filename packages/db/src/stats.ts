@@ -34,6 +34,8 @@ export interface DbStats {
   gcBytesReclaimed: number
   /** Bytes of `gcBytesReclaimed` that were holes in files that stay: option `gc.punchHoles`. */
   gcBytesPunched: number
+  /** Bytes of values that were written where garbage was: option `gc.fillGaps`. */
+  gcBytesFilled: number
   /** Collections that copied values. */
   gcPasses: number
   /** Logical value logs that pointers were rewritten away from, so that their run tables could be forgotten. */
@@ -88,6 +90,7 @@ export function collectStats({ tree, vlog, gc, keeper }: Parts, iterators: numbe
     gcBytesMoved: gc?.bytesMoved ?? 0,
     gcBytesReclaimed: gc?.bytesReclaimed ?? 0,
     gcBytesPunched: gc?.holes.bytes ?? 0,
+    gcBytesFilled: vlog?.appended.bytesInGaps ?? 0,
     gcPasses: gc?.passes ?? 0,
     gcReaddressed: gc?.filesReaddressed ?? 0,
     gcSlowdowns: keeper?.brake.slowdowns ?? 0,

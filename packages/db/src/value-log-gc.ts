@@ -16,6 +16,7 @@ import type { LsmTree, MovePointersOptions, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
 import type { PhysicalFileInfo, ValueLog } from '@wk/vlog'
 import { publishGc } from './gc-events.js'
+import { GapCollector } from './gap-collector.js'
 import { HiddenGarbage } from './hidden-garbage.js'
 import { HoleCollector } from './hole-collector.js'
 import { LiveRangeCache } from './live-range-cache.js'
@@ -33,6 +34,8 @@ export interface CollectorBounds {
   readonly mostRuns: number
   /** Least dead bytes side by side for a hole. Undefined: no holes. */
   readonly leastHole: number | undefined
+  /** Least dead bytes side by side that are filled. Undefined: none are. */
+  readonly leastGap: number | undefined
 }
 
 /** Options of a pass. */
@@ -88,6 +91,8 @@ export class ValueLogGc {
   readonly hidden: HiddenGarbage
   /** Long dead ranges that come back without copying. */
   readonly holes: HoleCollector
+  /** Dead ranges that new records are written to. */
+  readonly gaps: GapCollector
 
   /** Passes that copied values since open. */
   passes = 0
@@ -98,7 +103,7 @@ export class ValueLogGc {
   /** Bytes of disk given back since open. */
   bytesReclaimed = 0
 
-  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime, { mostRuns, leastHole }: CollectorBounds) {
+  constructor(dir: string, tree: LsmTree, vlog: ValueLog, queue: WriteQueue, runtime: Runtime, { mostRuns, leastHole, leastGap }: CollectorBounds) {
     this.#dir = dir
     this.#tree = tree
     this.#vlog = vlog
@@ -108,6 +113,7 @@ export class ValueLogGc {
     this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
     this.#mostRuns = mostRuns
     this.holes = new HoleCollector(dir, tree, vlog, leastHole)
+    this.gaps = new GapCollector(vlog, this.#ranges, { dir, least: leastGap, mostRuns, moving: this.#moving, seal: () => this.seal() })
     this.hidden = new HiddenGarbage(tree, runtime)
   }
 
@@ -306,6 +312,7 @@ export class ValueLogGc {
     try {
       return await this.locked(async () => {
         this.#ranges.forget()
+        await this.gaps.end()
         const reclaimedBefore = this.bytesReclaimed
         const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
         await work(report)

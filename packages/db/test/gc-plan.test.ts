@@ -1,14 +1,14 @@
 /** What the plan says to figures and files that are made up. */
 import { describe, expect, it } from 'vitest'
-import { allowedGarbage, fileLimitOf, isComing, planStep, pressureOf, type SpaceBounds } from '../src/gc-plan.js'
+import { allowedGarbage, fileLimitOf, isComing, planStep, pressureOf, strainOf, victimsBeyond, type PlanState, type SpaceBounds } from '../src/gc-plan.js'
 import type { ValueLogFile } from '../src/gc-victims.js'
 import type { SpaceFigures } from '../src/space-figures.js'
 
 const MB = 1e6
-const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB }
-const WRITTEN = { isBringingOut: false, canBringOut: true }
-const BRINGING = { isBringingOut: true, canBringOut: true }
-const NOTHING_NEW = { isBringingOut: false, canBringOut: false }
+const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, fills: false }
+const WRITTEN = { isBringingOut: false, canBringOut: true, gapBytes: 0 }
+const BRINGING = { isBringingOut: true, canBringOut: true, gapBytes: 0 }
+const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0 }
 
 /** 400 MB alive, if nothing else is said, so much garbage that is known and so much that is hidden. */
 function figures(known: number, hidden: number, liveBytes = 400 * MB): SpaceFigures {
@@ -71,6 +71,49 @@ describe('the plan', () => {
   it('ends the active file with what it brings out if most of that file is garbage', () => {
     expect(planStep(figures(90 * MB, 35 * MB), [file(1, 0.6, 'active')], BOUNDS, WRITTEN)).toMatchObject({ kind: 'bring out', seal: true })
     expect(planStep(figures(90 * MB, 35 * MB), [file(1, 0.4, 'active')], BOUNDS, WRITTEN)).toMatchObject({ kind: 'bring out', seal: false })
+  })
+})
+
+describe('while gaps are filled', () => {
+  // 120 MB of garbage are allowed, 139.2 while gaps are filled.
+  const FILLED: SpaceBounds = { ...BOUNDS, fills: true }
+  const left = (gapBytes: number, isBringingOut = false): PlanState => ({ isBringingOut, canBringOut: true, gapBytes: gapBytes * MB })
+
+  it('hidden garbage is brought out when it is three quarters of the gaps that are left, if that is worth it', () => {
+    const kind = (hidden: number, gaps: number): string => planStep(figures((125 - hidden) * MB, hidden * MB), [file(1, 0.5)], FILLED, left(gaps)).kind
+    expect([kind(44, 60), kind(46, 60)]).toEqual(['rest', 'bring out'])
+    expect([kind(29, 20), kind(31, 20)]).toEqual(['rest', 'bring out'])
+    expect(planStep(figures(80 * MB, 45 * MB), [file(1, 0.5)], FILLED, left(60, true)).kind).toBe('rest')
+    // What waits for a flush waits on.
+    expect(planStep(figures(120 * MB, 2 * MB), [file(1, 0.5, 'unflushed'), file(2, 0.5, 'unflushed')], FILLED, left(60)).kind).toBe('rest')
+    expect(planStep(figures(70 * MB, 40 * MB), [], FILLED, left(1)).kind).toBe('rest')
+  })
+
+  it('nothing is copied up to 16 % more garbage than allowed', () => {
+    const files = [file(1, 0.25), file(2, 0.5)]
+    expect(planStep(figures(139 * MB, 0), files, FILLED, left(60)).kind).toBe('rest')
+    expect(planStep(figures(140 * MB, 0), files, FILLED, left(60))).toMatchObject({ kind: 'relocate', victims: [{ number: 2 }] })
+    expect(planStep(figures(89 * MB, 50 * MB), files, FILLED, left(60))).toMatchObject({ kind: 'bring out', victims: [] })
+    expect(planStep(figures(90 * MB, 50 * MB), files, FILLED, left(60))).toMatchObject({ kind: 'bring out', victims: [{ number: 2 }] })
+    expect(planStep(figures(121 * MB, 0), files, FILLED, left(0)).kind).toBe('relocate')
+  })
+
+  it('what is beyond that is copied instead of being filled', () => {
+    const files = [file(1, 0.25), file(2, 0.5), file(3, 0.5), file(4, 0.5, 'filling')]
+    expect(victimsBeyond(figures(139 * MB, 0), files, FILLED)).toEqual([])
+    expect(victimsBeyond(figures(140 * MB, 0), files, FILLED)).toMatchObject([{ number: 2 }])
+    expect(victimsBeyond(figures(145 * MB, 0), files, FILLED)).toMatchObject([{ number: 2 }, { number: 3 }])
+  })
+
+  it('writers are slowed by what is beyond that, or by gaps that run short while the next ones come', () => {
+    const strain = (excess: number, gaps: number, areNextDue: boolean): number => strainOf({ excess, fullExcess: 0.2, gapBytes: gaps * MB, areNextDue }, figures(125 * MB, 0), FILLED)
+    expect([strain(1, 0, false), strain(1, 60, false), strain(1, 60, true)].map((one) => Math.round(100 * one) / 100)).toEqual([1, 0.2, 0.2])
+    // Short: less than 24 MB.
+    expect([strain(0, 24, true), strain(0, 12, true), strain(0, 0, true), strain(0, 12, false)].map((one) => Math.round(100 * one) / 100)).toEqual([0, 0.75, 1.5, -0.8])
+  })
+
+  it('value logs are twice as long', () => {
+    expect(Math.round(fileLimitOf(figures(77 * MB, 0), FILLED).end) / MB).toBe(20)
   })
 })
 

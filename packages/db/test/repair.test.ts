@@ -2,17 +2,18 @@
  * `DB.repair` against an oracle: whatever a single damage did, every key that the report does not name has exactly its last
  * value (or is deleted), a key that it names has a value that it once had or none, and the source is as it was.
  */
-import { appendices, blocks, captureImage, cleanSpecimen, flips, mountImage, sameBytes, SPECIMEN_OPTIONS, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
+import { appendices, blocks, captureImage, cleanSpecimen, flips, GAPPED_SPECIMEN_OPTIONS, gappedSpecimen, mountImage, sameBytes, SPECIMEN_OPTIONS, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
 import { MAX_SEQUENCE } from '@wk/codec'
 import type { MemoryFileSystem } from '@wk/fs'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { DB, type RepairLoss, type RepairReport } from '../src/index.js'
 import { SalvagedValues } from '../src/repair-values.js'
+import { openBounded } from '../src/testing.js'
 import { all, expectCode, nodePlace } from './harness.js'
 
 const SEED = Number(process.env['WK_SEED'] ?? 1)
 const STRIDE = Number(process.env['WK_DAMAGE_STRIDE'] ?? 61)
-const KINDS = { clean: cleanSpecimen, unclean: uncleanSpecimen }
+const KINDS = { clean: cleanSpecimen, unclean: uncleanSpecimen, gapped: (dir: string) => gappedSpecimen(dir, (fs) => openBounded(dir, { ...GAPPED_SPECIMEN_OPTIONS, fs })) }
 
 const specimenOf = (kind: keyof typeof KINDS, scale?: number): Promise<Specimen> => KINDS[kind]('/db', (fs) => DB.open('/db', { ...SPECIMEN_OPTIONS, fs }), scale)
 
@@ -78,7 +79,7 @@ async function check(specimen: Specimen, damages: Iterable<Damage>, stride: numb
   return counts
 }
 
-describe.each(['clean', 'unclean'] as const)('a database with a %s end', (kind) => {
+describe.each(['clean', 'unclean', 'gapped'] as const)('a database with a %s end', (kind) => {
   let specimen: Specimen
   beforeAll(async () => {
     specimen = await specimenOf(kind)
@@ -203,4 +204,15 @@ describe('the call', () => {
     await expectCode(() => DB.repair('/db', { to: '/new', fs, signal: aborted }), 'WK_ABORTED')
     await expect(fs.list('/new')).rejects.toMatchObject({ code: 'WK_IO' })
   })
+})
+
+it('without the lists of what lies in gaps: all of it is found, and nothing that was deleted', async () => {
+  const specimen = await specimenOf('gapped')
+  const lists = [...specimen.image.keys()].filter((name) => name.endsWith('.runs'))
+  expect(lists.length).toBeGreaterThan(1)
+  for (const gone of [...lists.map((name) => [name]), lists]) {
+    const result = await repaired(new Map([...specimen.image].filter(([name]) => !gone.includes(name))))
+    expect(result.report.losses).toEqual([])
+    expect(wrongIn(result, specimen, undefined)).toEqual([])
+  }
 })

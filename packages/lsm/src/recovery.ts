@@ -39,6 +39,8 @@ export interface FinishOptions {
   tail?: ((from: DependencyPosition) => AsyncIterable<TailOperation>) | undefined
   /** Sequence numbers up to this one were used, wherever. Default 0. */
   minSequence?: number
+  /** So many sequence numbers may have been used above the last one that is known. Default 0. */
+  unknownSequences?: number
   /** Make the directory durable in its parents; run beside the first sync. */
   syncs?: readonly (() => Promise<void>)[]
 }
@@ -108,7 +110,7 @@ export class LsmRecovery {
   }
 
   /** Replays the logs and opens the tree. Once. When it rejects, every file is closed and what was there is still whole. */
-  async finish({ verifyPointer, tail, minSequence = 0, syncs = [] }: FinishOptions = {}): Promise<LsmTree> {
+  async finish({ verifyPointer, tail, minSequence = 0, unknownSequences = 0, syncs = [] }: FinishOptions = {}): Promise<LsmTree> {
     invariant(!this.#finished, 'a recovery is finished once')
     this.#finished = true
     await this.#expectNoLostEdits(tail)
@@ -116,7 +118,7 @@ export class LsmRecovery {
     const state = this.#found.state ?? EMPTY_STATE
     // CR12. A table that nothing names may be all that is left of operations whose log lost them: it must not look, once that
     // log is gone, like one whose edit is missing.
-    const lastSequence = Math.max(state.lastSequence, scan.highestSequence, unnamed, minSequence)
+    const lastSequence = Math.max(state.lastSequence, scan.highestSequence, unnamed, minSequence) + unknownSequences
     // Whoever prepared such a file would have the first writes fail on a number that no entry can have.
     if (lastSequence > HIGHEST_SEQUENCE) throw new CorruptionError(`sequence number ${lastSequence} is behind the last one that a database comes to`)
     const cleanManifest = this.#isFinal(lastSequence) ? this.#found.state?.number : undefined

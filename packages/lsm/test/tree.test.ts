@@ -385,6 +385,12 @@ describe('recovery beside a value log', () => {
     await again.close({ clean: true })
   })
 
+  test('leaves out sequence numbers that nobody can tell the use of', async () => {
+    const tree = await (await LsmTree.recover(DIR, smallOptions(await crashed(NO_DEPENDENCY)))).finish({ verifyPointer: without(200), minSequence: 40, unknownSequences: 100 })
+    expect(tree.nextSequence()).toBe(141)
+    await tree.close({ clean: false })
+  })
+
   test('a pointer that dangles below the promise is corruption', async () => {
     const fs = await crashed({ fid: 1, offset: 400 })
     const recovery = await LsmTree.recover(DIR, smallOptions(fs))

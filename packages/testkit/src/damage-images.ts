@@ -1,6 +1,6 @@
 /**
  * Small databases to damage: one closed cleanly, with tables on several levels, value logs, relocated values and
- * tombstones; one like it with holes in a value log and in a relocated file; one left by a killed process, with writes in a log
+ * tombstones; one like it with holes in a value log and in a relocated file; one with values in gaps of both; one left by a killed process, with writes in a log
  * of which some were promised durable. Each with what it must hold.
  */
 import { MemoryFileSystem } from '@wk/fs'
@@ -111,6 +111,36 @@ export async function holedSpecimen(dir: string, open: Open): Promise<Specimen> 
   await db.close()
   const image = await captureImage(fs, dir)
   if (new Set(holesIn(image).map(({ file }) => file.slice(-5))).size < 2) throw new Error('the options leave no hole in a value log, or none in a relocated file')
+  return { image, states: [author.held], log: undefined, keys: [...author.history.keys()].sort(), history: author.history }
+}
+
+/**
+ * A database after a clean close with values in gaps of value logs and of a relocated file, some of which were filled twice, lists beside them: some
+ * eight kilobytes. Requires options under which 300 dead bytes side by side are filled after each compaction.
+ */
+export async function gappedSpecimen(dir: string, open: Open): Promise<Specimen> {
+  const fs = new MemoryFileSystem({ crashable: false })
+  const author = new Author(await open(fs))
+  const { db } = author
+  const die = async (...numbers: number[]): Promise<void> => {
+    for (const i of numbers) await author.del(`old${i}`)
+    await db.compact()
+  }
+  for (let i = 0; i < 22; i++) await author.put(`old${i}`, 250 + 10 * (i % 3), i)
+  await die(0, 1, 4, 5, 8)
+  // What is left of one file goes to a relocated one.
+  await db.runValueLogGC(0.01)
+  await die(2, 3, 6, 12, 13, 16, 17)
+  for (let i = 0; i < 7; i++) await author.put(`in${i}`, 230 - 30 * (i % 2), 40 + i)
+  await author.del('in0')
+  await author.del('in1')
+  await die(19, 20)
+  for (let i = 0; i < 4; i++) await author.put(`again${i}`, 190, 60 + i)
+  for (let i = 0; i < 3; i++) await author.put(`small${i}`, 10 * i, i)
+  await db.close()
+  const image = await captureImage(fs, dir)
+  const gapped = [...image.keys()].filter((name) => name.endsWith('.runs'))
+  if (!gapped.some((name) => image.has(name.replace('.runs', '.rlog'))) || !gapped.some((name) => image.has(name.replace('.runs', '.vlog')))) throw new Error('the options leave no gap in a value log, or none in a relocated file')
   return { image, states: [author.held], log: undefined, keys: [...author.history.keys()].sort(), history: author.history }
 }
 

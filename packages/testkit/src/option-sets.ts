@@ -31,7 +31,11 @@ export interface OptionSet {
   readonly mostRuns?: number
   /** Dead bytes side by side that are worth a hole; a bound that only tests can set. */
   readonly leastHole?: number
-  readonly gc?: { readonly auto: boolean; readonly minGarbage?: number; readonly maxSpaceAmp?: number; readonly punchHoles?: boolean }
+  /** Dead bytes side by side that are filled; a bound that only tests can set. */
+  readonly leastGap?: number
+  /** A compaction ends with opening gaps; so it does for tests only. */
+  readonly opensGaps?: boolean
+  readonly gc?: { readonly auto: boolean; readonly minGarbage?: number; readonly maxSpaceAmp?: number; readonly punchHoles?: boolean; readonly fillGaps?: boolean }
 }
 
 /** Values of at least so many bytes go to the value log, in the sets that are not drawn. */
@@ -58,6 +62,9 @@ export const KILLED: OptionSet = { valueThreshold: THRESHOLD, memTableSize: 64 *
 /** The same with so few entries of run tables that pointers are rewritten after many a collection. */
 export const KILLED_REWRITING: OptionSet = { ...KILLED, mostRuns: 12 }
 
+/** The same with new values where dead ones lie. */
+export const KILLED_FILLING: OptionSet = { ...KILLED, leastGap: 512, opensGaps: true, gc: { auto: true, fillGaps: true } }
+
 /** So few entries of run tables that pointers are rewritten after nearly every collection. */
 export const FEW_RUNS = 8
 
@@ -66,16 +73,25 @@ export function withHoles(options: OptionSet): OptionSet {
   return { ...options, valueLogFileSize: 96 * 1024, leastHole: 8192, gc: { auto: true, ...options.gc, punchHoles: true } }
 }
 
+/** Options under which new values of some hundred bytes go where dead ones lie, given histories that are `fillingGaps`. */
+export function withGaps(options: OptionSet): OptionSet {
+  return { ...options, valueLogFileSize: 6 * 1024, leastGap: 256, opensGaps: true, gc: { auto: true, ...options.gc, fillGaps: true } }
+}
+
 /** For small databases to damage (`damage-images.ts`). */
 export const SPECIMEN_OPTIONS: OptionSet = { valueThreshold: SPECIMEN_THRESHOLD, memTableSize: 64 * 1024, valueLogFileSize: 4096, valueLogMaxEntries: 8, tableSize: 4096, blockSize: 256, workers: 0, gc: { auto: false } }
 
 /** The same for one with holes. */
 export const HOLED_SPECIMEN_OPTIONS: OptionSet = { ...SPECIMEN_OPTIONS, valueLogFileSize: 16 * 1024, leastHole: 1024, gc: { auto: false, punchHoles: true } }
 
-/** Options drawn for one run: small everywhere, different each time; half of them with the collector in the background, a quarter with holes. */
+/** The same for one with gaps. */
+export const GAPPED_SPECIMEN_OPTIONS: OptionSet = { ...SPECIMEN_OPTIONS, valueLogMaxEntries: 10, leastGap: 128, opensGaps: true, gc: { auto: false, fillGaps: true } }
+
+/** Options drawn for one run: small everywhere, different each time; half of them with the collector in the background, a quarter with holes, a quarter with gaps. */
 export function drawOptions(rng: Rng): OptionSet {
-  const options = drawSizes(rng)
-  return rng.chance(0.25) ? { ...options, leastHole: rng.pick([1024, 8192]), gc: { auto: true, ...options.gc, punchHoles: true } } : options
+  const sizes = drawSizes(rng)
+  const options = rng.chance(0.25) ? { ...sizes, leastHole: rng.pick([1024, 8192]), gc: { auto: true, ...sizes.gc, punchHoles: true } } : sizes
+  return rng.chance(0.25) ? { ...options, leastGap: rng.pick([256, 1024, 8192]), opensGaps: true, gc: { auto: true, ...options.gc, fillGaps: true } } : options
 }
 
 function drawSizes(rng: Rng): OptionSet {

@@ -62,6 +62,11 @@ export function holesProfile(profile: Profile): Profile {
   return { ...profile, keys: 20, sizes: LONG_SIZES, syncOdds: 0.1, maintenance: [0.3, 0.5, 0.7, 0.9] }
 }
 
+/** The profile with values of much the same length, which fit where others of them died. */
+export function gapsProfile(profile: Profile): Profile {
+  return { ...profile, keys: 24, sizes: [20, 300, 450, 600, 600], maintenance: [0.4, 0.8] }
+}
+
 /** The same with an opening and closing at every fourth operation or so, often with nothing in between. */
 export function openCloseProfile(operations: number, threshold: number): Profile {
   return { ...crashProfile(operations, threshold), reopens: 20, maintenance: [0.5] }
@@ -105,6 +110,19 @@ export function drawHistory(rng: Rng, profile: Profile): Operation[] {
   }
   history.push({ type: 'drain' }, { type: 'compareAll' })
   return history
+}
+
+/**
+ * The history with many compactions, which bring garbage out, and few collections, which end what it is used for: under options `withGaps` new
+ * values are written where dead ones lie.
+ */
+export function fillingGaps(rng: Rng, history: readonly Operation[]): Operation[] {
+  const filling: Operation[] = []
+  for (const operation of history) {
+    if (rng.chance(1 / 14)) filling.push({ type: 'compact' })
+    if (operation.type !== 'gc' || rng.chance(0.15)) filling.push(operation)
+  }
+  return filling
 }
 
 /** Overwrites until something is garbage, then flush, GC, compaction, GC, in a random arrangement. */

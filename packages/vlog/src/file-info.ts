@@ -32,7 +32,7 @@ export function describeFiles(set: VlogSet, stats: DiscardStats | undefined): Vl
   return set.map.list().map(({ fid, physical, runs, end, written, sealed, retired }) => {
     const { relocated } = physical
     const size = runs !== undefined ? FILE_HEADER_LENGTH + runs.bytes : physical.size
-    const validEnd = runs !== undefined ? runs.end : sealed ? end : written
+    const validEnd = !sealed ? written : runs !== undefined ? runs.end : end
     const common = { fid, physical: physical.number, relocated, size, validEnd, runs: runs?.count ?? 0, sealed, retired }
     if (stats === undefined) return common
     const recordBytes = runs !== undefined ? runs.bytes : validEnd - FILE_HEADER_LENGTH

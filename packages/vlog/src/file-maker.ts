@@ -9,6 +9,7 @@ import type { LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, encodeFileHeader } from './format.js'
 import type { KeyRegistry } from './key-registry.js'
 import { PhysicalFile } from './physical-file.js'
+import type { RunTable } from './run-table.js'
 import type { VlogSet } from './vlog-set.js'
 
 export interface FileMakerOptions {
@@ -22,6 +23,9 @@ export interface FileMakerOptions {
   /** Resolves when files of these numbers may come to be. Default: they may. */
   announce?: (fids: readonly number[]) => Promise<void>
 }
+
+/** What all files have at first. */
+const EMPTY = { end: FILE_HEADER_LENGTH, written: FILE_HEADER_LENGTH, sealed: false, direct: false, hostPins: 0, retired: false }
 
 export class FileMaker {
   readonly #set: VlogSet
@@ -39,8 +43,12 @@ export class FileMaker {
     const keyId = registry.encrypts ? registry.current(now() / 1000, encryptionKeyRotationDuration) : 0
     const baseIv = randomBytes(BASE_IV_LENGTH)
     const cipher = registry.cipherOf(keyId, baseIv, physical.name)
-    const start = FILE_HEADER_LENGTH
-    return { fid: number, physical, runs: undefined, end: start, written: start, sealed: false, direct: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
+    return { ...EMPTY, fid: number, physical, runs: undefined, keyId, baseIv, cipher }
+  }
+
+  /** An empty file of this number that lies in gaps of another one, at `runs`. Requires that the log is not encrypted. */
+  planInGaps(number: number, physical: PhysicalFile, runs: RunTable): LogicalFile {
+    return { ...EMPTY, fid: number, physical, runs, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined }
   }
 
   /** Creates files, ascending, and leaves their handles in `physical.file`. Durable when this resolves. @throws IoError */

@@ -7,8 +7,12 @@
  *
  * A relocated file may itself be addressed: logical file n is then all of `n.rlog`, offsets are the same, and no runs are kept
  * in memory (docs/adr/0018). Such a *direct* logical file may be relocated like any other, and has runs from then on.
+ *
+ * A logical file may also lie in *gaps* of an older physical one, where nothing alive was left (docs/adr/0029): its runs are there before
+ * its first record is. It bears a higher number than the file that it lies in; every other logical file bears at most that.
  */
 import { CorruptionError, InvalidArgumentError, formatFileName, isU32, type WkError } from '@wk/codec'
+import type { File } from '@wk/fs'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordCipher } from './record-cipher.js'
@@ -33,10 +37,25 @@ export interface LogicalFile {
   readonly direct: boolean
   /** Of its data key and base IV; undefined = plain. */
   readonly cipher: RecordCipher | undefined
+  /** Of one that lies in gaps, until it is sealed. */
+  gaps?: GapWriting | undefined
   /** Holders of `pin(fid)`. */
   hostPins: number
   /** Given up by the host: goes as soon as nobody pins it. */
   retired: boolean
+}
+
+/** What a file in gaps has until it is sealed. */
+export interface GapWriting {
+  /** What it is written through, from when it is begun. */
+  output: File | undefined
+  /** {@link PhysicalFile.unpinned} when nothing alive was left there; -1 if nobody was reading. */
+  readonly unpinnedBefore: number
+}
+
+/** Whether a logical file lies in gaps of an older file. */
+export function isInGaps({ fid, physical }: Pick<LogicalFile, 'fid' | 'physical'>): boolean {
+  return fid > physical.number
 }
 
 /** The logical files, ascending as they come in. */
@@ -117,6 +136,6 @@ export function locate(logical: LogicalFile, offset: number, length: number): nu
   const { runs } = logical
   if (runs === undefined) return offset
   const position = runs.locate(offset, length)
-  if (position === -1) throw damage(logical, offset, 'a pointer to a record that relocation left out')
+  if (position === -1) throw damage(logical, offset, 'a pointer to a record that was left out as garbage')
   return position
 }

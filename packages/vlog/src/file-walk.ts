@@ -3,17 +3,18 @@
  *
  * A walk pins the physical file, reads it in windows and verifies every record. It covers what was with the operating
  * system when it began. A torn tail lies behind the end of a file and is never seen; what does not verify before the
- * end is damage.
+ * end is damage. In gaps of an older file (`gap-files.ts`) it may be what was there before, so there the rest of the gap is passed over.
  */
 import { CorruptionError, ResultMemory, checkFlag, checkFunction, checkOptions, checkWork, throwIfAborted, type ValuePointer } from '@wk/codec'
 import { TimeSlice, type Runtime } from '@wk/fs'
 import { checkCount } from './arguments.js'
-import type { LogicalFile } from './file-map.js'
+import { isInGaps, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { findRecord } from './record-search.js'
 import { openEntry, openKey } from './stored-record.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { RecordScanner } from './vlog-scanner.js'
+import type { LogPosition } from './sync-tracker.js'
 import type { VlogSet } from './vlog-set.js'
 
 /** A record and where it lies. */
@@ -85,6 +86,7 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from
         for (let step = await scanner.next(); step !== 'end'; step = await scanner.next()) {
           const { position } = scanner
           if (step === 'invalid') {
+            if (isInGaps(logical)) break
             const next = salvage === undefined ? undefined : await findRecord(file, position + 1, end, salvage.runtime, { encrypted: logical.cipher !== undefined })
             const message = `${physical.name} is damaged at offset ${position}`
             if (next === undefined) throw new CorruptionError(message, { file: physical.name, offset: position })
@@ -126,6 +128,14 @@ export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: Logi
     }
     yield { entry, pointer }
     if (slice.due()) await slice.pause()
+  }
+}
+
+/** The records from a place on in order, values as they are stored; of files that lie at their own offsets as a whole. */
+export async function* iterateFrom(set: VlogSet, runtime: Runtime, { fid, offset }: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
+  for (const logical of set.map.list()) {
+    if (logical.fid < fid || logical.physical.relocated || logical.runs !== undefined) continue
+    yield* iterateFile(set, runtime, logical, { stored: true, from: logical.fid === fid ? offset : 0 })
   }
 }
 
@@ -183,7 +193,7 @@ export async function verifyFiles(set: VlogSet, runtime: Runtime, options: Verif
     // Not made yet, or its making failed: all that it holds waits in memory.
     if (logical.physical.size === 0) continue
     // All of it is read for the file's own address.
-    if (logical.physical.relocated && !logical.direct && logical.physical.fids.has(logical.physical.number)) continue
+    if (logical.physical.relocated && !logical.direct && !isInGaps(logical) && logical.physical.fids.has(logical.physical.number)) continue
     try {
       for await (const { scanner } of walk(set, logical)) {
         report.records++

@@ -6,14 +6,13 @@
  * holes themselves are made by the set's sweep, when no read of before is under way any more. A file of more than one name
  * is left alone: a checkpoint reads it that has no such list.
  */
-import { GcRunningError, InvalidArgumentError, NotSupportedError, errnoOf, formatFileName, tempName } from '@wk/codec'
-import { writeFully, type File, type FileSystem } from '@wk/fs'
-import { locate, type LogicalFile } from './file-map.js'
-import { FILE_HEADER_LENGTH } from './format.js'
+import { GcRunningError, InvalidArgumentError, NotSupportedError, formatFileName, tempName } from '@wk/codec'
+import { writeFully } from '@wk/fs'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
-import { RunTableBuilder, type RelocatedLogical, type RunTable } from './run-table.js'
-import { BLOCK, encodeRuns, gapsBetween, holesBetween, type Hole, type Range } from './runs-file.js'
+import { createTemporary, leaveOut, linksOf, writeLists, type ListHost } from './run-lists.js'
+import type { RelocatedLogical } from './run-table.js'
+import { BLOCK, holesBetween, type Hole } from './runs-file.js'
 import type { VlogSet } from './vlog-set.js'
 
 /** Holes that a file may get: what {@link HolePuncher.plan} gives and {@link HolePuncher.punch} takes. */
@@ -46,11 +45,7 @@ export class FileHoles implements HolePlan {
 }
 
 /** Part of the log that is needed besides the file set. */
-export interface PunchHost {
-  /** @throws ReadOnlyError, ClosedError */
-  checkWritable(): void
-  /** Law 9: a commit of unknown outcome. */
-  poison(error: unknown): void
+export interface PunchHost extends ListHost {
   /** Called when little is left of these logical files but what is alive. */
   moved(fids: readonly number[]): void
 }
@@ -127,109 +122,18 @@ export class HolePuncher {
 }
 
 function planHoles(set: VlogSet, number: number, live: ReadonlyMap<number, RecordRanges>, least: number): FileHoles | undefined {
-  const physical = set.physicalFile(number)
-  if (physical === undefined) return undefined
-  const logicals = [...physical.fids].sort((a, b) => a - b).map((fid) => set.map.require(fid))
-  if (logicals.some(({ fid, sealed, retired, hostPins }) => !sealed || retired || hostPins > 0 || set.moving.has(fid))) return undefined
-  const ranges: Range[] = []
-  for (const logical of logicals) {
-    const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
-    for (let i = 0; i < offsets.length; i++) {
-      const start = locate(logical, offsets[i]!, lengths[i]!)
-      ranges.push({ start, end: start + lengths[i]! })
-    }
-  }
-  const dead = gapsBetween(ranges, physical.recordsEnd).filter(({ start, end }) => end - start >= least)
-  const files: RelocatedLogical[] = []
-  for (const logical of logicals) {
-    const { fid, end, keyId, baseIv, direct } = logical
-    const runs = runsWithout(logical, dead)
-    if (runs.count > 0) files.push({ fid, end, keyId, baseIv, direct, runs })
-  }
-  if (files.length === 0) return undefined
-  const plan = new FileHoles(physical, files)
+  const left = leaveOut(set, number, live, least)
+  if (left === undefined || left.files.length === 0) return undefined
+  // The list that there is may be all that knows the highest number (law 11).
+  const { highest, number: own } = left.physical
+  if (highest > own && set.isHighest(highest) && !left.files.some(({ fid }) => fid === highest)) return undefined
+  const plan = new FileHoles(left.physical, left.files)
   return plan.bytes > 0 ? plan : undefined
 }
 
 function requirePlan(plan: HolePlan): FileHoles {
   if (!(plan instanceof FileHoles)) throw new InvalidArgumentError('no plan of holes')
   return plan
-}
-
-/** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */
-function runsWithout({ runs, written }: LogicalFile, dead: readonly Range[]): RunTable {
-  const builder = new RunTableBuilder()
-  const add = (logicalStart: number, physicalStart: number, length: number): void => {
-    let at = physicalStart
-    for (const { start, end } of dead) {
-      if (end <= at || start >= physicalStart + length) continue
-      if (start > at) builder.add(logicalStart + (at - physicalStart), at, start - at)
-      at = end
-    }
-    if (at < physicalStart + length) builder.add(logicalStart + (at - physicalStart), at, physicalStart + length - at)
-  }
-  if (runs === undefined) add(FILE_HEADER_LENGTH, FILE_HEADER_LENGTH, written - FILE_HEADER_LENGTH)
-  else for (let run = 0; run < runs.count; run++) add(runs.logicalStart(run), runs.physicalStart(run), runs.length(run))
-  return builder.build()
-}
-
-async function writeLists(set: VlogSet, host: PunchHost, plans: readonly FileHoles[]): Promise<void> {
-  const { fs } = set
-  const temporary: string[] = []
-  try {
-    const written = await Promise.allSettled(
-      plans.map(async ({ number, physical, files }) => {
-        const path = tempName(physical.runsPath)
-        const file = await createTemporary(fs, path)
-        temporary.push(path)
-        await writeAll(file, encodeRuns(number, files))
-      }),
-    )
-    for (const outcome of written) if (outcome.status === 'rejected') throw outcome.reason
-    host.checkWritable()
-    for (const { physical } of plans) {
-      await fs.rename(tempName(physical.runsPath), physical.runsPath)
-      physical.hasRunsFile = true
-    }
-  } catch (error) {
-    for (const path of temporary) await fs.remove(path).catch(() => undefined)
-    throw error
-  }
-  try {
-    await fs.syncDir(set.dir)
-  } catch (error) {
-    host.poison(error)
-    throw error
-  }
-}
-
-/** In the place of what a failure left there. */
-async function createTemporary(fs: FileSystem, path: string): Promise<File> {
-  try {
-    return await fs.open(path, 'create')
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
-  }
-  await fs.remove(path)
-  return fs.open(path, 'create')
-}
-
-async function writeAll(file: File, bytes: Uint8Array): Promise<void> {
-  try {
-    await writeFully(file, bytes, 0, bytes.length, 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function linksOf(set: VlogSet, { path }: PhysicalFile): Promise<number> {
-  const file = await set.fs.open(path, 'read')
-  try {
-    return (await file.usage()).links
-  } finally {
-    await file.close()
-  }
 }
 
 /** Makes the holes of a file, if they are not there, and nobody else has a name for it. @throws NotSupportedError, IoError */
@@ -267,5 +171,3 @@ async function tryHole({ fs, dir }: VlogSet): Promise<boolean> {
     await fs.remove(path)
   }
 }
-
-const NO_RANGES: RecordRanges = { offsets: new Uint32Array(0), lengths: new Uint32Array(0) }

@@ -9,7 +9,7 @@
  */
 import { CorruptionError, formatFileName, parseFileName, tempName } from '@wk/codec'
 import { isNotFound, readFullySync, TimeSlice, type File, type FileSystem } from '@wk/fs'
-import { directFile, type LogicalFile } from './file-map.js'
+import { directFile, isInGaps, type LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
 import { REGISTRY_NAME } from './key-registry-format.js'
 import { KeyRegistry } from './key-registry.js'
@@ -18,7 +18,7 @@ import { PhysicalFile } from './physical-file.js'
 import { decodeRuns, holesBetween, type Hole } from './runs-file.js'
 import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
 import { STATE_NAME, readState, type LogState } from './state-file.js'
-import { recoverTails, type RecoveredTail, type TailFile } from './tail.js'
+import { recoverTails, syncGaps, type RecoveredTail, type TailFile } from './tail.js'
 import { VlogSet } from './vlog-set.js'
 
 /** What opening found. */
@@ -53,7 +53,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const unreadable: string[] = []
   const found = await readFiles(dir, names, options, registry, unreadable)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
-  const highest = found.reduce((number, { physical }) => Math.max(number, physical.number), 0)
+  const highest = found.reduce((number, { physical }) => Math.max(number, physical.highest), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
   const newest = newestPlainsOf(found, cleanFid, state?.survivors ?? [])
   const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, newest, registry, options)
@@ -66,6 +66,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
     logical.end = Math.max(FILE_HEADER_LENGTH, end)
     logical.written = logical.end
   })
+  await syncGaps(options, gapFilesOf(set, options))
   checkCleanSize(set, state)
   const strayLists = strayListsOf(names, removable)
   if (!readOnly && (found.length > 0 || removable.length > 0 || strayLists.length > 0)) {
@@ -153,6 +154,7 @@ function withList(fs: FileSystem, path: string, name: string, { physical, keyId,
     const logical = decodeRuns(readExactly(file, 0, size, short), physical.number, physical.recordsEnd, name)
     const holes = holesBetween(logical, physical.recordsEnd)
     physical.hasRunsFile = true
+    for (const { fid } of logical) physical.highest = Math.max(physical.highest, fid)
     for (const { length } of holes) physical.holeBytes += length
     return { physical, keyId, baseIv, logical, holes }
   } finally {
@@ -192,7 +194,7 @@ function mapFiles(
     }
     if (isAddressed(file, options) && set.map.get(physical.number) === undefined) set.map.add(directFile(physical))
     if (physical.fids.size > 0) set.addPhysical(physical)
-    else if (physical.number < highest && !isCovered(physical, options)) removable.push(physical.name)
+    else if (physical.highest < highest && !isCovered(physical, options)) removable.push(physical.name)
     else waiting.push(physical)
   }
   return { removable, waiting }
@@ -240,7 +242,7 @@ function newestPlainsOf(found: readonly FoundFile[], cleanFid: number | undefine
 function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: ReadonlySet<FoundFile>, { standalone, durable }: ResolvedOptions): TailFile[] {
   if (newest.size === 0) return []
   let first = standalone ? Infinity : (durable?.fid ?? 0)
-  for (const { fid, runs, direct } of map.list()) if (runs !== undefined && !direct && fid >= first) first = fid + 1
+  for (const logical of map.list()) if (logical.runs !== undefined && !logical.direct && !isInGaps(logical) && logical.fid >= first) first = logical.fid + 1
   const files: TailFile[] = []
   for (const file of found) {
     const { physical } = file
@@ -249,6 +251,12 @@ function tailFilesOf({ map }: VlogSet, found: readonly FoundFile[], newest: Read
     if (logical?.physical === physical && logical.runs === undefined && (physical.number >= first || newest.has(file))) files.push({ physical, cipher: logical.cipher })
   }
   return files
+}
+
+/** Files in gaps that a crash may have come to before they were durable. */
+function gapFilesOf({ map }: VlogSet, { durable, cleanEnd, salvage }: ResolvedOptions): LogicalFile[] {
+  if (cleanEnd !== undefined && !salvage) return []
+  return map.list().filter((logical) => isInGaps(logical) && logical.fid >= (durable?.fid ?? 0))
 }
 
 /** A plain file without records. @throws CorruptionError for one that is cut inside its header: only the newest may be */
@@ -263,7 +271,8 @@ function isEmpty({ name, relocated, size }: PhysicalFile): boolean {
 function checkCleanSize(set: VlogSet, state: LogState | undefined): void {
   const clean = state?.clean
   const physical = clean === undefined ? undefined : set.map.get(clean.fid)?.physical
-  if (clean === undefined || physical === undefined || physical.relocated || physical.size === clean.size) return
+  // One in gaps has no size of its own.
+  if (clean === undefined || physical === undefined || physical.relocated || physical.number !== clean.fid || physical.size === clean.size) return
   const { name, size } = physical
   throw new CorruptionError(`${name} has ${size} bytes, ${clean.size} at its clean close`, { file: name, offset: Math.min(size, clean.size) })
 }

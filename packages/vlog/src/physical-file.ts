@@ -23,7 +23,7 @@ export class PhysicalFile {
   zerosEnd = 0
   /** Bytes of it that are no records: header, run tables, footer. */
   overhead = FILE_HEADER_LENGTH
-  /** A list of its runs lies beside it (`runs-file.ts`): holes were punched, or are about to be. */
+  /** A list of its runs lies beside it (`runs-file.ts`): holes were punched, or gaps opened, or are about to be. */
   hasRunsFile = false
   /** Bytes of those holes. */
   holeBytes = 0
@@ -35,11 +35,16 @@ export class PhysicalFile {
   lastUsed = 0
   /** Asynchronous reads and copies that need the file: it stays in the directory. */
   pins = 0
+  /** How often the last of `pins` went. */
+  unpinned = 0
+  /** Highest number that is known by it: its own, or that of a file in its gaps. */
+  highest: number
   /** Operations in flight on the handle: it stays open. */
   busy = 0
 
   constructor(dir: string, number: number, relocated: boolean, size: number) {
     this.number = number
+    this.highest = number
     this.relocated = relocated
     this.name = formatFileName(relocated ? 'relocated' : 'vlog', number)
     this.path = `${dir}/${this.name}`

@@ -104,7 +104,7 @@ export class RelocationWriter {
   /**
    * Copies records of a sealed logical file. Ranges ascend within each file, and a file's ranges come together.
    *
-   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order, GcRunningError for a file
+   * @throws CorruptionError if a record does not verify, InvalidArgumentError for ranges out of order and files that were begun later than this, GcRunningError for a file
    * that another relocation copies, AbortedError
    */
   async copyMany(fid: number, { offsets, lengths }: RecordRanges, signal?: AbortSignal): Promise<void> {
@@ -239,6 +239,8 @@ export class RelocationWriter {
     if (last?.logical.fid === fid) return last
     if (this.#source(fid) !== undefined) throw new InvalidArgumentError(`ranges of value-log file ${fid} are not together`)
     const logical = this.#set.requireSealed(fid)
+    // In the table of this one it would be out of order.
+    if (fid > this.#physical.number) throw new InvalidArgumentError(`value-log file ${fid} is younger than the relocation`)
     // Either copy would be right, and one of them for nothing.
     if (this.#set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)
     this.#set.moving.add(fid)

@@ -1,5 +1,5 @@
 /**
- * Where the records of logical files lie in a relocated physical file, in memory and at the end of the file.
+ * Where the records of logical files lie in a physical file, in memory, at the end of a relocated one, and in lists of runs (`runs-file.ts`).
  *
  * `000012.rlog`:
  *
@@ -14,7 +14,7 @@
  * under a temporary one, synced and renamed. Whatever does not verify under the final name is therefore damage.
  */
 import { ByteReader, ByteWriter, CorruptionError, crc32cRange, invariant, placeSeed } from '@wk/codec'
-import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
+import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
 
 /** On disk, never change. */
 export const RELOCATED_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x4f, 0x47, 0x00, 0x01)
@@ -30,14 +30,21 @@ export class RunTable {
   readonly #physical: Float64Array
   /** Bytes of all runs. */
   readonly bytes: number
+  /** Bytes of the longest run. */
+  readonly longest: number
 
   constructor(starts: Uint32Array, lengths: Uint32Array, physical: Float64Array) {
     this.#starts = starts
     this.#lengths = lengths
     this.#physical = physical
     let bytes = 0
-    for (const length of lengths) bytes += length
+    let longest = 0
+    for (const length of lengths) {
+      bytes += length
+      if (length > longest) longest = length
+    }
     this.bytes = bytes
+    this.longest = longest
   }
 
   get count(): number {
@@ -72,8 +79,8 @@ export class RunTable {
     return { starts, lengths, positions }
   }
 
-  /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. */
-  locate(offset: number, length: number): number {
+  /** The last run that begins at or before `offset`; -1 if none does. */
+  runAt(offset: number): number {
     const starts = this.#starts
     let low = 0
     let high = starts.length
@@ -82,9 +89,15 @@ export class RunTable {
       if (starts[middle]! > offset) high = middle
       else low = middle + 1
     }
-    if (low === 0) return -1
-    const into = offset - starts[low - 1]!
-    return into + length <= this.#lengths[low - 1]! ? this.#physical[low - 1]! + into : -1
+    return low - 1
+  }
+
+  /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. */
+  locate(offset: number, length: number): number {
+    const run = this.runAt(offset)
+    if (run === -1) return -1
+    const into = offset - this.#starts[run]!
+    return into + length <= this.#lengths[run]! ? this.#physical[run]! + into : -1
   }
 }
 
@@ -178,7 +191,7 @@ export function readTableOffset(footer: Uint8Array, size: number, file: string):
 export interface DecodeOptions {
   /** Runs of other logical files are checked and left out. Default: of none. */
   wanted?: ReadonlySet<number> | undefined
-  /** Of a table that lies beside its file: where the records end there. Such a one may list the file itself. Default: at the table. */
+  /** Of a table that lies beside its file: where the records end there. Such a one may list the file itself, and files in its gaps, which bear higher numbers. Default: at the table. */
   recordsEnd?: number
 }
 
@@ -202,7 +215,7 @@ export function decodeRunTables(bytes: Uint8Array, number: number, tableOffset: 
   if (count < 1 || count > tableLength / TABLE_FILE_LENGTH) throw reader.corrupt('impossible number of logical files')
   if (direct > count) throw reader.corrupt('impossible number of direct files')
   const files: RelocatedLogical[] = []
-  const highest = recordsEnd === undefined ? number - 1 : number
+  const highest = recordsEnd === undefined ? number - 1 : MAX_FID
   let lastFid = 0
   for (let i = 0; i < count; i++) {
     const isDirect = i >= count - direct

@@ -1,5 +1,5 @@
 /**
- * What is left of a value-log file in which holes were punched: the list of its runs, in a file beside it.
+ * What is left of a value-log file in which holes were punched, and what lies in its gaps: the list of all runs in it, in a file beside it.
  *
  * `000012.runs`, for `000012.vlog` or `000012.rlog`:
  *
@@ -9,8 +9,9 @@
  * | table, footer | as at the end of an `.rlog` (`run-table.ts`), the table at offset 20; physical starts lie in the file beside it |
  *
  * It takes the place of the other file's own table. It is written under a temporary name, synced and renamed, and durable before the first
- * hole is made: a range that no run covers may be zeros, or not yet. Where one is damaged or missing, nothing that is alive is lost, for
- * pointers name places; but it can't be told what is a hole and what is damage.
+ * hole is made, or the first record goes into a gap: a range that no run covers may be zeros, or not yet. Logical files of higher numbers than the file's own
+ * lie in its gaps (`gap-files.ts`). Where a list is missing, what was alive before is found all the same, for pointers name places, but it can't be told what is a hole and
+ * what is damage; records in gaps have no address without it.
  */
 import { ByteWriter, CorruptionError, crc32cRange } from '@wk/codec'
 import { FILE_HEADER_LENGTH } from './format.js'
@@ -38,22 +39,38 @@ export function encodeRuns(number: number, files: readonly RelocatedLogical[]): 
   return new ByteWriter(4096).raw(encodeHeader(number)).raw(encodeRunTables(files, number, FILE_HEADER_LENGTH)).toBytes()
 }
 
-/** The logical files in value-log file `number`, whose records end at `recordsEnd`. Requires as many bytes as header and footer take. @throws CorruptionError */
+/** The logical files in value-log file `number`, whose records end at `recordsEnd`. Requires as many bytes as header and footer take. @throws CorruptionError, also for runs that overlap */
 export function decodeRuns(bytes: Uint8Array, number: number, recordsEnd: number, file: string): RelocatedLogical[] {
   expectHeader(bytes, encodeHeader(number), file)
   const footer = bytes.subarray(bytes.length - RELOCATED_FOOTER_LENGTH)
   if (readTableOffset(footer, bytes.length, file) !== FILE_HEADER_LENGTH) throw new CorruptionError(`the run table of ${file} is not behind its header`, { file, offset: bytes.length - RELOCATED_FOOTER_LENGTH })
-  return decodeRunTables(bytes.subarray(FILE_HEADER_LENGTH), number, FILE_HEADER_LENGTH, file, { recordsEnd })
+  const files = decodeRunTables(bytes.subarray(FILE_HEADER_LENGTH), number, FILE_HEADER_LENGTH, file, { recordsEnd })
+  const impossible = (why: string): CorruptionError => new CorruptionError(`${why} in ${file}`, { file, offset: FILE_HEADER_LENGTH })
+  if (files.some(({ fid, direct }) => direct && fid > number)) throw impossible('a file in gaps is taken for a relocated one')
+  // The file's own address is a second one of what lies in it, but not of what lies in its gaps: who writes there must hit nothing else.
+  if (overlap(files.filter(({ fid }) => fid !== number)) || overlap(files.filter(({ fid }) => fid >= number))) throw impossible('runs overlap')
+  return files
+}
+
+/** Whether a byte of the physical file belongs to two of these runs. */
+function overlap(files: readonly RelocatedLogical[]): boolean {
+  const ranges = rangesOf(files).sort((a, b) => a.start - b.start)
+  return ranges.some(({ start }, i) => i > 0 && start < ranges[i - 1]!.end)
+}
+
+/** Where runs lie in the physical file. */
+export function rangesOf(files: readonly Pick<RelocatedLogical, 'runs'>[]): Range[] {
+  const ranges: Range[] = []
+  for (const { runs: table } of files) {
+    for (let run = 0; run < table.count; run++) ranges.push({ start: table.physicalStart(run), end: table.physicalStart(run) + table.length(run) })
+  }
+  return ranges
 }
 
 /** Blocks before `recordsEnd` that no run of `files` touches. */
 export function holesBetween(files: readonly Pick<RelocatedLogical, 'runs'>[], recordsEnd: number): Hole[] {
-  const runs: { start: number; end: number }[] = []
-  for (const { runs: table } of files) {
-    for (let run = 0; run < table.count; run++) runs.push({ start: table.physicalStart(run), end: table.physicalStart(run) + table.length(run) })
-  }
   const holes: Hole[] = []
-  for (const { start, end } of gapsBetween(runs, recordsEnd)) {
+  for (const { start, end } of gapsBetween(rangesOf(files), recordsEnd)) {
     const offset = Math.ceil(start / BLOCK) * BLOCK
     const length = Math.floor(end / BLOCK) * BLOCK - offset
     if (length > 0) holes.push({ offset, length })

@@ -1,7 +1,8 @@
 /**
  * Records that were staged and are not yet with the operating system, in pooled plain (non-shared) buffers.
  *
- * A record lies in one chunk; a chunk holds consecutive records of one file. A record longer than a chunk gets one of
+ * A record lies in one chunk; a chunk holds successive records of one file, which may leave something out between them where that lies in
+ * gaps of an older one (`gap-cursor.ts`). A record longer than a chunk gets one of
  * its own, which is not pooled. Staged bytes can be read until their chunk is released after the write. The pool
  * keeps a bounded number of chunks; what is staged is bounded by the writer above, who waits for writes.
  */
@@ -16,7 +17,7 @@ const FIRST_CHUNK_SIZE = 1 << 16
 /** Chunks kept for reuse. */
 const MAX_POOLED = 4
 
-/** Consecutive bytes of one file that wait for being written. */
+/** Successive bytes of one file that wait for being written. */
 export interface Chunk {
   readonly bytes: Uint8Array
   readonly fid: number
@@ -24,6 +25,29 @@ export interface Chunk {
   readonly offset: number
   /** Bytes that are filled. */
   length: number
+  /** File offset of their end. */
+  end: number
+  /** Where they leave something out: indexes into `bytes` and file offsets, in turns, ascending. Undefined: nowhere. */
+  jumps: number[] | undefined
+}
+
+/** Bytes of a chunk that are consecutive in the file. */
+export interface Stretch {
+  /** In the chunk. */
+  readonly start: number
+  /** In the file. */
+  readonly offset: number
+  readonly length: number
+}
+
+/** The consecutive parts of a chunk. */
+export function stretchesOf({ offset, length, jumps = [] }: Chunk): Stretch[] {
+  const stretches: Stretch[] = []
+  for (let at = -2; at < jumps.length; at += 2) {
+    const start = at < 0 ? 0 : jumps[at]!
+    stretches.push({ start, offset: at < 0 ? offset : jumps[at + 1]!, length: (jumps[at + 2] ?? length) - start })
+  }
+  return stretches
 }
 
 /** Where staged bytes are found. Mutable and reused. */
@@ -61,10 +85,13 @@ export class Staging {
   reserve(fid: number, offset: number, length: number): Chunk {
     const open = this.#open
     if (open !== undefined && open.fid === fid) {
-      if (open.length + length <= open.bytes.length) return open
+      if (open.length + length <= open.bytes.length) {
+        if (open.end !== offset) jump(open, offset)
+        return open
+      }
       this.#grow(2 * (open.length + length))
     }
-    const chunk: Chunk = { bytes: this.#allocate(length), fid, offset, length: 0 }
+    const chunk: Chunk = { bytes: this.#allocate(length), fid, offset, length: 0, end: offset, jumps: undefined }
     this.#chunks.push(chunk)
     this.#open = chunk
     return chunk
@@ -77,6 +104,7 @@ export class Staging {
 
   filled(chunk: Chunk, length: number): void {
     chunk.length += length
+    chunk.end += length
     this.#bytes += length
   }
 
@@ -105,9 +133,11 @@ export class Staging {
       else low = middle + 1
     }
     const chunk = this.#chunks[low - 1]
-    if (chunk === undefined || chunk.fid !== fid || offset + length > chunk.offset + chunk.length) return false
+    if (chunk === undefined || chunk.fid !== fid || offset + length > chunk.end) return false
+    const start = chunk.jumps === undefined ? offset - chunk.offset : indexOf(chunk, offset, length)
+    if (start === -1) return false
     out.bytes = chunk.bytes
-    out.start = offset - chunk.offset
+    out.start = start
     return true
   }
 
@@ -130,4 +160,18 @@ export class Staging {
     while (this.#size < wanted && this.#size < CHUNK_SIZE) this.#size = Math.min(CHUNK_SIZE, 4 * this.#size)
     this.#pool.length = 0
   }
+}
+
+/** The next bytes of a chunk lie at `offset`, which is not where the last ones end. */
+function jump(chunk: Chunk, offset: number): void {
+  chunk.jumps ??= []
+  chunk.jumps.push(chunk.length, offset)
+  chunk.end = offset
+}
+
+/** Index of the bytes of a file in a chunk that leaves some out; -1 if they are not consecutive there. */
+function indexOf(chunk: Chunk, offset: number, length: number): number {
+  const stretch = stretchesOf(chunk).findLast((one) => one.offset <= offset)
+  if (stretch === undefined || offset + length > stretch.offset + stretch.length) return -1
+  return stretch.start + (offset - stretch.offset)
 }

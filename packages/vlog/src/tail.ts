@@ -7,10 +7,13 @@
  * it counts. What a host or a clean close promised decides; where nobody promised anything, bytes that do not verify are
  * a torn tail only if no valid record follows them. A torn tail is cut, the cut is synced (and so is everything before it: after
  * a killed process it may exist in the page cache only). Never when read-only.
+ *
+ * A file in gaps has no torn tail: what a crash left there is some records, then what was there before. Nothing is cut or read, and it is synced as well.
  */
 import { CorruptionError, formatFileName } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { TimeSlice } from '@wk/fs'
+import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { ResolvedOptions } from './options.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -91,7 +94,8 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   const { fs, readOnly } = options
   const file = await fs.open(physical.path, readOnly ? 'read' : 'update')
   try {
-    const scanned = await scanRecords(file, size, options, cipher)
+    // A file without a whole header has none, and ends at 0.
+    const scanned = size < FILE_HEADER_LENGTH ? { end: 0, cutBytes: 0, maxVersion: 0, records: 0 } : await scanRecords(file, FILE_HEADER_LENGTH, size, new TimeSlice(options.runtime), cipher)
     const { end } = scanned
     if (end < size || isShort(physical, end, marks)) {
       try {
@@ -114,16 +118,9 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   }
 }
 
-/** Walks the valid records from the start. A file without a whole header has none, and ends at 0. */
-async function scanRecords(
-  file: File,
-  size: number,
-  { runtime }: ResolvedOptions,
-  cipher: RecordCipher | undefined,
-): Promise<RecoveredTail & { end: number }> {
-  if (size < FILE_HEADER_LENGTH) return { end: 0, cutBytes: 0, maxVersion: 0, records: 0 }
-  const slice = new TimeSlice(runtime)
-  const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
+/** Walks the valid records from `start` on. */
+async function scanRecords(file: File, start: number, size: number, slice: TimeSlice, cipher: RecordCipher | undefined): Promise<RecoveredTail & { end: number }> {
+  const scanner = new RecordScanner(file, start, size)
   let maxVersion = 0
   let records = 0
   for (;;) {
@@ -164,4 +161,20 @@ async function judge(
   const next = await findRecord(file, end + 1, size, runtime, { encrypted: cipher !== undefined })
   if (next === undefined) throw damaged('whether records follow could not be told')
   if (next !== -1) throw damaged(`a valid record follows at ${next}`)
+}
+
+/**
+ * Makes what lies in gaps durable, unless read-only. Which versions lie there is not looked at: what is no whole record of theirs may look like one
+ * of any version.
+ */
+export async function syncGaps({ fs, readOnly }: ResolvedOptions, files: readonly LogicalFile[]): Promise<void> {
+  if (readOnly) return
+  for (const physical of new Set(files.map((file) => file.physical))) {
+    const file = await fs.open(physical.path, 'update')
+    try {
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  }
 }

@@ -7,14 +7,15 @@
  *
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
-import { ClosedError, CorruptionError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
-import { absoluteDirectory, isNotFound, type Lock } from '@wk/fs'
+import { ClosedError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
+import { absoluteDirectory, type Lock } from '@wk/fs'
 import type { AppendEntry, AppendOptions } from './appender.js'
 import { checkArray, checkCount } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
 import { FileNumbers } from './file-numbers.js'
-import { iterateFile, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
+import { iterateFile, iterateFrom, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
+import { GapFiles } from './gap-files.js'
 import { HolePuncher } from './hole-punching.js'
 import { HostWrites } from './host-writes.js'
 import { LogMarks } from './log-marks.js'
@@ -30,7 +31,7 @@ import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
 import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'
-import { VlogWriter } from './vlog-writer.js'
+import { VlogWriter, type Appended } from './vlog-writer.js'
 
 export class ValueLog {
   /** Bytes of a torn tail that open cut (or, read-only, leaves unread). */
@@ -41,6 +42,10 @@ export class ValueLog {
   readonly unreadable: readonly string[]
   /** Gives long dead ranges of files back in place. */
   readonly holes: HolePuncher
+  /** Has new records written where nothing alive is left in older files. */
+  readonly gaps: GapFiles
+  /** What was appended since open, staged records included. */
+  readonly appended: Appended
   readonly #options: ResolvedOptions
   readonly #set: VlogSet
   readonly #writer: VlogWriter
@@ -63,10 +68,13 @@ export class ValueLog {
     this.#options = options
     this.#set = set
     this.#lock = lock
-    this.holes = new HolePuncher(set, { checkWritable: () => this.#checkWritable(), poison: (error) => this.#writer.poison(error), moved: (fids) => this.#moved(fids) })
     const numbers = new FileNumbers(opened.nextNumber)
     const writerOptions = { ...options, registry, now: () => runtime.now(), numbers, end }
     this.#writer = new VlogWriter(set, writerOptions)
+    this.appended = this.#writer.appended
+    const host = { checkWritable: () => this.#checkWritable(), poison: (error: unknown) => this.#writer.poison(error), moved: (fids: readonly number[]) => this.#moved(fids) }
+    this.holes = new HolePuncher(set, host)
+    this.gaps = new GapFiles(set, host, this.#writer.files, standalone)
     this.#reader = new VlogReader(set, this.#writer, runtime)
     this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
     this.#marks = new LogMarks(set, this.#writer, { numbers, state, isPersistent: standalone && !readOnly, fileSize })
@@ -318,15 +326,12 @@ export class ValueLog {
 
   /**
    * The records from a place on ({@link writtenPosition} of any time, or the end of a record), in the order in which they were
-   * written, as far as they were when it began, values as they are stored. Files that were relocated or got holes meanwhile are left out. For recovery.
+   * written, as far as they were when it began, values as they are stored. Files that were relocated or got holes or gaps meanwhile are left out, and what lies in gaps. For recovery.
    * @throws CorruptionError at damage
    */
-  async *recordsFrom({ fid, offset }: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
+  recordsFrom(position: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
-    for (const logical of this.#set.map.list()) {
-      if (logical.fid < fid || logical.physical.relocated || logical.runs !== undefined) continue
-      yield* iterateFile(this.#set, this.#options.runtime, logical, { stored: true, from: logical.fid === fid ? offset : 0 })
-    }
+    return iterateFrom(this.#set, this.#options.runtime, position)
   }
 
   /** End of everything written and staged. */
@@ -377,13 +382,8 @@ export class ValueLog {
 
   /** Whether this record is there and verifies. For recovery. @throws IoError, CorruptionError if its file has gone meanwhile */
   checkPointer(fid: number, offset: number, len: number, key: Uint8Array, version: number): boolean {
-    try {
-      this.readValueSync(fid, offset, len, key, version)
-      return true
-    } catch (error) {
-      if (error instanceof CorruptionError && !isNotFound(error.cause)) return false
-      throw error
-    }
+    this.#checkOpen()
+    return this.#reader.holds(fid, offset, len, key, version)
   }
 
   hasFile(fid: number): boolean {

@@ -8,8 +8,8 @@
  *
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
-import { ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
-import { LoopGuard, readFullySync, type File, type Runtime } from '@wk/fs'
+import { CorruptionError, ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
+import { LoopGuard, isNotFound, readFullySync, type File, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
 import { readLongRecord } from './long-read.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -76,6 +76,17 @@ export class VlogReader {
   /** Whether a record of this length had better be read on the calling thread. */
   readsAtOnce(len: number): boolean {
     return len <= SYNC_READ_LIMIT || (len <= LONG_SYNC_READ_LIMIT && this.#pooled === 0 && this.#heldMs < LONG_READS_MS)
+  }
+
+  /** Whether this record is there and verifies. @throws IoError, CorruptionError if its file has gone meanwhile */
+  holds(fid: number, offset: number, len: number, key: Uint8Array, version: number): boolean {
+    try {
+      this.readValueSync(fid, offset, len, key, version)
+      return true
+    } catch (error) {
+      if (error instanceof CorruptionError && !isNotFound(error.cause)) return false
+      throw error
+    }
   }
 
   /** The verified value of a record of this key and version. Blocks for one read. */

@@ -1,16 +1,17 @@
 /**
  * The live files of a value log: map, handles, pins, and the retirement of files that nothing needs any more.
  *
- * Law 5: a physical file is unlinked only when no logical file lies in it, no read pins it, and a file of a higher number is
+ * Law 5: a physical file is unlinked only when no logical file lies in it, no read pins it, and a higher number than any that it tells of is
  * durable (law 11: the highest number on disk keeps the next one from coming back). Until then it waits on a list; a
  * failed unlink stays there and is tried again. A crash leaves at worst an orphan.
  */
 import { CorruptionError, InvalidArgumentError, NotSupportedError } from '@wk/codec'
 import { isNotFound, type FileSystem } from '@wk/fs'
-import { FileMap, directFile, type LogicalFile } from './file-map.js'
+import { FileMap, directFile, isInGaps, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END } from './format.js'
 import { makeHoles, type FileHoles } from './hole-punching.js'
 import { PhysicalFile, ReadHandles } from './physical-file.js'
+import type { LeftOver } from './run-lists.js'
 import type { RelocatedLogical } from './run-table.js'
 import type { Hole } from './runs-file.js'
 
@@ -24,11 +25,13 @@ export interface PhysicalFileInfo {
   size: number
   /** Bytes of it that were given back: holes. */
   holeBytes: number
-  /** A list of its runs lies beside it, and belongs to it. */
+  /** A list of its runs lies beside it, and belongs to it: it has holes, or files in gaps. */
   hasRunsFile: boolean
   /** Bytes of records, dead or alive: `size` without holes, header, run tables and footer. */
   recordBytes: number
   sealed: boolean
+  /** Where it is not: records go into its gaps, or will, and not behind its end. */
+  hasOpenGaps: boolean
   /** Logical files whose records are here, ascending: the file itself among them where pointers name it. */
   logical: number[]
   /** Entries of their run tables in memory: 16 bytes each. */
@@ -78,6 +81,11 @@ export class VlogSet {
     if (this.#leaving.size > 0) this.sweepLater()
   }
 
+  /** Whether no higher number than this is durable: then something on disk has to bear it (law 11). */
+  isHighest(number: number): boolean {
+    return number >= this.#highest
+  }
+
   /** The file of this number, if something lies in it. */
   physicalFile(number: number): PhysicalFile | undefined {
     return this.#physical.get(number)
@@ -89,11 +97,18 @@ export class VlogSet {
       .sort((a, b) => a.number - b.number)
       .map((physical) => {
         const logical = [...physical.fids].sort((a, b) => a - b)
-        const sealed = logical.every((fid) => this.map.require(fid).sealed)
         const { number, relocated, size, overhead, holeBytes, hasRunsFile } = physical
         let runs = 0
-        for (const fid of logical) runs += this.map.require(fid).runs?.count ?? 0
-        return { number, relocated, size, holeBytes, hasRunsFile, recordBytes: Math.max(0, size - overhead - holeBytes), sealed, logical, runs }
+        let sealed = true
+        let hasOpenGaps = false
+        for (const fid of logical) {
+          const file = this.map.require(fid)
+          runs += file.runs?.count ?? 0
+          if (file.sealed) continue
+          sealed = false
+          if (file.gaps !== undefined) hasOpenGaps = true
+        }
+        return { number, relocated, size, holeBytes, hasRunsFile, recordBytes: Math.max(0, size - overhead - holeBytes), sealed, hasOpenGaps, logical, runs }
       })
   }
 
@@ -104,6 +119,7 @@ export class VlogSet {
 
   unpin(physical: PhysicalFile): void {
     physical.pins--
+    if (physical.pins === 0) physical.unpinned++
     if (physical.pins === 0 && (this.#leaving.has(physical) || this.#opening.has(physical))) this.sweepLater()
   }
 
@@ -122,6 +138,8 @@ export class VlogSet {
   directPlaces(fid: number): DirectPlaces | undefined {
     const logical = this.map.get(fid)
     if (logical?.runs === undefined || logical.cipher !== undefined || logical.physical.size > MAX_FILE_END) return undefined
+    // The file that it lies in, as a file of its own, has no runs where this one has.
+    if (isInGaps(logical)) return undefined
     // One with holes gets no address of its own any more: it would have to be in the list of what is left.
     if (logical.fid === logical.physical.number || (logical.physical.hasRunsFile && this.map.get(logical.physical.number) === undefined)) return undefined
     const { physical, runs } = logical
@@ -149,10 +167,17 @@ export class VlogSet {
     return freed
   }
 
-  /** Makes a durable list the map of a file with holes; they are made by the next sweep that finds no read under way. */
-  openHoles({ physical, files, holes, bytes }: FileHoles): void {
-    // Dropped while its list was written: both go.
-    if (physical.fids.size === 0) return
+  /** Makes a durable list the map of a file, and `filler`, which lies in its gaps, a file of the log. False if the file was dropped meanwhile. */
+  openGaps({ physical, files }: LeftOver, filler: LogicalFile): boolean {
+    if (physical.fids.size === 0) return false
+    this.#leaveOut(physical, files)
+    this.map.add(filler)
+    physical.highest = filler.fid
+    this.noteDurable(filler.fid)
+    return true
+  }
+
+  #leaveOut(physical: PhysicalFile, files: readonly RelocatedLogical[]): void {
     const left = new Map(files.map(({ fid, runs }) => [fid, runs]))
     for (const fid of [...physical.fids]) {
       const logical = this.map.require(fid)
@@ -160,6 +185,13 @@ export class VlogSet {
       if (runs === undefined) this.map.delete(fid)
       else logical.runs = runs
     }
+  }
+
+  /** Makes a durable list the map of a file with holes; they are made by the next sweep that finds no read under way. */
+  openHoles({ physical, files, holes, bytes }: FileHoles): void {
+    // Dropped while its list was written: both go.
+    if (physical.fids.size === 0) return
+    this.#leaveOut(physical, files)
     if (this.#leaveIfEmpty(physical) > 0) return
     this.#unsure.delete(physical)
     const waiting = this.#opening.get(physical)?.bytes ?? 0
@@ -204,7 +236,7 @@ export class VlogSet {
 
   /** Whether a file with records waits for its unlink only because it has the highest number (law 11). */
   get isHeldBack(): boolean {
-    for (const { number, size } of this.#leaving) if (number >= this.#highest && size > FILE_HEADER_LENGTH) return true
+    for (const { highest, size } of this.#leaving) if (this.isHighest(highest) && size > FILE_HEADER_LENGTH) return true
     return false
   }
 
@@ -233,7 +265,7 @@ export class VlogSet {
   async #sweepNow(isDurable: boolean): Promise<void> {
     if (this.#closed) return
     const failure = await this.#makeHoles()
-    const ready = [...this.#leaving].filter(({ pins, number }) => pins === 0 && number < this.#highest)
+    const ready = [...this.#leaving].filter(({ pins, highest }) => pins === 0 && !this.isHighest(highest))
     if (ready.length === 0 && failure === undefined) return
     const unlinks = await Promise.allSettled(ready.map((physical) => this.#unlink(physical)))
     const lists = ready.filter((physical, i) => physical.hasRunsFile && unlinks[i]?.status === 'fulfilled')

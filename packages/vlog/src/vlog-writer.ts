@@ -2,7 +2,7 @@
  * The write side: records are staged in memory, handed to the operating system in groups, synced on demand.
  *
  * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does; how
- *   one file follows another is in `write-files.ts`.
+ *   one file follows another is in `write-files.ts`. A file in gaps of an older one is left when they are full.
  * - Asynchronous work runs one job at a time; `stage` may go on meanwhile.
  * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn. Staged bytes are
  *   forgotten, nothing is ever written again, later calls fail with `ReadOnlyError`.
@@ -10,16 +10,19 @@
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
 import { ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
-import { writeFully, writeFullySync } from '@wk/fs'
+import { TimeSlice, writeFully, writeFullySync, type File, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
+import { GapCursor, piecesOf } from './gap-cursor.js'
+import type { GapWriter } from './gap-files.js'
 import { compressValue } from './lz4.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
-import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
+import type { RunTable } from './run-table.js'
+import { CHUNK_SIZE, Staging, type Chunk, type StagedPlace } from './staging.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
-import { WriteFiles, handleOf, type WriteFilesOptions } from './write-files.js'
+import { WriteFiles, handleOf, outputOf, type WriteFilesOptions } from './write-files.js'
 
 /**
  * Most bytes that {@link VlogWriter.writeStagedSync} writes, a group of 1 MiB of values with their headers: about half a
@@ -42,12 +45,23 @@ const SYNC_AHEAD = 32 << 20
 /** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
 const SYNC_AHEAD_NEAR_END = 4 << 20
 
+/** Sums over appended records. */
+export interface Appended {
+  /** Bytes of all. */
+  bytes: number
+  /** Of those that went into gaps of older files. */
+  bytesInGaps: number
+  /** Bytes of the longest one since whoever reads it last set it to 0. */
+  longest: number
+}
+
 export interface WriterOptions extends WriteFilesOptions {
   fileSize: number
   maxEntries: number
   readOnly: boolean
   /** Values are stored compressed where it pays. */
   compress: boolean
+  runtime: Runtime
   /** See {@link ValueLogOptions.onFailure}. */
   onFailure: ((error: unknown) => void) | undefined
   /** What another writer of the same log has failed with: then this one writes nothing more either. Default: there is none. */
@@ -59,10 +73,15 @@ export class VlogWriter implements StagedSource {
   readonly #options: WriterOptions
   readonly #staging = new Staging()
   readonly #compress: boolean
+  readonly appended: Appended = { bytes: 0, bytesInGaps: 0, longest: 0 }
   #failure: unknown
   /** Whether the owner was told of the failure, or told us. */
   #told = false
   readonly #files: WriteFiles
+  /** In the active file, if that lies in gaps. */
+  readonly #cursor = new GapCursor()
+  /** File that the last record went to, and records in it. */
+  #activeFid = 0
   #activeEntries = 0
   #fileLimit = Infinity
   #isSyncingAhead = false
@@ -88,6 +107,11 @@ export class VlogWriter implements StagedSource {
   /** Bytes of zeros behind records. */
   get zeroBytes(): number {
     return this.#files.zeroBytes
+  }
+
+  /** The files that records go to, for whoever offers some in gaps. */
+  get files(): GapWriter {
+    return this.#files
   }
 
   /** End of everything staged. */
@@ -149,7 +173,7 @@ export class VlogWriter implements StagedSource {
     const files = this.#files
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
-    return current !== undefined && current === files.active && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
+    return current !== undefined && current === files.active && current.gaps === undefined && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
   }
 
   /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */
@@ -163,8 +187,7 @@ export class VlogWriter implements StagedSource {
     out: ValuePointer,
   ): void {
     const length = recordLength(key.length, value.length, expiresAt)
-    let file = this.#files.active
-    if (file === undefined || file.end + length > MAX_FILE_END) file = this.#beginFile()
+    const file = this.#fileFor(length)
     const chunk = this.#staging.reserve(file.fid, file.end, length)
     writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value, file.cipher, file.end)
     this.#staging.filled(chunk, length)
@@ -172,7 +195,33 @@ export class VlogWriter implements StagedSource {
     out.offset = file.end
     out.len = length
     file.end += length
+    this.#appended(file, length)
+  }
+
+  /** The active file, its end where the next record of `length` bytes begins. */
+  #fileFor(length: number): LogicalFile {
+    let file = this.#files.active
+    while (file === undefined || !this.#place(file, length)) file = this.#beginFile(length)
+    return file
+  }
+
+  /** Whether the active file takes a record of `length` bytes; in gaps its end moves to where. */
+  #place(file: LogicalFile, length: number): boolean {
+    if (file.gaps === undefined || file.runs === undefined) return file.end + length <= MAX_FILE_END
+    const offset = this.#cursor.place(file.fid, file.runs, file.end, length)
+    if (offset === -1) return false
+    file.end = offset
+    return true
+  }
+
+  #appended(file: LogicalFile, length: number): void {
+    if (this.#activeFid !== file.fid) this.#activeEntries = 0
+    this.#activeFid = file.fid
     this.#activeEntries++
+    const { appended } = this
+    appended.bytes += length
+    if (file.gaps !== undefined) appended.bytesInGaps += length
+    if (length > appended.longest) appended.longest = length
   }
 
   /**
@@ -182,7 +231,7 @@ export class VlogWriter implements StagedSource {
   beginGroup(short: number, long: number): boolean {
     this.#staging.expect(short)
     const current = this.#files.current
-    if (current === undefined || current !== this.#files.active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
+    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
     return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && current.end + short + long <= MAX_FILE_END
   }
 
@@ -205,7 +254,7 @@ export class VlogWriter implements StagedSource {
     const sum = crc32c(value, crc32cRange(chunk.bytes, headEnd - headLength, headEnd))
     this.#staging.filled(chunk, headLength)
     file.end = offset + length
-    this.#activeEntries++
+    this.#appended(file, length)
     this.flushSync()
     try {
       writeFullySync(handleOf(file), value, 0, value.length, offset + headLength)
@@ -228,8 +277,9 @@ export class VlogWriter implements StagedSource {
     const staging = this.#staging
     try {
       for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
-        writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
-        this.#noteWritten(current, chunk.offset + chunk.length)
+        if (current.runs === undefined) writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
+        else for (const { start, length, position } of piecesOf(chunk, current.runs)) writeFullySync(file, chunk.bytes, start, length, position)
+        this.#noteWritten(current, chunk.end)
         staging.release()
       }
     } catch (error) {
@@ -245,11 +295,12 @@ export class VlogWriter implements StagedSource {
     this.#files.sealAfter(waiting)
   }
 
-  /** Ends a group: here a file that has passed its limits is left for a new one. */
+  /** Ends a group: here a file that has passed its limits is left for a new one, and any for gaps. */
   endGroup(): void {
     const file = this.#files.active
-    if (file === undefined) return
-    if (file.end <= this.#limit && this.#activeEntries <= this.#options.maxEntries) return
+    if (file === undefined || file.gaps !== undefined) return
+    const entries = this.#activeFid === file.fid ? this.#activeEntries : 0
+    if (file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
     this.#leaveActive()
     // Otherwise whoever writes what is staged goes on.
     if (this.#staging.first === undefined && this.#jobCount === 0) this.#files.advance()
@@ -269,7 +320,7 @@ export class VlogWriter implements StagedSource {
     const first = staging.first
     if (first === undefined) return true
     const current = this.#files.current
-    if (this.#jobCount > 0 || current?.physical.file === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
+    if (this.#jobCount > 0 || current === undefined || outputOf(current) === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
     this.flushSync()
     return true
@@ -301,7 +352,10 @@ export class VlogWriter implements StagedSource {
   /** Makes the file that takes the next record exist, so that the one with the highest number so far may go (law 11). */
   async createSuccessor(): Promise<void> {
     await this.#run(async () => {
-      if (this.#files.active === undefined) this.#beginFile()
+      if (this.#files.active === undefined) {
+        this.#files.skipNumbers()
+        this.#beginFile(0)
+      }
       await this.#writeAll()
       if (this.#files.active !== undefined && this.#files.current !== this.#files.active) await this.#files.goOnTo(this.#files.active)
     })
@@ -317,10 +371,9 @@ export class VlogWriter implements StagedSource {
     }
   }
 
-  #beginFile(): LogicalFile {
+  #beginFile(length: number): LogicalFile {
     this.#staging.detach()
-    this.#activeEntries = 0
-    return this.#files.begin()
+    return this.#files.begin(length)
   }
 
   #leaveActive(): void {
@@ -336,13 +389,27 @@ export class VlogWriter implements StagedSource {
       invariant(chunk !== undefined, 'chunks leave one by one')
       const logical = this.#set.map.require(chunk.fid)
       if (this.#files.current !== logical) await this.#files.goOnTo(logical)
-      await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
+      if (logical.runs === undefined) await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
+      else await this.#writePieces(handleOf(logical), chunk, logical.runs)
       // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
       this.checkWritable()
-      this.#noteWritten(logical, chunk.offset + chunk.length)
+      this.#noteWritten(logical, chunk.end)
       staging.release()
     }
     if (this.#files.current !== undefined) this.#wrote(this.#files.current)
+  }
+
+  /** Into gaps: on the calling thread, with turns of the event loop in between, for a trip to the pool costs more than a record does. */
+  async #writePieces(file: File, chunk: Chunk, runs: RunTable): Promise<void> {
+    const slice = new TimeSlice(this.#options.runtime)
+    for (const { start, length, position } of piecesOf(chunk, runs)) {
+      writeFullySync(file, chunk.bytes, start, length, position)
+      if (!slice.due()) continue
+      await slice.pause()
+      // Law 9: nothing is written after a failure.
+      this.checkWritable()
+    }
+    await slice.pause()
   }
 
   /** After a write through the thread pool: more may be staged. */
@@ -413,6 +480,6 @@ export class VlogWriter implements StagedSource {
 
   #noteWritten(logical: LogicalFile, end: number): void {
     logical.written = end
-    logical.physical.size = end
+    if (logical.runs === undefined) logical.physical.size = end
   }
 }

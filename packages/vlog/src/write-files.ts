@@ -5,6 +5,8 @@
  * - In a log that stands alone the old file is synced before the new one takes records: then whatever is not in the newest
  *   file of the sequence is durable. For a host with durable marks the next file is made while the old one fills, and takes records while
  *   old ones are synced, two at once: up to `syncBehind` bytes of full files may not be durable (docs/adr/0013).
+ * - Where there are files in gaps of older ones (`gap-files.ts`), they are written before a new one is begun. Numbers ascend all the same: what is
+ *   passed over is sealed as it is, and files made ahead that bear a lower number go.
  * - The durable position never passes a file that is not durable as a whole.
  * - A file that is synced often has zeros ahead, which are cut off before it is sealed (`zeros-ahead.ts`).
  *
@@ -16,6 +18,7 @@ import { FileMaker, type FileMakerOptions } from './file-maker.js'
 import type { LogicalFile } from './file-map.js'
 import type { FileNumbers } from './file-numbers.js'
 import { FILE_HEADER_LENGTH } from './format.js'
+import { isUnread, type GapPlace, type GapWriter } from './gap-files.js'
 import { SyncTracker, type LogPosition } from './sync-tracker.js'
 import type { VlogSet } from './vlog-set.js'
 import { ZerosAhead, cutZeros, zerosBehind } from './zeros-ahead.js'
@@ -28,6 +31,8 @@ const LEAST_PREPARED = 2
  */
 const PREPARED_BYTES = 1 << 27
 const MOST_PREPARED = 8
+/** Numbers kept for new files that records go to before those in gaps are ready, which have higher ones. */
+const KEPT_NUMBERS = 8
 /** Full files that wait for their sync at most: each has its handle open. */
 const MOST_WAITING = 8
 
@@ -52,7 +57,7 @@ export interface WriteHost {
   fail(error: unknown): unknown
 }
 
-export class WriteFiles {
+export class WriteFiles implements GapWriter {
   readonly #set: VlogSet
   readonly #options: WriteFilesOptions
   readonly #host: WriteHost
@@ -66,6 +71,11 @@ export class WriteFiles {
   #sealAfter = 0
   /** Made ahead, ascending; no record has a place in them yet. */
   readonly #next: LogicalFile[] = []
+  /** In gaps of older files, ascending; no record has a place in them yet. */
+  #gaps: LogicalFile[] = []
+  /** Numbers for new files, below those of files in gaps, ascending. */
+  #kept: number[] = []
+  #isClosed = false
   /** Files were made ahead: the log is not one of those that stay small. */
   #hasPrepared = false
   /** Ends, always well, when all of `#next`, and those that they became, exist or have failed. */
@@ -134,14 +144,105 @@ export class WriteFiles {
     return this.#current === undefined ? sum : sum + zerosBehind(this.#current)
   }
 
-  /** Makes another file the active one. It need not exist yet. */
-  begin(): LogicalFile {
+  /** Makes another file the active one, for a record of `length` bytes. A new one need not exist yet. @throws IoError if one in gaps cannot be opened */
+  begin(length: number): LogicalFile {
     this.leaveActive()
-    const file = this.#next.shift() ?? this.#maker.plan(this.#options.numbers.take())
-    this.#set.addPhysical(file.physical)
-    this.#set.map.add(file)
+    const file = this.#gaps.find((one) => isReady(one, length)) ?? this.#plainFile()
+    this.#passOver(file.fid)
+    if (file.gaps !== undefined) file.gaps.output = this.#openOutput(file)
     this.#active = file
     return file
+  }
+
+  #plainFile(): LogicalFile {
+    const file = this.#next.shift() ?? this.#maker.plan(this.#takeNumber())
+    this.#set.addPhysical(file.physical)
+    this.#set.map.add(file)
+    return file
+  }
+
+  #takeNumber(): number {
+    return this.#kept.shift() ?? this.#options.numbers.take()
+  }
+
+  /** Numbers ascend in the order of writing: files below `fid` that no record went to take none any more. */
+  #passOver(fid: number): void {
+    for (const file of this.#gaps) if (file.fid < fid) this.#sealUnused(file)
+    this.#gaps = this.#gaps.filter((file) => file.fid > fid)
+    this.#kept = this.#kept.filter((number) => number > fid)
+    const passed = this.#next.filter((file) => file.fid < fid)
+    if (passed.length === 0) return
+    this.#next.splice(0, passed.length)
+    // They may be about to be made. A failure is kept by the host.
+    this.#preparing = this.#preparing.then(async () => {
+      for (const { physical } of passed) {
+        const { file } = physical
+        physical.file = undefined
+        this.#set.leave(physical)
+        // Nothing was written to it.
+        await file?.close().catch(() => undefined)
+      }
+    })
+  }
+
+  #sealUnused(file: LogicalFile): void {
+    file.gaps = undefined
+    file.sealed = true
+  }
+
+  /** Only now: many files may be waiting with their gaps. @throws IoError */
+  #openOutput({ physical: { path } }: LogicalFile): File {
+    try {
+      return this.#set.fs.openSync(path, 'update')
+    } catch (error) {
+      throw this.#host.fail(error)
+    }
+  }
+
+  /** Empty files with the next numbers in gaps. */
+  planInGaps(places: readonly GapPlace[]): LogicalFile[] {
+    const { numbers } = this.#options
+    // Until they are ready records go to new files, which would be younger.
+    while (this.#kept.length < KEPT_NUMBERS && numbers.left > KEPT_NUMBERS) this.#kept.push(numbers.take())
+    return places.map(({ physical, runs }) => this.#maker.planInGaps(numbers.take(), physical, runs))
+  }
+
+  /** Files in gaps that records may go to. Those that come too late, because a later one was begun, are sealed. */
+  offer(files: readonly LogicalFile[]): void {
+    const { fid } = this.position()
+    for (const file of files) {
+      if (file.fid > fid && !this.#isClosed) this.#gaps.push(file)
+      else this.#sealUnused(file)
+    }
+    this.#gaps.sort((a, b) => a.fid - b.fid)
+  }
+
+  /** Seals the files in gaps that no record went to. */
+  giveUpGaps(): void {
+    for (const file of this.#gaps.splice(0)) this.#sealUnused(file)
+  }
+
+  /** The next file that is begun bears a higher number than any so far, those included that were made ahead or kept. */
+  skipNumbers(): void {
+    this.#passOver(this.#options.numbers.next)
+  }
+
+  /** Records go into gaps now. */
+  get isFilling(): boolean {
+    return this.#active?.gaps !== undefined
+  }
+
+  /** The active file had better be left for gaps, so that the log grows no more. */
+  get isFillingDue(): boolean {
+    return !this.isFilling && this.#gaps.some((file) => isReady(file, 0))
+  }
+
+  /** Bytes of gaps that records may still go to. */
+  get gapBytes(): number {
+    let bytes = 0
+    for (const { runs } of this.#gaps) bytes += runs?.bytes ?? 0
+    const active = this.#active
+    return active?.gaps === undefined ? bytes : bytes + gapBytesLeft(active)
   }
 
   /** The active file takes no more records. */
@@ -160,9 +261,9 @@ export class WriteFiles {
       void this.#startSealing()
       await this.#sealing[0]?.done
     }
-    if (logical.physical.file === undefined) await this.#preparing
+    if (outputOf(logical) === undefined) await this.#preparing
     this.#host.checkWritable()
-    if (logical.physical.file === undefined) await this.#create([logical])
+    if (outputOf(logical) === undefined) await this.#create([logical])
     this.#current = logical
     if (!this.isSealing) this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
   }
@@ -183,19 +284,21 @@ export class WriteFiles {
   /** Seals the file that took writes and goes on to the next one, if that is there: nobody has to wait. Requires that nothing is active. */
   advance(): void {
     this.sealCurrent()
-    if (this.#current === undefined && !this.#isFarBehind && this.#next[0]?.physical.file !== undefined) this.#current = this.begin()
+    if (this.#current !== undefined || this.#isFarBehind) return
+    if (this.#gaps.some((file) => isReady(file, 0)) || this.#next[0]?.physical.file !== undefined) this.#current = this.begin(0)
   }
 
   /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */
-  prepareNext({ end }: LogicalFile, limit: number): void {
+  prepareNext(active: LogicalFile, limit: number): void {
     const { standalone, prepareAhead, numbers } = this.#options
+    if (this.#gaps.length > 0 || (active.gaps !== undefined && gapBytesLeft(active) > prepareAhead)) return
     if (standalone || limit < prepareAhead * LEAST_PREPARED || numbers.left <= MOST_PREPARED) return
     const count = Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
     // A short file may be full before its successors are there: they are begun while there is still another one.
-    const isDue = count > 1 && this.#hasPrepared ? this.#next.length < 2 : this.#next.length === 0 && end >= limit - prepareAhead
+    const isDue = count > 1 && this.#hasPrepared ? this.#next.length < 2 : this.#next.length === 0 && (active.gaps !== undefined || active.end >= limit - prepareAhead)
     if (!isDue) return
     this.#hasPrepared = true
-    const files = Array.from({ length: count }, () => this.#maker.plan(numbers.take()))
+    const files = Array.from({ length: count }, () => this.#maker.plan(this.#takeNumber()))
     this.#next.push(...files)
     // The host keeps a failure, and the next call meets it.
     this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))
@@ -244,13 +347,17 @@ export class WriteFiles {
   /** Waits for what is under way and closes every handle; a file made ahead stays, empty. @throws the first error of a close */
   async close(): Promise<void> {
     await this.#preparing
+    this.#isClosed = true
+    this.giveUpGaps()
     const left = [...this.#sealing.map(({ file }) => file), this.#current, this.#active, ...this.#next]
     await this.#sealing.at(-1)?.done?.catch(() => undefined)
     const files = new Set<File>()
     for (const logical of left) {
-      if (logical?.physical.file === undefined || logical.sealed) continue
-      files.add(logical.physical.file)
-      logical.physical.file = undefined
+      const file = logical === undefined || logical.sealed ? undefined : outputOf(logical)
+      if (logical === undefined || file === undefined) continue
+      files.add(file)
+      if (logical.gaps === undefined) logical.physical.file = undefined
+      else logical.gaps = undefined
     }
     const outcomes = await Promise.allSettled([...files].map((file) => file.close()))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
@@ -267,7 +374,7 @@ export class WriteFiles {
     const file = handleOf(logical)
     await twoBefore
     try {
-      await cutZeros(logical)
+      if (logical.gaps === undefined) await cutZeros(logical)
       await Promise.all([file.sync(), before])
       this.#host.checkWritable()
     } catch (error) {
@@ -279,7 +386,12 @@ export class WriteFiles {
     const next = this.#sealing[0]?.file ?? this.#current
     if (next !== undefined) this.#synced.note(next.fid, FILE_HEADER_LENGTH)
     logical.sealed = true
-    this.#set.handles.adopt(logical.physical, file)
+    if (logical.gaps === undefined) this.#set.handles.adopt(logical.physical, file)
+    else {
+      logical.gaps = undefined
+      // Durable and read through another handle: nothing depends on how this ends.
+      await file.close().catch(() => undefined)
+    }
   }
 
   async #syncWritten(): Promise<void> {
@@ -291,7 +403,7 @@ export class WriteFiles {
     physical.busy++
     try {
       // A log that stands alone has none: there what lies behind a torn record tells damage from a crash.
-      if (!this.#options.standalone) this.#zeros.beforeSync(current, this.#synced.position)
+      if (!this.#options.standalone && current.gaps === undefined) this.#zeros.beforeSync(current, this.#synced.position)
       // In parallel; what is durable here counts only with everything before it.
       await Promise.all([handleOf(current).sync(), sealed])
     } catch (error) {
@@ -303,9 +415,23 @@ export class WriteFiles {
   }
 }
 
+/** What a file that takes writes is written through, once it exists. */
+export function outputOf({ gaps, runs, physical }: LogicalFile): File | undefined {
+  return runs === undefined ? physical.file : gaps?.output
+}
+
+/** Whether a file in gaps may be begun with a record of `length` bytes. */
+function isReady(file: LogicalFile, length: number): boolean {
+  return file.gaps !== undefined && file.runs !== undefined && file.runs.longest >= length && isUnread(file, file.gaps)
+}
+
+function gapBytesLeft({ runs, end }: LogicalFile): number {
+  return runs === undefined ? 0 : runs.end - end
+}
+
 /** The open handle of a file that takes writes. */
 export function handleOf(logical: LogicalFile): File {
-  const { file } = logical.physical
+  const file = outputOf(logical)
   invariant(file !== undefined, 'the file that is written is open')
   return file
 }

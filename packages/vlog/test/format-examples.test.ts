@@ -24,6 +24,14 @@ const RLOG = [
   '2700000000000000', '3000000000000000', '0100000000000000', '12d23cc000000000', '574b524c454e4401',
 ].join('')
 
+const GAPS = [
+  '574b52554e530001 0100000000000000 3e830efd',
+  '01000000 44000000 0000000000000000 0102030405060708090a0b0c 01000000 31000000 13000000 3100000000000000',
+  '03000000 31000000 0000000000000000 000000000000000000000000 01000000 14000000 1d000000 1400000000000000',
+  '1400000000000000 6000000000000000 02000000 00000000 945a63ee 00000000 574b524c454e4401',
+]
+  .join('')
+  .replaceAll(' ', '')
 const LIST = [
   '574b52554e530001', '0100000000000000', '3e830efd',
   '0100000044000000', '0000000000000000', '0102030405060708090a0b0c', '01000000',
@@ -80,6 +88,17 @@ test('runs', () => {
   runs.add(49, 49, 19)
   const logical = { fid: 1, end: 68, keyId: 0, baseIv: bytesFrom(1, 12), direct: false, runs: runs.build() }
   expect(hex(encodeRuns(1, [logical]))).toBe(LIST)
+})
+
+test('runs with a gap file', () => {
+  const [left, gaps] = [new RunTableBuilder(), new RunTableBuilder()]
+  left.add(49, 49, 19)
+  gaps.add(20, 20, 29)
+  const files = [
+    { fid: 1, end: 68, keyId: 0, baseIv: bytesFrom(1, 12), direct: false, runs: left.build() },
+    { fid: 3, end: 49, keyId: 0, baseIv: new Uint8Array(12), direct: false, runs: gaps.build() },
+  ]
+  expect(hex(encodeRuns(1, files))).toBe(GAPS)
 })
 
 const bytesFrom = (start: number, length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => start + i)

@@ -1,0 +1,162 @@
+/**
+ * Ranges of a value-log file that nothing refers to any more, and the list of what is left of it without them.
+ *
+ * The list (`runs-file.ts`) lies beside the file, and is durable before the ranges are used for anything else: given back as holes
+ * (`hole-punching.ts`), or written to again (`gap-files.ts`). Then the map is switched in one turn: an address inside such a range is one
+ * that no run covers, as after a relocation.
+ */
+import { errnoOf, tempName } from '@wk/codec'
+import { writeFully, type File, type FileSystem } from '@wk/fs'
+import { locate, type LogicalFile } from './file-map.js'
+import { FILE_HEADER_LENGTH } from './format.js'
+import type { PhysicalFile } from './physical-file.js'
+import type { RecordRanges } from './relocation-writer.js'
+import { RunTableBuilder, type RelocatedLogical, type RunTable } from './run-table.js'
+import { encodeRuns, gapsBetween, type Range } from './runs-file.js'
+import type { VlogSet } from './vlog-set.js'
+
+/** A file without some ranges. */
+export interface LeftOver {
+  readonly physical: PhysicalFile
+  /** The ranges, ascending. */
+  readonly dead: readonly Range[]
+  /** What is left of the logical files in it; those of which nothing is are missing. */
+  readonly files: readonly RelocatedLogical[]
+}
+
+/** Part of the log that is needed besides the file set. */
+export interface ListHost {
+  /** @throws ReadOnlyError, ClosedError */
+  checkWritable(): void
+  /** Law 9: a commit of unknown outcome. */
+  poison(error: unknown): void
+}
+
+/**
+ * Physical file `number` without dead ranges of at least `least` bytes, if what is `live`, by logical file, stays. `undefined` if there is no such
+ * file, or somebody holds it, or it is still written to. @throws CorruptionError for a range that is not there
+ */
+export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number, RecordRanges>, least: number): LeftOver | undefined {
+  const physical = set.physicalFile(number)
+  if (physical === undefined) return undefined
+  const logicals = [...physical.fids].sort((a, b) => a - b).map((fid) => set.map.require(fid))
+  if (logicals.some(({ fid, sealed, retired, hostPins }) => !sealed || retired || hostPins > 0 || set.moving.has(fid))) return undefined
+  const ranges: Range[] = []
+  for (const logical of logicals) {
+    const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
+    for (let i = 0; i < offsets.length; i++) {
+      const start = locate(logical, offsets[i]!, lengths[i]!)
+      ranges.push({ start, end: start + lengths[i]! })
+    }
+  }
+  const dead = gapsBetween(ranges, physical.recordsEnd).filter(({ start, end }) => end - start >= least)
+  const files: RelocatedLogical[] = []
+  for (const logical of logicals) {
+    const { fid, end, keyId, baseIv, direct } = logical
+    const runs = runsWithout(logical, dead)
+    // A gap file may end before its last gap does.
+    if (runs.count > 0) files.push({ fid, end: Math.max(end, runs.end), keyId, baseIv, direct, runs })
+  }
+  return { physical, dead, files }
+}
+
+/** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file, ascending. */
+function runsWithout({ runs, written }: LogicalFile, dead: readonly Range[]): RunTable {
+  const builder = new RunTableBuilder()
+  const add = (logicalStart: number, physicalStart: number, length: number): void => {
+    const stop = physicalStart + length
+    let at = physicalStart
+    for (let next = firstBehind(dead, physicalStart); next < dead.length && dead[next]!.start < stop; next++) {
+      const { start, end } = dead[next]!
+      if (start > at) builder.add(logicalStart + (at - physicalStart), at, start - at)
+      at = end
+    }
+    if (at < stop) builder.add(logicalStart + (at - physicalStart), at, stop - at)
+  }
+  if (runs === undefined) add(FILE_HEADER_LENGTH, FILE_HEADER_LENGTH, written - FILE_HEADER_LENGTH)
+  else for (let run = 0; run < runs.count; run++) add(runs.logicalStart(run), runs.physicalStart(run), runs.length(run))
+  return builder.build()
+}
+
+/** Index of the first range that ends behind `position`. */
+function firstBehind(ranges: readonly Range[], position: number): number {
+  let low = 0
+  let high = ranges.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ranges[middle]!.end > position) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** Writes a list beside each of the files. Durable when it resolves. @throws IoError (a failed sync of the directory poisons the log) */
+export async function writeLists(set: VlogSet, host: ListHost, lists: readonly Pick<LeftOver, 'physical' | 'files'>[]): Promise<void> {
+  const { fs } = set
+  const temporary: string[] = []
+  try {
+    await inLots(lists, async ({ physical, files }) => {
+      const path = tempName(physical.runsPath)
+      const file = await createTemporary(fs, path)
+      temporary.push(path)
+      await writeAll(file, encodeRuns(physical.number, files))
+    })
+    host.checkWritable()
+    await inLots(lists, async ({ physical }) => {
+      await fs.rename(tempName(physical.runsPath), physical.runsPath)
+      physical.hasRunsFile = true
+    })
+  } catch (error) {
+    for (const path of temporary) await fs.remove(path).catch(() => undefined)
+    throw error
+  }
+  try {
+    await fs.syncDir(set.dir)
+  } catch (error) {
+    host.poison(error)
+    throw error
+  }
+}
+
+/** Files that are open at once for it. */
+const LOT = 8
+
+/** Some at a time. Rejects with the first failure when what was begun beside it has ended. */
+export async function inLots<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += LOT) {
+    const outcomes = await Promise.allSettled(items.slice(from, from + LOT).map(work))
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  }
+}
+
+/** In the place of what a failure left there. */
+export async function createTemporary(fs: FileSystem, path: string): Promise<File> {
+  try {
+    return await fs.open(path, 'create')
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  }
+  await fs.remove(path)
+  return fs.open(path, 'create')
+}
+
+async function writeAll(file: File, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFully(file, bytes, 0, bytes.length, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Names that the file has: more than one where a checkpoint shares it. @throws IoError */
+export async function linksOf(set: VlogSet, { path }: PhysicalFile): Promise<number> {
+  const file = await set.fs.open(path, 'read')
+  try {
+    return (await file.usage()).links
+  } finally {
+    await file.close()
+  }
+}
+
+const NO_RANGES: RecordRanges = { offsets: new Uint32Array(0), lengths: new Uint32Array(0) }
