@@ -2,7 +2,7 @@
 import type { DB } from '@wk/db'
 import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import type { MemoryFileSystem } from '@wk/fs'
-import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, HistoryRunner, holesProfile, type Operation, type Profile, Rng, SMALLEST, THRESHOLD, withHoles } from '@wk/testkit'
+import { type CrashOracle, crashProfile, type CrashReport, drawHistory, EAGER, FEW_RUNS, fillingGaps, gapsProfile, HistoryRunner, holesProfile, type Operation, type Profile, Rng, SMALLEST, THRESHOLD, withGaps, withHoles } from '@wk/testkit'
 import type { Report } from './check.js'
 import type { RareWork } from './rare-work.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
@@ -19,22 +19,25 @@ export interface CrashRound {
 /**
  * The workload of a round: the collector in the background in every third, compressed values in every fourth, two versions kept in every
  * fifth. In every second one run tables may have hardly any entries, and more records are collected, so that pointers are rewritten; in every
- * fourth values are long, and what is dead comes back as holes.
+ * fourth values are long, and what is dead comes back as holes; in those that are left new values go where dead ones lie.
  */
 export function drawRound(seed: number, round: number, operations = 100): CrashRound {
   const isBounded = round % 2 === 0
   const isHoled = round % 4 === 1
+  const hasGaps = round % 4 === 3
   const sizes = round % 3 === 2 ? EAGER : SMALLEST
   // Long values take many more operations of the file system.
   const profile = crashProfile(isHoled ? operations / 2 : operations, THRESHOLD)
+  const rng = new Rng(seed * 1000 + round)
+  const drawn = drawHistory(rng, isBounded ? rewritingProfile(profile) : isHoled ? holesProfile(profile) : gapsProfile(profile))
   return {
     options: {
-      ...(isHoled ? withHoles(sizes) : sizes),
+      ...(isHoled ? withHoles(sizes) : hasGaps ? withGaps(sizes) : sizes),
       ...(round % 4 === 3 ? { valueCompression: 'lz4' } : {}),
       ...(round % 5 === 4 ? { numVersionsToKeep: 2 } : {}),
       ...(isBounded ? { mostRuns: FEW_RUNS } : {}),
     },
-    history: drawHistory(new Rng(seed * 1000 + round), isBounded ? rewritingProfile(profile) : isHoled ? holesProfile(profile) : profile),
+    history: hasGaps ? fillingGaps(rng, drawn) : drawn,
   }
 }
 

@@ -1,7 +1,7 @@
 /** Shared by C1 to C3: runs a list of damages against a small database and reports what must not be. */
 import type { DB } from '@wk/db'
 import { openBounded } from '@wk/db/testing'
-import { cleanSpecimen, HOLED_SPECIMEN_OPTIONS, holedSpecimen, holesIn, MAX_PROBE_MS, type OptionSet, probe, SPECIMEN_OPTIONS, uncleanSpecimen, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
+import { cleanSpecimen, GAPPED_SPECIMEN_OPTIONS, gappedSpecimen, HOLED_SPECIMEN_OPTIONS, holedSpecimen, holesIn, MAX_PROBE_MS, type OptionSet, probe, SPECIMEN_OPTIONS, uncleanSpecimen, type Damage, type ProbeTarget, type Specimen } from '@wk/testkit'
 import type { MemoryFileSystem } from '@wk/fs'
 import type { Budget, Report } from './check.js'
 
@@ -33,6 +33,12 @@ export async function cleanSubject(scale = 1): Promise<Subject> {
 export async function holedSubject(): Promise<Subject> {
   const holed = opener(HOLED_SPECIMEN_OPTIONS)
   return { name: 'holed', specimen: await holedSpecimen(DIR, holed), open: holed }
+}
+
+/** Closed cleanly, with values in gaps of two files. */
+export async function gappedSubject(): Promise<Subject> {
+  const gapped = opener(GAPPED_SPECIMEN_OPTIONS)
+  return { name: 'gapped', specimen: await gappedSpecimen(DIR, gapped), open: gapped }
 }
 
 /** Left by a killed process. */

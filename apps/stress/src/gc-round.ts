@@ -1,5 +1,5 @@
 /**
- * A collection with something else beside it: a value log with garbage, a pass over it, and at one await point of
+ * A collection, or the opening and filling of gaps, with something else beside it: a value log with garbage, a pass over it, and at one await point of
  * the pass (a file-system operation of it) a put, a deletion, a batch, a snapshot, an iterator, a flush or a compaction.
  * Completions come in a drawn order. While the pass runs, what is read is compared with the model.
  */
@@ -7,7 +7,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type DB, GC_CHANNEL, type GcEvent, WkError } from '@wk/db'
 import { openBounded, type BoundedOptions } from '@wk/db/testing'
 import { InterceptedFileSystem, ScheduledFileSystem, type FileSystem, type Operation } from '@wk/fs'
-import { bytesOf, type Change, type CrashOracle, FEW_RUNS, Model, type Rng, sameBytes, SMALLEST, valueBytes, withHoles, writeStep } from '@wk/testkit'
+import { bytesOf, type Change, type CrashOracle, FEW_RUNS, Model, type Rng, sameBytes, SMALLEST, valueBytes, withGaps, withHoles, writeStep } from '@wk/testkit'
 import { DIR } from './crash-round.js'
 import { SleepingRuntime } from './sleeping-runtime.js'
 
@@ -27,23 +27,27 @@ export interface GcRound {
   readonly mostRuns: number | undefined
   /** Values are long, and what is dead comes back as holes. */
   readonly isHoled: boolean
+  /** New values go where dead ones lie: gaps are opened, filled, and collected. */
+  readonly hasGaps: boolean
   readonly seed: number
 }
 
 /**
  * Draws a round. In every other one hardly any entries of run tables are allowed, and all files with garbage are collected, so that pointers are
- * rewritten. In half of the others values are long, and leave holes. Places go as far as the collection has operations, about.
+ * rewritten. In two fifths of the others values are long, and leave holes; in as many there are gaps. Places go as far as the collection has operations, about.
  */
 export function drawGcRound(rng: Rng): GcRound {
   const count = rng.between(1, 3)
   const mostRuns = rng.chance(0.5) ? FEW_RUNS : undefined
-  const isHoled = mostRuns === undefined && rng.chance(0.5)
+  const isHoled = mostRuns === undefined && rng.chance(0.4)
+  const hasGaps = mostRuns === undefined && !isHoled && rng.chance(0.75)
   return {
     beside: Array.from({ length: count }, () => rng.pick(BESIDE)),
-    places: Array.from({ length: count }, () => rng.below(mostRuns !== undefined ? 90 : isHoled ? 60 : 30)),
+    places: Array.from({ length: count }, () => rng.below(mostRuns !== undefined ? 90 : isHoled || hasGaps ? 60 : 30)),
     schedule: rng.next(),
     mostRuns,
     isHoled,
+    hasGaps,
     seed: rng.next(),
   }
 }
@@ -67,17 +71,17 @@ class AwaitPoints extends InterceptedFileSystem {
 }
 
 /** Options of its database. */
-export function optionsOf({ mostRuns, isHoled }: GcRound): BoundedOptions {
-  return { ...(isHoled ? withHoles(SMALLEST) : SMALLEST), ...(mostRuns === undefined ? {} : { mostRuns }) }
+export function optionsOf({ mostRuns, isHoled, hasGaps }: GcRound): BoundedOptions {
+  return { ...(isHoled ? withHoles(SMALLEST) : hasGaps ? withGaps(SMALLEST) : SMALLEST), ...(mostRuns === undefined ? {} : { mostRuns }) }
 }
 
 /**
  * Runs a round. Throws an error that says what a read showed that it must not.
  *
  * @param enter told what begins; undefined when it is over
- * @returns files that the pass collected, logical files that lost their last pointer to it, and bytes that came back as holes
+ * @returns files that the pass collected, logical files that lost their last pointer to it, bytes that came back as holes, and bytes that went into gaps
  */
-export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, enter: (phase: GcPhase | undefined) => void): Promise<{ collected: number; readdressed: number; punched: number }> {
+export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcRound, enter: (phase: GcPhase | undefined) => void): Promise<{ collected: number; readdressed: number; punched: number; filled: number }> {
   const points = new AwaitPoints(new ScheduledFileSystem(fs, round.schedule))
   const db = await openBounded(DIR, { ...optionsOf(round), fs: points, runtime: new SleepingRuntime(round.seed) })
   const run = new GcPass(db, oracle, round)
@@ -94,10 +98,10 @@ export async function runGcRound(fs: FileSystem, oracle: CrashOracle, round: GcR
     unsubscribe(GC_CHANNEL, told)
     points.hook = undefined
   }
-  const { gcFilesCollected, gcReaddressed, gcBytesPunched } = db.stats()
+  const { gcFilesCollected, gcReaddressed, gcBytesPunched, gcBytesFilled } = db.stats()
   await db.close()
   oracle.durable(oracle.called)
-  return { collected: gcFilesCollected, readdressed: gcReaddressed, punched: gcBytesPunched }
+  return { collected: gcFilesCollected, readdressed: gcReaddressed, punched: gcBytesPunched, filled: gcBytesFilled }
 }
 
 class GcPass {
@@ -139,6 +143,7 @@ class GcPass {
       at++
       if (at % 3 === 0) this.#look()
     }
+    if (this.#round.hasGaps) await this.#fillGaps()
     if (this.#round.mostRuns !== undefined || this.#round.isHoled) await this.#db.gc({ maxSpaceAmp: 1.01 })
     else {
       await this.#db.runValueLogGC(0.05).catch((err: unknown) => {
@@ -150,6 +155,16 @@ class GcPass {
     points.hook = undefined
     for (const [key, value] of this.#before?.model.entries() ?? []) if (!sameBytes(await this.#db.get(bytesOf(key), { snapshot: this.#before?.handle as never }), value)) this.#wrong.push(`the snapshot shows another ${key}`)
     if (this.#wrong.length > 0) throw new Error(`${beside.join('+')} at ${places.join(',')}: ${this.#wrong.slice(0, 3).join('; ')}`)
+  }
+
+  /** Opens gaps, writes more than goes into them, and opens those that this leaves. */
+  async #fillGaps(): Promise<void> {
+    for (let round = 0; round < 2; round++) {
+      await this.#db.compact()
+      // One by one: what is called at once goes to one file.
+      for (let i = round; i < this.#keys; i += 2) await this.#write([this.#put(i)])
+      await this.#db.sync()
+    }
   }
 
   /** What everybody sees in this turn: every key, and some of the snapshot. */
@@ -198,7 +213,7 @@ class GcPass {
   }
 
   #put(key: number): Change {
-    return { key: `k${key}`, value: valueBytes({ size: this.#round.isHoled ? 9000 + (this.#tag % 9000) : 150 + (this.#tag % 500), seed: this.#tag++ }) }
+    return { key: `k${key}`, value: valueBytes({ size: this.#round.isHoled ? 9000 + (this.#tag % 9000) : this.#round.hasGaps ? 400 + (this.#tag % 50) : 150 + (this.#tag % 500), seed: this.#tag++ }) }
   }
 
   async #write(changes: Change[]): Promise<void> {

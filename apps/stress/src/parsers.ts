@@ -4,7 +4,7 @@ import { LsmTree } from '@wk/lsm'
 import { TableReader } from '@wk/sstable'
 import { cleanSpecimen, type DiskImage, ImageFileSystem, type Part, partsOf, uncleanSpecimen } from '@wk/testkit'
 import { ValueLog } from '@wk/vlog'
-import { DIR, holedSubject, open } from './damage.js'
+import { DIR, gappedSubject, holedSubject, open } from './damage.js'
 import { attempt } from './hostile.js'
 
 /** A file to change, beside the files that its parser reads with it. */
@@ -19,10 +19,10 @@ export interface Victim {
 /** What the value log is read from. */
 const LOGS = /\.(vlog|rlog|runs)$/
 
-/** Files of every kind: WAL, tables, value logs, relocated values, both with holes and their lists, manifests, CURRENT. */
+/** Files of every kind: WAL, tables, value logs, relocated values, both with holes, or with gaps, and their lists, manifests, CURRENT. */
 export async function victims(): Promise<Victim[]> {
-  const { specimen: holed } = await holedSubject()
-  const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image, new Map([...holed.image].filter(([name]) => LOGS.test(name)))]
+  const images = [(await cleanSpecimen(DIR, open)).image, (await uncleanSpecimen(DIR, open)).image]
+  for (const { specimen } of [await holedSubject(), await gappedSubject()]) images.push(new Map([...specimen.image].filter(([name]) => LOGS.test(name))))
   return images.flatMap((image) => [...image].filter(([name, bytes]) => bytes.length > 0 && name !== 'LOCK').map(([name, bytes]) => ({ name, bytes, parts: partsOf(name, bytes), image: besides(name, image) })))
 }
 

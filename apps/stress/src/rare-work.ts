@@ -1,4 +1,7 @@
-/** Counts what databases do only under bounds that users cannot set: rewrite pointers (ADR 0018), and give long dead ranges back in place (ADR 0024). */
+/**
+ * Counts what databases do only under bounds that users cannot set: rewrite pointers (ADR 0018), give long dead ranges back in place (ADR 0024), and
+ * write where dead values lie (ADR 0029).
+ */
 import type { DB } from '@wk/db'
 import { countAtClose } from '@wk/testkit'
 import type { Report } from './check.js'
@@ -16,6 +19,8 @@ export interface Shares {
   readonly readdressed: number
   /** None where no database is opened with holes. */
   readonly punched?: number
+  /** None where no database is opened with gaps. */
+  readonly filled?: number
 }
 
 /** Added up as databases close. */
@@ -24,6 +29,7 @@ export class RareWork {
   #opened = 0
   readonly #readdressed = new Tally('retired', 'logical files by rewriting pointers')
   readonly #punched = new Tally('gave back', 'bytes as holes')
+  readonly #filled = new Tally('wrote', 'bytes into gaps')
 
   /** @param least databases from which on a share is judged */
   constructor(least = LEAST_DATABASES) {
@@ -40,20 +46,27 @@ export class RareWork {
     return this.#punched.amount
   }
 
+  /** Bytes written into gaps so far. */
+  get filled(): number {
+    return this.#filled.amount
+  }
+
   /** Watches a database until it is closed. */
   watch(db: DB): DB {
     this.#opened++
     return countAtClose(db, () => {
-      const { gcReaddressed, gcBytesPunched } = db.stats()
+      const { gcReaddressed, gcBytesPunched, gcBytesFilled } = db.stats()
       this.#readdressed.add(gcReaddressed)
       this.#punched.add(gcBytesPunched)
+      this.#filled.add(gcBytesFilled)
     })
   }
 
   /** Notes it. A failure for what happened in less than its share of the databases, or in none: then the check does not do what it says. */
-  report(report: Report, { readdressed, punched }: Shares): void {
+  report(report: Report, { readdressed, punched, filled }: Shares): void {
     this.#judge(report, this.#readdressed, readdressed)
     if (punched !== undefined) this.#judge(report, this.#punched, punched)
+    if (filled !== undefined) this.#judge(report, this.#filled, filled)
   }
 
   #judge(report: Report, { databases, amount, verb, what }: Tally, share: number): void {

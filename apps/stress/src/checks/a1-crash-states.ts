@@ -35,6 +35,6 @@ export const check: Check = {
       ran += explored.images
       if (only !== undefined) return
     }
-    rare.report(report, { readdressed: 1 / 10, punched: 1 / 10 })
+    rare.report(report, { readdressed: 1 / 10, punched: 1 / 10, filled: 1 / 10 })
   },
 }

@@ -40,6 +40,6 @@ export const check: Check = {
       ran += explored.recoveryImages
       if (only !== undefined) return
     }
-    rare.report(report, { readdressed: 1 / 10, punched: 1 / 10 })
+    rare.report(report, { readdressed: 1 / 10, punched: 1 / 10, filled: 1 / 10 })
   },
 }

@@ -22,13 +22,14 @@ export const check: Check = {
     let passes = 0
     let readdressed = 0
     let punched = 0
+    let filled = 0
     let whileRewriting = 0
     for (let round = replay.round ?? 0; ran < cases && !report.full; round++) {
       const drawn = drawGcRound(new Rng(seed * 1_000_000 + round))
       let phase: GcPhase | undefined
-      // Where pointers are rewritten, the collection before it is the longer part; where there are holes, they come last.
+      // Where pointers are rewritten, the collection before it is the longer part; where there are holes, they come last; gaps are filled before.
       const isDrawn = (index: number): boolean => {
-        if (drawn.isHoled) return (index + round) % 8 === 0
+        if (drawn.isHoled || drawn.hasGaps) return (index + round) % 8 === 0
         return drawn.mostRuns !== undefined && phase === 'collecting' ? (index + round) % 25 === 0 : (index + round) % 5 < 2
       }
       let crashes = 0
@@ -44,6 +45,7 @@ export const check: Check = {
             if (pass.collected > 0) collected++
             if (pass.readdressed > 0) readdressed++
             if (pass.punched > 0) punched++
+            if (pass.filled > 0) filled++
           },
           crashBefore: (index) => {
             if (phase === undefined || (replay.index === undefined && !(isDrawn(index) && crashes++ < STATES / CRASH_POLICIES.length))) return false
@@ -70,6 +72,7 @@ export const check: Check = {
     if (collected + punched < passes / 2) report.fail(`only ${collected} of ${passes} collections gave back something`)
     if (passes >= 20 && (readdressed < passes / 5 || whileRewriting < ran / 10)) report.fail(`only ${readdressed} of ${passes} collections had pointers rewritten, ${whileRewriting} of ${ran} states`)
     if (passes >= 20 && punched < passes / 10) report.fail(`only ${punched} of ${passes} collections made holes`)
-    report.note(`${passes} collections, ${collected} of which gave back files, ${punched} made holes, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
+    if (passes >= 20 && filled < passes / 30) report.fail(`only ${filled} of ${passes} collections came after gaps that were filled`)
+    report.note(`${passes} collections, ${collected} of which gave back files, ${punched} made holes, ${filled} came after gaps that were filled, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
   },
 }

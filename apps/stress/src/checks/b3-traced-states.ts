@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { openBounded } from '@wk/db/testing'
-import { type Bounds, CrashOracle, endlessStep, KILLED, KILLED_REWRITING, mountImage, type OptionSet, readAll, Rng, sameBytes } from '@wk/testkit'
+import { type Bounds, CrashOracle, endlessStep, KILLED, KILLED_FILLING, KILLED_REWRITING, mountImage, type OptionSet, readAll, Rng, sameBytes } from '@wk/testkit'
 import type { Check, Report } from '../check.js'
 import { childPath } from '../child-path.js'
 import type { KillRequest } from '../kill/kill-child.js'
-import { rewritingsIn } from '../kill/kill-loop.js'
+import { saidIn } from '../kill/kill-loop.js'
 import { SleepingRuntime } from '../sleeping-runtime.js'
 import { withDirectory } from '../temporary.js'
 import { readSystemCalls, TRACED, type SystemCall } from '../trace/system-calls.js'
@@ -15,11 +15,16 @@ import { KEEPS, TracedDisk, type Keep } from '../trace/traced-disk.js'
 
 /** Steps of the traced process: past flush, compaction and collection. Every tenth is synced. */
 const STEPS = 320
+/** Where gaps are filled: past the second compaction, too. */
+const FILLING_STEPS = 720
 const SYNC_EVERY = 10
 /** Crash states of one traced process. */
 const STATES = 500
 
-/** Needs `strace`. One traced process after the other, every other one with a worker; in two of four pointers are rewritten. */
+/**
+ * Needs `strace`. One traced process after the other, every other one with a worker; in two of four pointers are rewritten, in the first one gaps are
+ * filled.
+ */
 export const check: Check = {
   id: 'B3',
   title: 'crash states rebuilt from system calls: prefixes, unsynced subsets, torn sectors, names out of order',
@@ -36,12 +41,14 @@ export const check: Check = {
     })
     let ran = 0
     let readdressings = 0
+    let fillings = 0
     for (let round = onlyRound ?? 0; ran < cases && !report.full; round++) {
       const number = seed * 1000 + round
       const rewrites = round % 4 === 1 || round % 4 === 2
-      const options = rewrites ? KILLED_REWRITING : KILLED
+      const options = rewrites ? KILLED_REWRITING : round % 4 === 0 ? KILLED_FILLING : KILLED
       const traced = await withDirectory((place) => Promise.resolve(trace(place, requestOf(place, number, { ...options, workers: round % 2 }))))
       readdressings += traced.readdressings
+      fillings += traced.fillings
       const states = new TracedStates(traced.calls, traced.dir, number)
       if (round === (onlyRound ?? 0)) report.note(states.summary())
       for (let state = onlyState ?? 0; state < STATES && ran < cases && !report.full; state++, ran++) {
@@ -51,16 +58,17 @@ export const check: Check = {
       }
     }
     if (only === undefined && ran > STATES && readdressings === 0) report.fail('no pointer was rewritten in any traced process')
-    report.note(`pointers were rewritten ${readdressings} times in the traced processes`)
+    if (only === undefined && ran > 0 && fillings === 0) report.fail('no gap was filled in any traced process')
+    report.note(`pointers were rewritten ${readdressings} times in the traced processes, values seen in gaps ${fillings} times`)
   },
 }
 
 function requestOf(place: string, seed: number, options: OptionSet = { ...KILLED, workers: 0 }): KillRequest {
-  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: STEPS, syncEvery: SYNC_EVERY, options }
+  return { dir: join(place, 'db'), journal: join(place, 'journal'), seed, first: 0, steps: options.leastGap === undefined ? STEPS : FILLING_STEPS, syncEvery: SYNC_EVERY, options }
 }
 
 /** Runs the child of the kill checks to its end under strace. */
-function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir: string; readdressings: number } {
+function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir: string; readdressings: number; fillings: number } {
   mkdirSync(place, { recursive: true })
   const output = join(place, 'trace')
   const { status, error, stdout, stderr } = spawnSync('strace', ['-f', '-y', '-xx', '-s', '4000000', '-o', output, '-e', `trace=${TRACED}`, process.execPath, childPath('kill-child'), JSON.stringify(request)], {
@@ -69,7 +77,7 @@ function trace(place: string, request: KillRequest): { calls: SystemCall[]; dir:
     timeout: 120_000,
   })
   if (error !== undefined || status !== 0) throw new Error(`strace, which B3 needs, or its child failed: ${error?.message ?? stderr.slice(0, 1000)}`)
-  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db'), readdressings: rewritingsIn(stdout) }
+  return { calls: readSystemCalls(readFileSync(output, 'latin1')), dir: join(realpathSync(place), 'db'), readdressings: saidIn(stdout, 'readdress'), fillings: saidIn(stdout, 'filled') }
 }
 
 interface TracedState {

@@ -1,17 +1,17 @@
-/** C1: every byte of two small, cleanly closed databases, flipped. */
+/** C1: every byte of three small, cleanly closed databases, flipped. */
 import { flips, type Damage, type DiskImage } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { cleanSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
+import { cleanSubject, gappedSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
 
 /** Every byte of every file, one flip at a time; the release tier on a database of some 30 KiB. Of bytes inside of holes every 64th. */
 export const check: Check = {
   id: 'C1',
-  title: 'every byte of a cleanly closed database, and of one with holes, × {xor 01, xor 80, xor FF, 00}',
+  title: 'every byte of a cleanly closed database, one with holes and one with gaps, × {xor 01, xor 80, xor FF, 00}',
   means: 'identical data, or WK_CORRUPTION with file and offset; verify() finds what a read refuses; what is damaged keeps its bytes',
   unit: 'flips',
   cases: { commit: 400, nightly: Infinity, release: Infinity },
   async run(budget, seed, report) {
-    const subjects = [await cleanSubject(budget.tier === 'release' ? 8 : 1), await holedSubject()]
+    const subjects = [await cleanSubject(budget.tier === 'release' ? 8 : 1), await holedSubject(), await gappedSubject()]
     const damages = function* (subject: Subject): Generator<Damage> {
       const { image } = subject.specimen
       // Flips of the chosen files, in an image that holds all of them.

@@ -1,12 +1,12 @@
-/** C2: cuts, garbage, blocks and whole files of two small, cleanly closed databases. */
+/** C2: cuts, garbage, blocks and whole files of three small, cleanly closed databases. */
 import { appendices, blocks, truncations, wholeFiles, type Damage } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { cleanSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
+import { cleanSubject, gappedSubject, holedSubject, runAllDamages, sparingHoles, type Subject } from '../damage.js'
 
 /** Everything but flipped bytes. */
 export const check: Check = {
   id: 'C2',
-  title: 'every length, garbage behind the end, 512- and 4096-byte blocks zeroed or swapped, files swapped, copied, deleted; without holes and with them',
+  title: 'every length, garbage behind the end, 512- and 4096-byte blocks zeroed or swapped, files swapped, copied, deleted; also with holes, and with gaps',
   means: 'as C1',
   unit: 'damages',
   cases: { commit: 300, nightly: Infinity, release: Infinity },
@@ -19,6 +19,6 @@ export const check: Check = {
       yield* blocks(image, 4096)
       yield* wholeFiles(image)
     }
-    await runAllDamages([await cleanSubject(budget.tier === 'release' ? 7 : 2), await holedSubject()], damages, budget, seed, report)
+    await runAllDamages([await cleanSubject(budget.tier === 'release' ? 7 : 2), await holedSubject(), await gappedSubject()], damages, budget, seed, report)
   },
 }

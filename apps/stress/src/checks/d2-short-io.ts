@@ -4,7 +4,7 @@ import type { Check } from '../check.js'
 import { runFaultRounds } from '../fault-round.js'
 
 /** Rounds of each tier; one holds every read and write of one workload. */
-const ROUNDS = { commit: 1, nightly: 2, release: 5 }
+const ROUNDS = { commit: 1, nightly: 3, release: 6 }
 
 /** Short reads and writes, one at a time, and all of them. */
 export const check: Check = {

@@ -4,7 +4,7 @@ import type { Check } from '../check.js'
 import { runFaultRounds } from '../fault-round.js'
 
 /** Rounds of each tier; one holds every sync of one workload. */
-const ROUNDS = { commit: 1, nightly: 2, release: 5 }
+const ROUNDS = { commit: 1, nightly: 3, release: 6 }
 
 /** Each sync of a file or a directory fails once, and later ones of the same path lie. */
 export const check: Check = {

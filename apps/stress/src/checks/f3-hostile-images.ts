@@ -2,7 +2,7 @@
 import { DB } from '@wk/db'
 import { cleanSpecimen, hostileImage, MAX_PROBE_MS, mountImage, Rng, uncleanSpecimen } from '@wk/testkit'
 import type { Check } from '../check.js'
-import { DIR, holedSubject, open } from '../damage.js'
+import { DIR, gappedSubject, holedSubject, open } from '../damage.js'
 import { attempt, HostileCases } from '../hostile.js'
 
 /** Opened, read, verified, collected, compacted, written to, repaired. */
@@ -13,7 +13,7 @@ export const check: Check = {
   unit: 'images',
   cases: { commit: 100, nightly: 5000, release: 50_000 },
   async run({ cases, only }, seed, report) {
-    const specimens = [await cleanSpecimen(DIR, open), await uncleanSpecimen(DIR, open), (await holedSubject()).specimen]
+    const specimens = [await cleanSpecimen(DIR, open), await uncleanSpecimen(DIR, open), (await holedSubject()).specimen, (await gappedSubject()).specimen]
     const hostile = new HostileCases(report, MAX_PROBE_MS)
     for (let i = only === undefined ? 0 : Number(only); i < (only === undefined ? cases : Number(only) + 1) && !report.full; i++) {
       const rng = new Rng(seed * 2 ** 24 + i)

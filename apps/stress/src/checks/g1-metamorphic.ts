@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { DbOptions } from '@wk/db'
 import { openBounded } from '@wk/db/testing'
 import { MemoryFileSystem } from '@wk/fs'
-import { drawHistory, drawOptions, HistoryRunner, holesProfile, modelProfile, type Operation, Rng } from '@wk/testkit'
+import { drawHistory, drawOptions, fillingGaps, gapsProfile, HistoryRunner, holesProfile, modelProfile, type Operation, Rng } from '@wk/testkit'
 import type { Check } from '../check.js'
 import { childPath } from '../child-path.js'
 import { RareWork } from '../rare-work.js'
@@ -20,7 +20,17 @@ const hasWorker = (set: number): boolean => set % 10 === 4
 const isOnSlowDisk = (history: number): boolean => history % 10 === 0
 
 /** Has values of some blocks: under the option sets with holes many of them. */
-const isLong = (history: number): boolean => history % 10 === 5
+const isLong = (history: number): boolean => history % 10 === 1
+
+/** Has values that fit where others of them died, and is compacted often: under the option sets with gaps much is written there. */
+const isFilling = (history: number): boolean => history % 10 === 2 || history % 10 === 7
+
+function draw(seed: number, number: number): Operation[] {
+  const profile = modelProfile(OPERATIONS, 64)
+  const rng = new Rng(seed * 100_000 + number)
+  if (isFilling(number)) return fillingGaps(rng, drawHistory(rng, gapsProfile(profile)))
+  return drawHistory(rng, isLong(number) ? holesProfile(profile) : profile)
+}
 
 /** Every answer is compared with a sorted map, so all runs of a history agree with each other as well. */
 export const check: Check = {
@@ -48,8 +58,7 @@ export const check: Check = {
       ran += history.length
     }
     for (let number = onlyHistory ?? 0; ran < cases && !report.full; number++) {
-      const profile = modelProfile(OPERATIONS, 64)
-      const history = drawHistory(new Rng(seed * 100_000 + number), isLong(number) ? holesProfile(profile) : profile)
+      const history = draw(seed, number)
       if (onlySet !== undefined) return run(history, number, onlySet)
       const runAll = async (sets: readonly number[]): Promise<void> => {
         for (const set of sets) if (ran < cases && !report.full) await run(history, number, set)
@@ -59,6 +68,6 @@ export const check: Check = {
       const lanes = [hasWorker, (set: number): boolean => isOnDisk(set) && !hasWorker(set), (set: number): boolean => !isOnDisk(set)]
       await Promise.all(lanes.map((belongs) => runAll(sets.filter(belongs))))
     }
-    rare.report(report, { readdressed: 1 / 100, punched: 1 / 100 })
+    rare.report(report, { readdressed: 1 / 100, punched: 1 / 100, filled: 1 / 200 })
   },
 }

@@ -76,19 +76,28 @@ async function main(request: KillRequest): Promise<void> {
       if (!(err instanceof WkError && (err.code === 'WK_NO_REWRITE' || err.code === 'WK_GC_RUNNING'))) throw err
     })
   const maintenance: [string, () => Promise<unknown>][] = [['flush', () => db.flush()], ['compact', () => db.compact()], ['gc', () => collect(0.2)], ['gc', () => collect(0.05)]]
+  // What is written next goes into the gaps that a compaction opens, until they are collected.
+  const fills = request.options.leastGap !== undefined
+  if (fills) maintenance.splice(2, 1)
   let inFlight: Promise<unknown>[] = []
   let background: Promise<unknown> = Promise.resolve()
+  let filled = 0
   for (let step = first; step < first + steps; step++) {
     const changes = endlessStep(seed, step)
     note('c', step)
     const call = writeStep(db, changes, { sync: step % syncEvery === syncEvery - 1 })
     inFlight.push(call.then(() => note('a', step)))
+    if (step % 10 === 9 && db.stats().gcBytesFilled > filled) {
+      filled = db.stats().gcBytesFilled
+      say('filled')
+    }
     if (step % 70 === 69) {
       const [name, work] = maintenance[Math.floor(step / 70) % maintenance.length] ?? ['', () => Promise.resolve()]
       background = background.then(() => {
         say(name)
         return work()
       })
+      if (fills && name === 'compact') await background
     }
     if (inFlight.length >= 1 + (step % 24)) {
       await Promise.all(inFlight)
@@ -99,7 +108,7 @@ async function main(request: KillRequest): Promise<void> {
       await new Promise((resolve) => setImmediate(resolve))
     }
   }
-  await Promise.all(inFlight)
+  await Promise.all([...inFlight, background])
   await db.close()
   say(`calls ${deadly?.count ?? 0}`)
 }

@@ -19,10 +19,11 @@ export interface Moment {
 }
 
 /**
- * Draws a moment: more than every third in a collection or compaction, some while opening; of a child that rewrites pointers some in that.
+ * Draws a moment: more than every third in a collection or compaction, some while opening; of a child that rewrites pointers, or
+ * fills gaps, some in that.
  */
-export function drawMoment(rng: Rng, rewrites = false): Moment {
-  const word = rng.pick(['opening', 'open', 'open', 'flush', 'compact', 'compact', 'gc', 'gc', 'gc', ...(rewrites ? ['readdress', 'readdress', 'readdress'] : [])])
+export function drawMoment(rng: Rng, rare?: 'readdress' | 'filled'): Moment {
+  const word = rng.pick(['opening', 'open', 'open', 'flush', 'compact', 'compact', 'gc', 'gc', 'gc', ...(rare === undefined ? [] : [rare, rare, rare])])
   if (word === 'opening') return { word, skip: 0, delay: rng.below(12) }
   if (word === 'open') return { word, skip: 0, delay: rng.below(200) }
   return { word, skip: rng.below(4), delay: rng.below(6) }
@@ -36,9 +37,9 @@ export interface KillOptions {
   readonly beside?: (others: ReadonlyMap<KeyText, Uint8Array>) => string | undefined
 }
 
-/** How often a child said that it began to rewrite pointers. */
-export function rewritingsIn(output: string): number {
-  return output.split('\n').filter((line) => line === 'readdress').length
+/** How often a child said that it began to rewrite pointers, or that it had written into gaps. */
+export function saidIn(output: string, word: 'readdress' | 'filled'): number {
+  return output.split('\n').filter((line) => line === word).length
 }
 
 /** One directory, and everything that was ever called on it. */
@@ -52,6 +53,8 @@ export class KillLoop {
   #survived = 0
   /** How often a child began to rewrite pointers. */
   readdressings = 0
+  /** How often a child had written into gaps. */
+  fillings = 0
 
   constructor(place: string, seed: number, { options = KILLED, beside }: KillOptions = {}) {
     this.#dir = join(place, 'db')
@@ -96,7 +99,8 @@ export class KillLoop {
     })
     const [, signal] = await gone
     clearTimeout(late)
-    this.readdressings += rewritingsIn(output)
+    this.readdressings += saidIn(output, 'readdress')
+    this.fillings += saidIn(output, 'filled')
     return { signal, errors, output }
   }
 
