@@ -111,6 +111,13 @@ describe('the churn workload', () => {
     expect(result.stats).toHaveProperty('gcBytesPunched')
   })
 
+  it('writes new values into gaps where that is asked for', async () => {
+    const result = await run(await loadEngine('wk-gaps'), 'churn', '16k-uniform')
+    expect(result.failure).toBeNull()
+    expect(result.phases.find(({ name }) => name === '16 KiB uniform overwrite')?.operations).toBe(5 * 2000)
+    expect(result.stats?.gcBytesFilled).toBeGreaterThan(0)
+  })
+
   it('catches a lost overwrite', async () => {
     let puts = 0
     const engine = sabotaged(await loadEngine('lmdb'), (database) => ({

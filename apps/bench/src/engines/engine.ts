@@ -8,6 +8,7 @@
 export type EngineName =
   | 'wk'
   | 'wk-holes'
+  | 'wk-gaps'
   | 'wk-gc-off'
   | 'wk-gc-loop'
   | 'classic-level'

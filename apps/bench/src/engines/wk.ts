@@ -28,6 +28,9 @@ export const wk: Engine = {
 /** Long dead ranges come back as holes, where copying them would be worse. */
 export const wkHoles: Engine = variant('wk-holes', { gc: { punchHoles: true } })
 
+/** New values go where nothing alive is left in older files, instead of copying what is. */
+export const wkGaps: Engine = variant('wk-gaps', { gc: { fillGaps: true } })
+
 /** No collection at all: what garbage collection costs is seen beside it. */
 export const wkGcOff: Engine = variant('wk-gc-off', { gc: { auto: false } })
 

@@ -35,7 +35,7 @@ export const churn: Workload = {
   parts: [...DEFAULT_PARTS, ...LONG_PARTS],
   defaultParts: DEFAULT_PARTS,
   defaultEngines: ['wk', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb-blobs'],
-  engines: ['wk', 'wk-holes', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb', 'rocksdb-blobs', 'level-blobs', 'lmdb-blobs'],
+  engines: ['wk', 'wk-holes', 'wk-gaps', 'wk-gc-off', 'wk-gc-loop', 'classic-level', 'lmdb', 'rocksdb', 'rocksdb-blobs', 'level-blobs', 'lmdb-blobs'],
   rounds: 1,
   budgetSeconds: 600,
   diskBytes: (_, quick) => (quick ? 500e6 : 3e9),

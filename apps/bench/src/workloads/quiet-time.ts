@@ -11,6 +11,8 @@ import { QUIET_SECONDS } from './churn-sizes.js'
 const STEP = 100
 /** Seconds without a change that end it. */
 const STILL = 4
+/** Those whose background is under test. */
+const SUBJECTS: ReadonlySet<EngineName> = new Set(['wk', 'wk-holes', 'wk-gaps'])
 
 /** Waits. `progress` is told the seconds that are over, of {@link quietSeconds}. */
 export async function quietTime(engine: EngineName, dir: string, quick: boolean, progress: (seconds: number) => void): Promise<void> {
@@ -24,7 +26,7 @@ export async function quietTime(engine: EngineName, dir: string, quick: boolean,
     const now = `${diskUsage(dir)} ${Math.round((readProcessIo()?.dirtied ?? 0) / 65_536)}`
     if (now !== state) changed = performance.now()
     state = now
-    if (engine !== 'wk' && engine !== 'wk-holes' && seconds(changed) > STILL) return
+    if (!SUBJECTS.has(engine) && seconds(changed) > STILL) return
   }
 }
 
