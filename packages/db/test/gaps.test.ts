@@ -9,7 +9,7 @@ import { DB, GC_CHANNEL, type GcEvent } from '../src/index.js'
 import { openParts } from '../src/open.js'
 import { resolveOptions } from '../src/options.js'
 import { openBounded, type BoundedOptions } from '../src/testing.js'
-import { contentsOf, keep, large, memoryPlace, nodePlace, onBothFileSystems, SMALL, text, type Place } from './harness.js'
+import { contentsOf, expectContents, keep, large, memoryPlace, nodePlace, onBothFileSystems, SMALL, text, type Place } from './harness.js'
 
 const LENGTH = 2000
 const KEYS = 48
@@ -51,16 +51,6 @@ async function prepared(place: Place, options: BoundedOptions = {}): Promise<Fil
   const filled = new Filled(await open(place, options))
   await filled.prepare()
   return filled
-}
-
-async function expectContents(db: DB, model: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  const found = new Map((await db.iterator().all()).map(([key, value]) => [text(key)!, value]))
-  expect([...found.keys()]).toEqual([...model.keys()].sort())
-  for (const [key, value] of model) {
-    expect(found.get(key)).toEqual(value)
-    expect(db.getSync(key)).toEqual(value)
-  }
-  expect((await db.verify()).problems, 'laws 7 and 8').toEqual([])
 }
 
 /** Bytes of each file in a directory. */

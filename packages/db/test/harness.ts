@@ -136,3 +136,14 @@ export async function unprivileged(run: () => Promise<void>): Promise<void> {
     if (isSuperuser) process.seteuid?.(0)
   }
 }
+
+/** Compares everything in every way with the model. */
+export async function expectContents(db: DB, model: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  const found = new Map((await db.iterator().all()).map(([key, value]) => [text(key)!, value]))
+  expect([...found.keys()]).toEqual([...model.keys()].sort())
+  for (const [key, value] of model) {
+    expect(found.get(key)).toEqual(value)
+    expect(db.getSync(key)).toEqual(value)
+  }
+  expect((await db.verify()).problems, 'laws 7 and 8').toEqual([])
+}

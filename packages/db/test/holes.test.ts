@@ -7,7 +7,7 @@ import { NodeFileSystem } from '@wk/fs'
 import { describe, expect, it } from 'vitest'
 import { DB, GC_CHANNEL, type GcEvent } from '../src/index.js'
 import { openBounded, type BoundedOptions } from '../src/testing.js'
-import { keep, large, memoryPlace, nodePlace, SMALL, temporaryDirectory, text, type Place } from './harness.js'
+import { expectContents, keep, large, memoryPlace, nodePlace, SMALL, temporaryDirectory, type Place } from './harness.js'
 
 const LENGTH = 20_000
 const KEYS = 24
@@ -31,16 +31,6 @@ async function fill(db: DB): Promise<Map<string, Uint8Array>> {
   await db.flush()
   await db.compact()
   return model
-}
-
-async function expectContents(db: DB, model: ReadonlyMap<string, Uint8Array>): Promise<void> {
-  const found = new Map((await db.iterator().all()).map(([key, value]) => [text(key)!, value]))
-  expect([...found.keys()]).toEqual([...model.keys()].sort())
-  for (const [key, value] of model) {
-    expect(found.get(key)).toEqual(value)
-    expect(db.getSync(key)).toEqual(value)
-  }
-  expect((await db.verify()).problems).toEqual([])
 }
 
 const listsOf = async (place: Place, dir = place.dir): Promise<string[]> => (place.fs === undefined ? readdirSync(dir) : await place.fs.list(dir)).filter((name) => name.endsWith('.runs'))

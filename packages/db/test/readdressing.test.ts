@@ -9,8 +9,8 @@ import { DB } from '../src/index.js'
 import type { DbIterator, Snapshot } from '../src/index.js'
 import { resolveOptions } from '../src/options.js'
 import { openParts } from '../src/open.js'
-import { BOUNDED, expectContents, openWith } from './bounded-runs.js'
-import { temporaryDirectory } from './harness.js'
+import { BOUNDED, openWith } from './bounded-runs.js'
+import { expectContents, temporaryDirectory } from './harness.js'
 
 const KEYS = 400
 const keyOf = (i: number): string => `key ${String(i).padStart(4, '0')}`
