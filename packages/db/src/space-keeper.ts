@@ -294,19 +294,20 @@ export class SpaceKeeper {
     this.#gapsAtStart = this.#parts.vlog.gaps.bytes
     try {
       await gc.bringOut({ seal, signal: this.#controller.signal })
+      const { snapshots } = tree.stats()
+      this.#snapshots = snapshots
+      const share = await gc.hidden.share()
+      this.#learn(bytes)
+      // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
+      const isQuiet = this.#written.operations === operations
+      this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
+      this.#tablesChanged = true
     } finally {
       this.#isBringingOut = false
     }
+    // Last: while gaps are opened more may be brought out, which the figures above must not know of.
     gc.gaps.forget()
     await this.#openGaps()
-    const { snapshots } = tree.stats()
-    this.#snapshots = snapshots
-    const share = await gc.hidden.share()
-    this.#learn(bytes)
-    // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
-    const isQuiet = this.#written.operations === operations
-    this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
-    this.#tablesChanged = true
   }
 
   /** Somebody writes that may fill gaps. */
@@ -326,6 +327,8 @@ export class SpaceKeeper {
     } finally {
       this.#isOpening = false
     }
+    // Who waited for gaps need not wait for the next look.
+    this.brake.ease()
   }
 
   /** Has a look again when nothing may have been written for a while: gaps that nothing goes into are garbage like all other. */
