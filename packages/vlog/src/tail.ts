@@ -94,8 +94,7 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   const { fs, readOnly } = options
   const file = await fs.open(physical.path, readOnly ? 'read' : 'update')
   try {
-    // A file without a whole header has none, and ends at 0.
-    const scanned = size < FILE_HEADER_LENGTH ? { end: 0, cutBytes: 0, maxVersion: 0, records: 0 } : await scanRecords(file, FILE_HEADER_LENGTH, size, new TimeSlice(options.runtime), cipher)
+    const scanned = await scanRecords(file, size, options, cipher)
     const { end } = scanned
     if (end < size || isShort(physical, end, marks)) {
       try {
@@ -118,9 +117,16 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   }
 }
 
-/** Walks the valid records from `start` on. */
-async function scanRecords(file: File, start: number, size: number, slice: TimeSlice, cipher: RecordCipher | undefined): Promise<RecoveredTail & { end: number }> {
-  const scanner = new RecordScanner(file, start, size)
+/** Walks the valid records from the start. A file without a whole header has none, and ends at 0. */
+async function scanRecords(
+  file: File,
+  size: number,
+  { runtime }: ResolvedOptions,
+  cipher: RecordCipher | undefined,
+): Promise<RecoveredTail & { end: number }> {
+  if (size < FILE_HEADER_LENGTH) return { end: 0, cutBytes: 0, maxVersion: 0, records: 0 }
+  const slice = new TimeSlice(runtime)
+  const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
   let maxVersion = 0
   let records = 0
   for (;;) {

@@ -234,7 +234,11 @@ export class WriteFiles implements GapWriter {
 
   /** The active file had better be left for gaps, so that the log grows no more. */
   get isFillingDue(): boolean {
-    return !this.isFilling && this.#gaps.some((file) => isReady(file, 0))
+    return !this.isFilling && this.#hasReadyGaps
+  }
+
+  get #hasReadyGaps(): boolean {
+    return this.#gaps.some((file) => isReady(file, 0))
   }
 
   /** Bytes of gaps that records may still go to. */
@@ -285,7 +289,7 @@ export class WriteFiles implements GapWriter {
   advance(): void {
     this.sealCurrent()
     if (this.#current !== undefined || this.#isFarBehind) return
-    if (this.#gaps.some((file) => isReady(file, 0)) || this.#next[0]?.physical.file !== undefined) this.#current = this.begin(0)
+    if (this.#hasReadyGaps || this.#next[0]?.physical.file !== undefined) this.#current = this.begin(0)
   }
 
   /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */

@@ -1,7 +1,7 @@
 /** Law 11: a number is on disk until a higher one is, also where only the list of a file in gaps tells of it. */
 import type { MemoryFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
-import { expectReadable, fill, gapFileOf, inFile, LEAST, LIVE, prepare, rangesOf, recordOf } from './support/gap-log.js'
+import { expectReadable, fill, gapFileOf, inFile, LEAST, LIVE, prepare, rangesOf, recordOf, type Prepared } from './support/gap-log.js'
 import { appendAll, DIR, openLog } from './support/memory-log.js'
 
 describe('law 11: the highest number stays while a file in gaps bears it', () => {
@@ -13,13 +13,17 @@ describe('law 11: the highest number stays while a file in gaps bears it', () =>
     return one!.pointer.fid - 1
   }
 
-  test('when all in it was moved or dropped', async () => {
+  /** A log with a record in gaps of its first file; `fid` is the number of the file that lies there. */
+  const filled = async (): Promise<Prepared & { fid: number }> => {
     const prepared = await prepare()
-    const { fs, log, kept, put } = prepared
     await fill(prepared, 1)
-    await put(9000)
+    await prepared.put(9000)
+    return { ...prepared, fid: gapFileOf(prepared.log, 1) }
+  }
+
+  test('when all in it was moved or dropped', async () => {
+    const { fs, log, kept, put, fid } = await filled()
     await log.seal()
-    const fid = gapFileOf(log, 1)
     expect(await highestIn(fs)).toBe(fid)
     const names: number[] = []
     fs.onMutatingOperation = (_, { kind, path }) => void (kind === 'remove' && path.endsWith('log') && names.push(Number(path.slice(-11, -5))))
@@ -35,12 +39,8 @@ describe('law 11: the highest number stays while a file in gaps bears it', () =>
   })
 
   test('when holes are made where it lay', async () => {
-    const prepared = await prepare()
-    const { fs, log, kept, put } = prepared
-    await fill(prepared, 1)
-    await put(9000)
+    const { fs, log, kept, put, fid } = await filled()
     await log.seal()
-    const fid = gapFileOf(log, 1)
     const plan = log.holes.plan(1, rangesOf(LIVE(kept)), LEAST)
     if (plan !== undefined) await log.holes.punch([plan])
     expect(await highestIn(fs)).toBeGreaterThanOrEqual(fid)
@@ -52,11 +52,7 @@ describe('law 11: the highest number stays while a file in gaps bears it', () =>
   })
 
   test('when it was retired in a log that stands alone', async () => {
-    const prepared = await prepare()
-    const { fs, log, kept, put } = prepared
-    await fill(prepared, 1)
-    await put(9000)
-    const fid = gapFileOf(log, 1)
+    const { fs, log, kept, fid } = await filled()
     await log.close()
     const alone = await openLog(fs, { lock: false })
     // Retired, and killed before anything was unlinked.
