@@ -4,18 +4,7 @@
  * What is left of a gap behind its last record stays what it was, and so do gaps that are too short: logical offsets only grow, and the end
  * of a record is not always the beginning of the next one.
  */
-import { invariant } from '@wk/codec'
 import type { RunTable } from './run-table.js'
-import { stretchesOf, type Chunk } from './staging.js'
-
-/** Bytes of a chunk that are consecutive in memory and in the physical file. Reused. */
-export interface Piece {
-  /** In the chunk. */
-  start: number
-  length: number
-  /** In the physical file. */
-  position: number
-}
 
 export class GapCursor {
   #fid = 0
@@ -31,23 +20,6 @@ export class GapCursor {
       if (this.#run + 1 === runs.count) return -1
       this.#run++
       offset = runs.logicalStart(this.#run)
-    }
-  }
-}
-
-/** What of a staged chunk goes where, if it belongs to a file with these runs. */
-export function* piecesOf(chunk: Chunk, runs: RunTable): Generator<Piece, void, undefined> {
-  const piece: Piece = { start: 0, length: 0, position: 0 }
-  for (const { start, offset, length } of stretchesOf(chunk)) {
-    let run = runs.runAt(offset)
-    for (let done = 0; done < length; run++) {
-      const into = offset + done - runs.logicalStart(run)
-      piece.start = start + done
-      piece.length = Math.min(length - done, runs.length(run) - into)
-      piece.position = runs.physicalStart(run) + into
-      invariant(piece.length > 0, 'records lie in gaps')
-      yield piece
-      done += piece.length
     }
   }
 }

@@ -10,15 +10,15 @@
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
 import { ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
-import { TimeSlice, writeFully, writeFullySync, type File, type Runtime } from '@wk/fs'
+import { writeFully, writeFullySync, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
-import { GapCursor, piecesOf } from './gap-cursor.js'
+import { GapCursor } from './gap-cursor.js'
 import type { GapWriter } from './gap-files.js'
+import { writePieces, writePiecesSync } from './gap-pieces.js'
 import { compressValue } from './lz4.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
-import type { RunTable } from './run-table.js'
-import { CHUNK_SIZE, Staging, type Chunk, type StagedPlace } from './staging.js'
+import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
@@ -278,7 +278,7 @@ export class VlogWriter implements StagedSource {
     try {
       for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
         if (current.runs === undefined) writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
-        else for (const { start, length, position } of piecesOf(chunk, current.runs)) writeFullySync(file, chunk.bytes, start, length, position)
+        else writePiecesSync(file, chunk, current.runs)
         this.#noteWritten(current, chunk.end)
         staging.release()
       }
@@ -390,26 +390,13 @@ export class VlogWriter implements StagedSource {
       const logical = this.#set.map.require(chunk.fid)
       if (this.#files.current !== logical) await this.#files.goOnTo(logical)
       if (logical.runs === undefined) await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
-      else await this.#writePieces(handleOf(logical), chunk, logical.runs)
+      else await writePieces(handleOf(logical), chunk, logical.runs, this.#options.runtime, () => this.checkWritable())
       // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
       this.checkWritable()
       this.#noteWritten(logical, chunk.end)
       staging.release()
     }
     if (this.#files.current !== undefined) this.#wrote(this.#files.current)
-  }
-
-  /** Into gaps: on the calling thread, with turns of the event loop in between, for a trip to the pool costs more than a record does. */
-  async #writePieces(file: File, chunk: Chunk, runs: RunTable): Promise<void> {
-    const slice = new TimeSlice(this.#options.runtime)
-    for (const { start, length, position } of piecesOf(chunk, runs)) {
-      writeFullySync(file, chunk.bytes, start, length, position)
-      if (!slice.due()) continue
-      await slice.pause()
-      // Law 9: nothing is written after a failure.
-      this.checkWritable()
-    }
-    await slice.pause()
   }
 
   /** After a write through the thread pool: more may be staged. */

@@ -1,6 +1,7 @@
 /** Where records go in gaps, and how chunks that leave something out are found and written: against arrays that know nothing of either. */
 import { expect, test } from 'vitest'
-import { GapCursor, piecesOf } from '../src/gap-cursor.js'
+import { GapCursor } from '../src/gap-cursor.js'
+import { piecesOf } from '../src/gap-pieces.js'
 import { RunTableBuilder, type RunTable } from '../src/run-table.js'
 import { Staging, stretchesOf, type StagedPlace } from '../src/staging.js'
 import { mulberry, randomBytes, RUNS, SEED } from './support/bytes.js'

@@ -1,0 +1,71 @@
+/**
+ * Puts staged records into the gaps that they have their places in.
+ *
+ * On the calling thread, for a trip to the thread pool costs more than a record does. But a block that a gap shares with what is alive has to be
+ * read before it is written to, if it is not in memory: once that is seen to take its time, pieces go through the pool, some at once.
+ */
+import { invariant } from '@wk/codec'
+import { writeFully, writeFullySync, type File, type Runtime } from '@wk/fs'
+import { inLots } from './run-lists.js'
+import type { RunTable } from './run-table.js'
+import { stretchesOf, type Chunk } from './staging.js'
+
+/** Longest time on the calling thread without a turn of the event loop, in milliseconds, as far as single writes allow. */
+const SLICE_MS = 4
+/** What a write takes at most where nothing has to be read for it, in milliseconds: for each piece, and for each byte. A warm one takes a tenth of it. */
+const WARM_PIECE_MS = 0.1
+const WARM_BYTE_MS = 2e-6
+/** Pieces that go through the pool before the calling thread tries one again. */
+const POOLED = 64
+
+/** Bytes of a chunk that are consecutive in memory and in the physical file. */
+export interface Piece {
+  /** In the chunk. */
+  readonly start: number
+  readonly length: number
+  /** In the physical file. */
+  readonly position: number
+}
+
+/** What of a staged chunk goes where, if it belongs to a file with these runs. */
+export function piecesOf(chunk: Chunk, runs: RunTable): Piece[] {
+  const pieces: Piece[] = []
+  for (const { start, offset, length } of stretchesOf(chunk)) {
+    let run = runs.runAt(offset)
+    for (let done = 0; done < length; run++) {
+      const into = offset + done - runs.logicalStart(run)
+      const piece = { start: start + done, length: Math.min(length - done, runs.length(run) - into), position: runs.physicalStart(run) + into }
+      invariant(piece.length > 0, 'records lie in gaps')
+      pieces.push(piece)
+      done += piece.length
+    }
+  }
+  return pieces
+}
+
+/** All of a chunk, at once. @throws IoError */
+export function writePiecesSync(file: File, chunk: Chunk, runs: RunTable): void {
+  for (const { start, length, position } of piecesOf(chunk, runs)) writeFullySync(file, chunk.bytes, start, length, position)
+}
+
+/** All of a chunk, with turns of the event loop in between. `check` is called after each; nothing more is written once it throws (law 9). @throws IoError */
+export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runtime: Runtime, check: () => void): Promise<void> {
+  const pieces = piecesOf(chunk, runs)
+  let isCold = false
+  for (let next = 0; next < pieces.length; check()) {
+    const begun = runtime.monotonic()
+    let warm = 0
+    let elapsed = 0
+    do {
+      const { start, length, position } = pieces[next++]!
+      writeFullySync(file, chunk.bytes, start, length, position)
+      warm += WARM_PIECE_MS + WARM_BYTE_MS * length
+      elapsed = runtime.monotonic() - begun
+    } while (!isCold && next < pieces.length && elapsed < SLICE_MS)
+    isCold = elapsed > warm
+    if (isCold) {
+      await inLots(pieces.slice(next, next + POOLED), ({ start, length, position }) => writeFully(file, chunk.bytes, start, length, position))
+      next += POOLED
+    } else await runtime.yield()
+  }
+}
