@@ -61,7 +61,7 @@ async function copyView(parts: Parts, view: ReadView, sequence: number, target: 
     try {
       await copy.begin()
       const tables = [...view.version.tables()]
-      const lists = logs.filter(({ hasRunsFile }) => hasRunsFile)
+      const lists = logs.filter(({ listBytes }) => listBytes > 0)
       copy.total = tables.length + logs.length + lists.length + 2
       for (const { number } of tables) await copy.link(formatFileName('table', number))
       for (const { number, relocated } of logs) await copy.link(formatFileName(relocated ? 'relocated' : 'vlog', number))

@@ -53,6 +53,8 @@ const HIDDEN_PER_TABLE_BYTE = 3
 const GAP_SHARE = 3 / 4
 /** Part of the garbage that the target allows which may be there in addition while gaps are filled: to copy it, beside writers who make it no more, takes longer than to wait for their end. */
 const FILLING_EXCESS = 0.16
+/** After gaps were filled files that are nearly all alive are copied to this part of the way between the bounds, instead of the hard one alone: nobody writes beside it, and the WAL comes on top. */
+const IDLE_PRESSURE = 1 / 2
 /** Gaps are short when they are less than this part of the garbage allowed, at most so many bytes, and the next ones are not there yet; with none left that counts as so much excess. */
 const SHORT_SHARE = 1 / 5
 const MOST_SHORT = 32 * 1024 * 1024
@@ -119,6 +121,8 @@ export interface PlanState {
   canBringOut: boolean
   /** Bytes of gaps that new records may go to, and of garbage that may be made some; 0 if there are none, or nobody writes. */
   gapBytes: number
+  /** Gaps were filled, and nobody writes any more. */
+  isIdle: boolean
 }
 
 /** Decides. */
@@ -144,7 +148,7 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   if (canBringOut && hiddenBytes >= Math.max(worthwhile, GAP_SHARE * gapBytes)) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
   if (mayCopy && good.length > 0) return relocate(good)
   if (isFilling) return { kind: 'rest', reason: `space amplification ${amp}, and new values go where garbage was` }
-  const poor = pressure < 1 || state.isBringingOut ? [] : pick(least)
+  const poor = pressure < (state.isIdle ? IDLE_PRESSURE : 1) || state.isBringingOut ? [] : pick(least)
   if (poor.length > 0) return relocate(poor)
   let waiting = hiddenBytes
   for (const { state: kind, recordBytes, liveBytes: live } of files) {

@@ -14,7 +14,7 @@ const RECORD_OVERHEAD = 20
 
 /** Sizes in bytes. */
 export interface SpaceFigures {
-  /** Value logs and tables. Not the WAL: it is no garbage, and goes with the next flush. */
+  /** Value logs, with the lists of what is left of them, and tables. Not the WAL: it is no garbage, and goes with the next flush. */
   diskBytes: number
   tableBytes: number
   /** Records that some entry refers to, headers included. */
@@ -40,7 +40,7 @@ export function measureSpace(tree: LsmTree, vlog: ValueLog, hiddenShare: number)
     references += count
   }
   let diskBytes = 0
-  for (const { size, holeBytes } of vlog.physicalFiles()) diskBytes += size - holeBytes
+  for (const { size, holeBytes, listBytes } of vlog.physicalFiles()) diskBytes += size - holeBytes + listBytes
   const { tableBytes, inlineBytes } = measureTables(tree)
   diskBytes += tableBytes
   const knownLiveBytes = Math.max(0, referencedBytes - RECORD_OVERHEAD * references) + inlineBytes

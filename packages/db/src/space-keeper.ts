@@ -95,8 +95,8 @@ export class SpaceKeeper {
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
   #lookedAt = { bytes: -1, bytesInGaps: 0, operations: -1 }
-  /** Bytes written when it was found that nobody writes. */
-  #idleAt = 0
+  /** Bytes written when it was last found that nobody fills gaps any more. */
+  #idleAt: number | undefined
   #isAwaitingIdle = false
   #isOpening = false
   /** Bytes of gaps when the last garbage began to be brought out. */
@@ -227,7 +227,7 @@ export class SpaceKeeper {
     const isFillable = this.#isFillable()
     const fillable = isFillable ? gc.gaps.fillable(files) : 0
     const gapBytes = isFillable ? vlog.gaps.bytes + fillable : 0
-    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes })
+    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes, isIdle: this.#isIdle })
     if (fillable > 0 && vlog.gaps.bytes < LEAST_OPEN && pressureOf(figures, bounds) > 0 && !this.#isBringingOut && !this.#isOpening) work.add(this.#openGaps())
     if (step.kind === 'rest' && work.size > 0) {
       await work.next()
@@ -313,7 +313,12 @@ export class SpaceKeeper {
   /** Somebody writes that may fill gaps. */
   #isFillable(): boolean {
     this.#written.update()
-    return this.#parts.gc.gaps.isWanted && this.#written.bytes !== this.#idleAt
+    return this.#parts.gc.gaps.isWanted && !this.#isIdle
+  }
+
+  /** Gaps were filled, and nothing was written for a while. */
+  get #isIdle(): boolean {
+    return this.#idleAt !== undefined && this.#written.bytes === this.#idleAt
   }
 
   /** Garbage that is known becomes gaps for what is written next, but for what is too much on the disk. */

@@ -6,9 +6,9 @@ import type { SpaceFigures } from '../src/space-figures.js'
 
 const MB = 1e6
 const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, fills: false }
-const WRITTEN = { isBringingOut: false, canBringOut: true, gapBytes: 0 }
-const BRINGING = { isBringingOut: true, canBringOut: true, gapBytes: 0 }
-const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0 }
+const WRITTEN = { isBringingOut: false, canBringOut: true, gapBytes: 0, isIdle: false }
+const BRINGING = { isBringingOut: true, canBringOut: true, gapBytes: 0, isIdle: false }
+const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0, isIdle: false }
 
 /** 400 MB alive, if nothing else is said, so much garbage that is known and so much that is hidden. */
 function figures(known: number, hidden: number, liveBytes = 400 * MB): SpaceFigures {
@@ -77,7 +77,7 @@ describe('the plan', () => {
 describe('while gaps are filled', () => {
   // 120 MB of garbage are allowed, 139.2 while gaps are filled.
   const FILLED: SpaceBounds = { ...BOUNDS, fills: true }
-  const left = (gapBytes: number, isBringingOut = false): PlanState => ({ isBringingOut, canBringOut: true, gapBytes: gapBytes * MB })
+  const left = (gapBytes: number, isBringingOut = false): PlanState => ({ isBringingOut, canBringOut: true, gapBytes: gapBytes * MB, isIdle: false })
 
   it('hidden garbage is brought out when it is three quarters of the gaps that are left, if that is worth it', () => {
     const kind = (hidden: number, gaps: number): string => planStep(figures((125 - hidden) * MB, hidden * MB), [file(1, 0.5)], FILLED, left(gaps)).kind
@@ -96,6 +96,13 @@ describe('while gaps are filled', () => {
     expect(planStep(figures(89 * MB, 50 * MB), files, FILLED, left(60))).toMatchObject({ kind: 'bring out', victims: [] })
     expect(planStep(figures(90 * MB, 50 * MB), files, FILLED, left(60))).toMatchObject({ kind: 'bring out', victims: [{ number: 2 }] })
     expect(planStep(figures(121 * MB, 0), files, FILLED, left(0)).kind).toBe('relocate')
+  })
+
+  it('once nobody writes any more files are copied down to the middle of the bounds, even those that are nearly all alive', () => {
+    const idle: PlanState = { ...NOTHING_NEW, isIdle: true }
+    // The soft bound is at 114 MB, the hard one at 120.
+    const kind = (garbage: number, state: PlanState): string => planStep(figures(garbage * MB, 0), [file(1, 0.2), file(2, 0.2)], FILLED, state).kind
+    expect([kind(116, idle), kind(118, idle), kind(119, NOTHING_NEW), kind(121, NOTHING_NEW)]).toEqual(['rest', 'relocate', 'rest', 'relocate'])
   })
 
   it('what is beyond that is copied instead of being filled', () => {

@@ -153,7 +153,7 @@ function withList(fs: FileSystem, path: string, name: string, { physical, keyId,
     if (size < FILE_HEADER_LENGTH + RELOCATED_FOOTER_LENGTH) throw short()
     const logical = decodeRuns(readExactly(file, 0, size, short), physical.number, physical.recordsEnd, name)
     const holes = holesBetween(logical, physical.recordsEnd)
-    physical.hasRunsFile = true
+    physical.listBytes = size
     for (const { fid } of logical) physical.highest = Math.max(physical.highest, fid)
     for (const { length } of holes) physical.holeBytes += length
     return { physical, keyId, baseIv, logical, holes }

@@ -23,8 +23,8 @@ export class PhysicalFile {
   zerosEnd = 0
   /** Bytes of it that are no records: header, run tables, footer. */
   overhead = FILE_HEADER_LENGTH
-  /** A list of its runs lies beside it (`runs-file.ts`): holes were punched, or gaps opened, or are about to be. */
-  hasRunsFile = false
+  /** Bytes of the list of its runs that lies beside it (`runs-file.ts`): holes were punched, or gaps opened, or are about to be. 0 = there is none. */
+  listBytes = 0
   /** Bytes of those holes. */
   holeBytes = 0
   /** Logical files whose current place this is. */

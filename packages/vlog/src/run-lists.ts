@@ -94,17 +94,20 @@ function firstBehind(ranges: readonly Range[], position: number): number {
 export async function writeLists(set: VlogSet, host: ListHost, lists: readonly Pick<LeftOver, 'physical' | 'files'>[]): Promise<void> {
   const { fs } = set
   const temporary: string[] = []
+  const lengths = new Map<PhysicalFile, number>()
   try {
     await inLots(lists, async ({ physical, files }) => {
       const path = tempName(physical.runsPath)
       const file = await createTemporary(fs, path)
       temporary.push(path)
-      await writeAll(file, encodeRuns(physical.number, files))
+      const bytes = encodeRuns(physical.number, files)
+      lengths.set(physical, bytes.length)
+      await writeAll(file, bytes)
     })
     host.checkWritable()
     await inLots(lists, async ({ physical }) => {
       await fs.rename(tempName(physical.runsPath), physical.runsPath)
-      physical.hasRunsFile = true
+      physical.listBytes = lengths.get(physical)!
     })
   } catch (error) {
     for (const path of temporary) await fs.remove(path).catch(() => undefined)

@@ -25,8 +25,8 @@ export interface PhysicalFileInfo {
   size: number
   /** Bytes of it that were given back: holes. */
   holeBytes: number
-  /** A list of its runs lies beside it, and belongs to it: it has holes, or files in gaps. */
-  hasRunsFile: boolean
+  /** Bytes of the list of its runs that lies beside it, and belongs to it, if it has holes, or files in gaps; else 0. */
+  listBytes: number
   /** Bytes of records, dead or alive: `size` without holes, header, run tables and footer. */
   recordBytes: number
   sealed: boolean
@@ -97,7 +97,7 @@ export class VlogSet {
       .sort((a, b) => a.number - b.number)
       .map((physical) => {
         const logical = [...physical.fids].sort((a, b) => a - b)
-        const { number, relocated, size, overhead, holeBytes, hasRunsFile } = physical
+        const { number, relocated, size, overhead, holeBytes, listBytes } = physical
         let runs = 0
         let sealed = true
         let hasOpenGaps = false
@@ -108,7 +108,7 @@ export class VlogSet {
           sealed = false
           if (file.gaps !== undefined) hasOpenGaps = true
         }
-        return { number, relocated, size, holeBytes, hasRunsFile, recordBytes: Math.max(0, size - overhead - holeBytes), sealed, hasOpenGaps, logical, runs }
+        return { number, relocated, size, holeBytes, listBytes, recordBytes: Math.max(0, size - overhead - holeBytes), sealed, hasOpenGaps, logical, runs }
       })
   }
 
@@ -141,7 +141,7 @@ export class VlogSet {
     // The file that it lies in, as a file of its own, has no runs where this one has.
     if (isInGaps(logical)) return undefined
     // One with holes gets no address of its own any more: it would have to be in the list of what is left.
-    if (logical.fid === logical.physical.number || (logical.physical.hasRunsFile && this.map.get(logical.physical.number) === undefined)) return undefined
+    if (logical.fid === logical.physical.number || (logical.physical.listBytes > 0 && this.map.get(logical.physical.number) === undefined)) return undefined
     const { physical, runs } = logical
     if (this.map.get(physical.number) === undefined) this.map.add(directFile(physical))
     return { fid, target: physical.number, ...runs.share() }
@@ -268,7 +268,7 @@ export class VlogSet {
     const ready = [...this.#leaving].filter(({ pins, highest }) => pins === 0 && !this.isHighest(highest))
     if (ready.length === 0 && failure === undefined) return
     const unlinks = await Promise.allSettled(ready.map((physical) => this.#unlink(physical)))
-    const lists = ready.filter((physical, i) => physical.hasRunsFile && unlinks[i]?.status === 'fulfilled')
+    const lists = ready.filter((physical, i) => physical.listBytes > 0 && unlinks[i]?.status === 'fulfilled')
     if (isDurable || lists.length > 0) await this.fs.syncDir(this.dir)
     // Only now: a file that a crash brings back must not come without the list of its holes.
     for (const { runsPath } of lists) await this.#remove(runsPath)

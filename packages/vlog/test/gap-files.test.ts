@@ -234,7 +234,7 @@ describe('files in gaps', () => {
       await log.seal()
     }
     expect(planGaps(log, 1, live, LEAST), 'no gap is left that is long enough').toBeUndefined()
-    expect(log.physicalFiles()[0]).toMatchObject({ number: 1, hasRunsFile: true, holeBytes: 0, logical: [1, ...filled] })
+    expect(log.physicalFiles()[0]).toMatchObject({ number: 1, listBytes: readFile(fs, '000001.runs').length, holeBytes: 0, logical: [1, ...filled] })
     await log.close()
     const again = await openLog(fs, host(1, 2, 3, 4, ...filled))
     expectReadable(again, live, gone)
@@ -318,7 +318,7 @@ describe('files in gaps', () => {
     const size = log.physicalFiles()[0]!.size
     const [plan] = await fill(prepared, 1)
     const fid = gapFileOf(log, 1)
-    const told = { number: 1, relocated: false, size, holeBytes: 0, hasRunsFile: true, recordBytes: size - 20, logical: [1, fid], runs: 4 }
+    const told = { number: 1, relocated: false, size, holeBytes: 0, listBytes: readFile(prepared.fs, '000001.runs').length, recordBytes: size - 20, logical: [1, fid], runs: 4 }
     expect(log.physicalFiles()[0]).toEqual({ ...told, sealed: false, hasOpenGaps: true })
     expect(log.files().find((file) => file.fid === fid)).toMatchObject({ physical: 1, relocated: false, size: 20 + plan!.bytes, runs: 2, sealed: false })
     const one = await put(9000)

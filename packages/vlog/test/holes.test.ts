@@ -86,7 +86,7 @@ describe('holes', () => {
       const now = opening === 0 ? log : await openLog(fs, host(1, 2, 3, 4))
       expectReadable(now, [...LIVE(kept), ...inFile(kept, 2, 3, 4)], GONE(kept))
       const info = now.physicalFiles()[0]!
-      expect(info).toMatchObject({ number: 1, relocated: false, size, holeBytes: bytes, hasRunsFile: true, logical: [1], runs: 2, sealed: true })
+      expect(info).toMatchObject({ number: 1, relocated: false, size, holeBytes: bytes, listBytes: readFile(fs, '000001.runs').length, logical: [1], runs: 2, sealed: true })
       expect(info.recordBytes).toBe(size - 20 - bytes)
       expect((await collect(now.iterate(1))).map(({ pointer }) => pointer)).toEqual(LIVE(kept).map(({ pointer }) => pointer))
       expect(await now.verify()).toMatchObject({ ok: true, records: 16 })
@@ -288,7 +288,7 @@ describe('holes', () => {
       expect(await failureOf(punch(log, 1, LIVE(kept))), operation).toMatchObject({ code: 'WK_IO' })
       expectReadable(log, inFile(kept, 1))
       expect((await inner.list(DIR)).filter((name) => /runs/.test(name))).toEqual([])
-      expect(log.physicalFiles()[0]).toMatchObject({ hasRunsFile: false, holeBytes: 0 })
+      expect(log.physicalFiles()[0]).toMatchObject({ listBytes: 0, holeBytes: 0 })
     }
     const before = await allocated(inner, '000001.vlog')
     fs.add({ operation: 'punch', errno: 'ENOSPC' })
