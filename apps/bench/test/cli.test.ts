@@ -26,7 +26,7 @@ describe('command line', () => {
     if (request.kind !== 'run') throw new Error('no run')
     expect(request.options.parts).toEqual(['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all'])
     expect(parseArguments(['--workload', 'churn', '--part', '1m-uniform', '--engine', 'wk-holes'])).toMatchObject({ options: { parts: ['1m-uniform'], engines: ['wk-holes'] } })
-    expect(parseArguments(['--workload', 'churn', '--engine', 'wk,wk-gaps,wk-gc-off'])).toMatchObject({ options: { engines: ['wk', 'wk-gaps', 'wk-gc-off'] } })
+    expect(parseArguments(['--workload', 'churn', '--engine', 'wk,wk-copies,wk-gc-off'])).toMatchObject({ options: { engines: ['wk', 'wk-copies', 'wk-gc-off'] } })
   })
 
   it('knows the input of the main job', () => {
@@ -34,7 +34,7 @@ describe('command line', () => {
   })
 
   it.each([
-    [['--engine', 'sqlite'], /sqlite: unknown; there are wk, wk-holes, wk-gaps, wk-gc-off/],
+    [['--engine', 'sqlite'], /sqlite: unknown; there are wk, wk-holes, wk-copies, wk-gc-off/],
     [['--engine', 'null'], /null: cannot run files; there are wk, classic-level/],
     [['--workload', 'kv', '--engine', 'files'], /files: cannot run kv/],
     [['--workload', 'kv', '--input', '/tmp'], /kv takes no input/],

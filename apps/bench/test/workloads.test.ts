@@ -111,11 +111,14 @@ describe('the churn workload', () => {
     expect(result.stats).toHaveProperty('gcBytesPunched')
   })
 
-  it('writes new values into gaps where that is asked for', async () => {
-    const result = await run(await loadEngine('wk-gaps'), 'churn', '16k-uniform')
-    expect(result.failure).toBeNull()
-    expect(result.phases.find(({ name }) => name === '16 KiB uniform overwrite')?.operations).toBe(5 * 2000)
-    expect(result.stats?.gcBytesFilled).toBeGreaterThan(0)
+  it('writes new values into gaps, or copies what is alive where that is asked for', async () => {
+    for (const [name, fills] of [['wk', true], ['wk-copies', false]] as const) {
+      const result = await run(await loadEngine(name), 'churn', '16k-uniform')
+      expect(result.failure).toBeNull()
+      expect(result.phases.find((phase) => phase.name === '16 KiB uniform overwrite')?.operations).toBe(5 * 2000)
+      expect((result.stats?.gcBytesFilled ?? 0) > 0).toBe(fills)
+    }
+    expect((await run(await loadEngine('wk-copies'), 'churn', '1k-uniform')).phases).toEqual([])
   })
 
   it('catches a lost overwrite', async () => {

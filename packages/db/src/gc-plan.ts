@@ -19,8 +19,8 @@ export interface SpaceBounds {
   allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
-  /** New records may go into gaps: option `gc.fillGaps`. */
-  fills: boolean
+  /** New records go into gaps where they have at least so many bytes on average: option `gc.fillGaps`. Undefined: they never do. */
+  leastGap: number | undefined
 }
 
 /** The next step, with its reason in words. Victims are relocated while hidden garbage is brought out. */
@@ -68,9 +68,10 @@ export function allowedGarbage(liveBytes: number, { soft, hard, allowance }: Spa
 }
 
 /** Bytes at which the active value log is worth ending: small beside the garbage that the target allows. */
-export function granuleOf({ liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
-  const share = bounds.fills ? FILLED_GRANULE_SHARE : GRANULE_SHARE
-  return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * share))
+export function granuleOf({ liveBytes, referencedBytes, references }: SpaceFigures, bounds: SpaceBounds): number {
+  const { fileSize, leastGap = Infinity } = bounds
+  const share = references > 0 && referencedBytes >= leastGap * references ? FILLED_GRANULE_SHARE : GRANULE_SHARE
+  return Math.min(fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * share))
 }
 
 /** Whether there will soon be work, if it goes on like this. */

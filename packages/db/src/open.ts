@@ -165,8 +165,10 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   return parts
 }
 
-function boundsOf({ gc, mostRuns = MOST_RUNS, leastHole = LEAST_HOLE, leastGap = LEAST_GAP }: ResolvedOptions): CollectorBounds {
-  return { mostRuns, leastHole: gc.punchHoles ? leastHole : undefined, leastGap: gc.fillGaps ? leastGap : undefined }
+function boundsOf({ gc, encryptionKey, mostRuns = MOST_RUNS, leastHole = LEAST_HOLE, leastGap = LEAST_GAP }: ResolvedOptions): CollectorBounds {
+  // A gap file has no data key.
+  const fills = gc.fillGaps && encryptionKey === undefined
+  return { mostRuns, leastHole: gc.punchHoles ? leastHole : undefined, leastGap: fills ? leastGap : undefined }
 }
 
 function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: ValueLog, gc: ValueLogGc, health: Health, wiring: Wiring): SpaceKeeper {
@@ -177,7 +179,7 @@ function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: V
     vlog,
     runtime: options.runtime,
     gc,
-    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize, fills: options.gc.fillGaps },
+    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize, leastGap: boundsOf(options).leastGap },
     bytesPerSecond,
     isWritable: () => health.state === 'open',
     onFailure: (error) => wiring.fail?.(error),

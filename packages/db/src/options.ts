@@ -35,8 +35,10 @@ export interface GcOptions {
   punchHoles?: boolean
   /**
    * Writes new values where nothing alive is left in older value logs (gaps of 8 KiB and more), instead of copying what is alive somewhere else: about one byte
-   * is written for each byte of the user's, and space does not grow. Worth it for values of 8 KiB and more of similar length. Not in encrypted databases, nor in
-   * files that a checkpoint shares. A value log with gaps that were filled is no file of Badger's format any more. Default false.
+   * is written for each byte of the user's, and space does not grow. Where values have 8 KiB and more on average; not in encrypted databases, nor in files
+   * that a checkpoint shares. A value log with gaps that were filled is no file of Badger's format any more, and what is alive shares sectors with what is
+   * written: set it to false where tools of Badger read the files, where they are hard-linked by others, or where a device may lose a sector that it
+   * writes when the power goes. Default true.
    */
   fillGaps?: boolean
   /** Bytes that background passes read and write a second, on average. Default: no limit. Set it where the disk is shared. */
@@ -208,7 +210,7 @@ function resolveGc(gc: GcOptions): ResolvedGcOptions {
   }
   if (bytesPerSecond !== undefined && !(typeof bytesPerSecond === 'number' && bytesPerSecond > 0)) throw new InvalidArgumentError('gc.bytesPerSecond must be a positive number')
   const minGarbage = integerOption('gc.minGarbage', gc.minGarbage, 32 * MIB, 0, Number.MAX_SAFE_INTEGER)
-  return { auto: flagOption('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flagOption('gc.punchHoles', gc.punchHoles, false), fillGaps: flagOption('gc.fillGaps', gc.fillGaps, false), bytesPerSecond }
+  return { auto: flagOption('gc.auto', gc.auto, true), maxSpaceAmp, minSpaceAmp, minGarbage, punchHoles: flagOption('gc.punchHoles', gc.punchHoles, false), fillGaps: flagOption('gc.fillGaps', gc.fillGaps, true), bytesPerSecond }
 }
 
 /** Throws `InvalidArgumentError` unless `value` can be a space target. */

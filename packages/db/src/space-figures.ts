@@ -19,6 +19,8 @@ export interface SpaceFigures {
   tableBytes: number
   /** Records that some entry refers to, headers included. */
   referencedBytes: number
+  /** How many records those are, as often as they are referred to. */
+  references: number
   /** Keys and values of all entries, hidden ones included. */
   knownLiveBytes: number
   /** Estimated part of `knownLiveBytes` that a compaction would drop. */
@@ -50,6 +52,7 @@ export function measureSpace(tree: LsmTree, vlog: ValueLog, hiddenShare: number)
     diskBytes,
     tableBytes,
     referencedBytes,
+    references,
     knownLiveBytes,
     hiddenBytes,
     liveBytes,

@@ -5,7 +5,7 @@ import type { ValueLogFile } from '../src/gc-victims.js'
 import type { SpaceFigures } from '../src/space-figures.js'
 
 const MB = 1e6
-const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, fills: false }
+const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, leastGap: undefined }
 const WRITTEN = { isBringingOut: false, canBringOut: true, gapBytes: 0, isIdle: false }
 const BRINGING = { isBringingOut: true, canBringOut: true, gapBytes: 0, isIdle: false }
 const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0, isIdle: false }
@@ -14,7 +14,7 @@ const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0, isI
 function figures(known: number, hidden: number, liveBytes = 400 * MB): SpaceFigures {
   const knownLiveBytes = liveBytes + hidden
   const diskBytes = knownLiveBytes + known
-  return { diskBytes, tableBytes: MB, referencedBytes: knownLiveBytes, knownLiveBytes, hiddenBytes: hidden, liveBytes, knownSpaceAmp: diskBytes / knownLiveBytes, spaceAmp: diskBytes / liveBytes }
+  return { diskBytes, tableBytes: MB, referencedBytes: knownLiveBytes, references: Math.round(knownLiveBytes / 16_384), knownLiveBytes, hiddenBytes: hidden, liveBytes, knownSpaceAmp: diskBytes / knownLiveBytes, spaceAmp: diskBytes / liveBytes }
 }
 
 function file(number: number, deadRatio: number, state: ValueLogFile['state'] = 'collectable'): ValueLogFile {
@@ -76,7 +76,7 @@ describe('the plan', () => {
 
 describe('while gaps are filled', () => {
   // 120 MB of garbage are allowed, 139.2 while gaps are filled.
-  const FILLED: SpaceBounds = { ...BOUNDS, fills: true }
+  const FILLED: SpaceBounds = { ...BOUNDS, leastGap: 8192 }
   const left = (gapBytes: number, isBringingOut = false): PlanState => ({ isBringingOut, canBringOut: true, gapBytes: gapBytes * MB, isIdle: false })
 
   it('hidden garbage is brought out when it is three quarters of the gaps that are left, if that is worth it', () => {
@@ -119,8 +119,9 @@ describe('while gaps are filled', () => {
     expect([strain(0, 24, true), strain(0, 12, true), strain(0, 0, true), strain(0, 12, false)].map((one) => Math.round(100 * one) / 100)).toEqual([0, 0.75, 1.5, -0.8])
   })
 
-  it('value logs are twice as long', () => {
-    expect(Math.round(fileLimitOf(figures(77 * MB, 0), FILLED).end) / MB).toBe(20)
+  it('value logs are twice as long, where values are long enough for gaps', () => {
+    const end = (references: number, bounds: SpaceBounds): number => Math.round(fileLimitOf({ ...figures(77 * MB, 0), references }, bounds).end) / MB
+    expect([end(24_000, FILLED), end(48_000, FILLED), end(50_000, FILLED), end(24_000, BOUNDS), end(0, FILLED)]).toEqual([20, 20, 10, 10, 10])
   })
 })
 

@@ -8,7 +8,7 @@
 export type EngineName =
   | 'wk'
   | 'wk-holes'
-  | 'wk-gaps'
+  | 'wk-copies'
   | 'wk-gc-off'
   | 'wk-gc-loop'
   | 'classic-level'

@@ -7,7 +7,7 @@ import type { Engine, EngineName } from './engine.js'
 const LOADERS: Readonly<Record<EngineName, () => Promise<Engine>>> = {
   wk: async () => (await import('./wk.js')).wk,
   'wk-holes': async () => (await import('./wk.js')).wkHoles,
-  'wk-gaps': async () => (await import('./wk.js')).wkGaps,
+  'wk-copies': async () => (await import('./wk.js')).wkCopies,
   'wk-gc-off': async () => (await import('./wk.js')).wkGcOff,
   'wk-gc-loop': async () => (await import('./wk.js')).wkGcLoop,
   'classic-level': async () => (await import('./classic-level.js')).classicLevel,

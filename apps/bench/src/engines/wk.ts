@@ -19,7 +19,7 @@ const MAX_PASSES = 10_000
 /** A pass of `wk-gc-loop` collects a file with this share of garbage: what the article advises. */
 const LOOP_RATIO = 0.5
 
-/** The engine as it comes: relocation in the background holds the space target. */
+/** The engine as it comes: the background holds the space target, by relocation, or with values of some KiB in the gaps of older files. */
 export const wk: Engine = {
   ...variant('wk', {}),
   collection: `runValueLogGC(${DISCARD_RATIO}) until it answers WK_NO_REWRITE`,
@@ -28,8 +28,8 @@ export const wk: Engine = {
 /** Long dead ranges come back as holes, where copying them would be worse. */
 export const wkHoles: Engine = variant('wk-holes', { gc: { punchHoles: true } })
 
-/** New values go where nothing alive is left in older files, instead of copying what is. */
-export const wkGaps: Engine = variant('wk-gaps', { gc: { fillGaps: true } })
+/** What is alive is copied, whatever the length of values, instead of writing new ones where nothing is. */
+export const wkCopies: Engine = variant('wk-copies', { gc: { fillGaps: false } })
 
 /** No collection at all: what garbage collection costs is seen beside it. */
 export const wkGcOff: Engine = variant('wk-gc-off', { gc: { auto: false } })

@@ -12,7 +12,7 @@ const STEP = 100
 /** Seconds without a change that end it. */
 const STILL = 4
 /** Those whose background is under test. */
-const SUBJECTS: ReadonlySet<EngineName> = new Set(['wk', 'wk-holes', 'wk-gaps'])
+const SUBJECTS: ReadonlySet<EngineName> = new Set(['wk', 'wk-holes', 'wk-copies'])
 
 /** Waits. `progress` is told the seconds that are over, of {@link quietSeconds}. */
 export async function quietTime(engine: EngineName, dir: string, quick: boolean, progress: (seconds: number) => void): Promise<void> {
