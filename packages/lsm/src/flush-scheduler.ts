@@ -4,7 +4,7 @@
  * A memtable is flushed once its last group was written; it is published only after the value-log bytes it points to
  * are durable (law 3). In the turn of publication readers change from the memtable to its tables; then its log goes.
  */
-import { copyBytes, formatFileName, invariant } from '@wk/codec'
+import { copyBytes, invariant } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import type { Memtable } from '@wk/memtable'
 import type { CompactionScheduler } from './compaction-scheduler.js'
@@ -139,7 +139,7 @@ export class FlushScheduler {
 
   /** {@link #flush} to level 0, or onto the tables `below`. Resolves with what was published, if anything was. */
   async #flushOnto(below: CompactionPick | undefined, target: LoggedMemtable, last: VersionEdit | undefined): Promise<JobResult | undefined> {
-    const { options, lifecycle, memtables, versions, views, wal, obsolete, retirement } = this.#context
+    const { options, lifecycle, memtables, versions, views, wal, retirement } = this.#context
     const { memtable } = target
     // All of it is written, so that this covers it; it takes as long as the job.
     const durable = options.beforePublish?.()
@@ -167,8 +167,7 @@ export class FlushScheduler {
       for (const watcher of this.#onInstalled) watcher(target)
       this.#count(result)
     })
-    const logNumber = await wal.retire(target)
-    if (logNumber !== undefined) obsolete.remove(formatFileName('wal', logNumber))
+    await wal.retire(target)
     return result
   }
 

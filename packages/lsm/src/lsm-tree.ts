@@ -427,9 +427,10 @@ export class LsmTree {
   /** Brings the active memtable into tables and marks the end, in one edit. Where nothing was written since a clean end, nothing is. */
   async #markClean(cleanClose: CleanClose): Promise<void> {
     invariant(this.#staging.isEmpty, 'all groups were written')
-    const { memtables, versions } = this.context
+    const { memtables, versions, wal } = this.context
     const isEmpty = memtables.active.memtable.count === 0
     if (isEmpty && !versions.isStarted) return
+    await wal.dropSpare()
     const last: VersionEdit = { cleanClose, lastSequence: this.#sequence }
     if (this.#sequence === 0 && cleanClose.vlogFid === 0) return versions.markEmpty(last)
     // Its log goes with this flush: nobody needs it synced.

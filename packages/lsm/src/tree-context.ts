@@ -1,6 +1,7 @@
 /**
  * What the parts of one open tree share. Made once for each tree; every part owns what it is named after.
  */
+import { formatFileName } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { BlockCache } from '@wk/sstable'
 import { InlineExecutor } from './compaction/executor.js'
@@ -71,6 +72,7 @@ export function makeContext(
       allocateNumber: () => versions.allocate(),
       onFailure: events.onFailure,
       onComplete: events.onComplete,
+      onObsolete: (number) => obsolete.remove(formatFileName('wal', number)),
     }),
     memtables,
     views: new ReadViews(memtables.memtables(), state.version, events.onViewDropped),

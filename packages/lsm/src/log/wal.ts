@@ -1,13 +1,17 @@
 /**
  * The write-ahead logs that are alive, one per memtable: groups go to them strictly in order.
  *
- * A log file is made when the first frame for its memtable is written. A log whose memtable is sealed is synced in the
+ * A log file is made when the first frame for its memtable is written; but while one fills that is no longer small its successor is made
+ * already, so that no writer waits for a name to become durable. A log whose memtable is sealed is synced in the
  * background once its last frame is written, so that the promise in later frames moves on. The first failure of a
  * write or sync is reported in the same turn and ends all writing.
  *
- * It leaves to others: when a memtable is full, when a log may be removed.
+ * The file of a memtable that is in tables goes once another log has a frame, or the tree is closed: beside nothing but an empty log, a table whose edit was
+ * cut off the manifest would look like one whose log a crash has emptied.
+ *
+ * It leaves to others: when a memtable is full, when its log is not needed any more.
  */
-import { ReadOnlyError, invariant } from '@wk/codec'
+import { IoError, ReadOnlyError, errnoOf, invariant } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import type { FileSystem } from '@wk/fs'
 import type { Memtable } from '@wk/memtable'
@@ -51,6 +55,8 @@ export interface WriteAheadLogOptions {
   onFailure: (error: WkError, firstSequence: number | undefined) => void
   /** Called when the last frame for a sealed memtable was written. */
   onComplete: (target: LoggedMemtable) => void
+  /** Called for a file that may go. */
+  onObsolete: (number: number) => void
 }
 
 /**
@@ -62,10 +68,26 @@ const DEFERRED_UNSYNCED = 256 * 1024
 /** Bytes up to which a group is written on the calling thread: beyond, the event loop would feel the copy. */
 export const SYNC_WRITE_LIMIT = 512 * 1024
 
+/** Bytes of a log from which on its successor is made: databases in which little happens have but one. */
+export const PREPARED_FROM = 32 * 1024
+
+/** A log for the next memtable. */
+interface Spare {
+  /** Absent until it is there. */
+  log: LogWriter | undefined
+  /** Ends, always well, when it is, or has failed. */
+  made: Promise<void>
+}
+
 export class WriteAheadLog {
   readonly #options: WriteAheadLogOptions
   /** Memtables with a log, oldest first. */
   readonly #live: LoggedMemtable[] = []
+  #spare: Spare | undefined
+  /** There was no descriptor, or no room, for one: whoever needs it makes it. */
+  #isSpareRefused = false
+  /** File of a memtable that is in tables, as long as no other log has a frame. */
+  #kept: number | undefined
   #writing = false
   #writtenSequence = 0
   #failure: WkError | undefined
@@ -90,9 +112,11 @@ export class WriteAheadLog {
    */
   writeGroupSync(group: WalGroup, dependency: DependencyPosition): boolean {
     this.#begin()
-    if (this.#options.logged && (group.bytes > SYNC_WRITE_LIMIT || group.frames.some(({ target }) => target.log === undefined))) return false
+    if (this.#options.logged && (group.bytes > SYNC_WRITE_LIMIT || !this.#hasLogsFor(group))) return false
     try {
       for (const frame of group.frames) {
+        // Only in its turn: what is promised in frames before is nothing of it.
+        if (this.#options.logged && frame.target.log === undefined) this.#takeSpare(frame.target)
         frame.target.log?.appendSync(this.#prefix(frame, dependency), frame.bytes, OPERATIONS_START, frame.end)
         this.#written(frame)
       }
@@ -146,27 +170,93 @@ export class WriteAheadLog {
     return position
   }
 
-  /** Lets go of the log of a memtable that is in durable tables now. Resolves to the number of the file, if there is one. */
-  async retire(target: LoggedMemtable): Promise<number | undefined> {
-    const at = this.#live.indexOf(target)
+  /** Lets go of the log of a memtable that is in durable tables now. */
+  async retire({ log }: LoggedMemtable): Promise<void> {
+    const at = this.#live.findIndex((one) => one.log === log)
     if (at >= 0) this.#live.splice(at, 1)
-    await target.log?.retire()
-    return target.log?.number
+    if (log === undefined) return
+    await log.retire()
+    if (this.#spare !== undefined && this.#live.length === 0) this.#kept = log.number
+    else this.#options.onObsolete(log.number)
+  }
+
+  /** Gives up the log that was made ahead, and the one that it kept. Requires that nothing is written any more. */
+  async dropSpare(): Promise<void> {
+    const log = await this.#closeSpare()
+    if (log !== undefined) this.#options.onObsolete(log.number)
+    this.#dropKept()
+  }
+
+  #dropKept(): void {
+    if (this.#kept !== undefined) this.#options.onObsolete(this.#kept)
+    this.#kept = undefined
+  }
+
+  async #closeSpare(): Promise<LogWriter | undefined> {
+    const spare = this.#spare
+    await spare?.made
+    this.#spare = undefined
+    await spare?.log?.close()
+    return spare?.log
   }
 
   /** Closes the files; syncs nothing. Idempotent. */
   async close(): Promise<void> {
-    await Promise.all(this.#live.splice(0).map(({ log }) => log?.close()))
+    await Promise.all([...this.#live.splice(0).map(({ log }) => log?.close()), this.#closeSpare()])
   }
 
   async #logOf(target: LoggedMemtable): Promise<LogWriter | undefined> {
     if (!this.#options.logged || target.log !== undefined) return target.log
-    const number = await this.#options.allocateNumber()
-    target.log = await LogWriter.create(this.#options.fs, this.#options.dir, number)
-    const before = this.#live.at(-1)?.log
-    invariant(before === undefined || before.number < number, 'log numbers grow')
-    this.#live.push(target)
+    await this.#spare?.made
+    this.#check()
+    if (!this.#takeSpare(target)) this.#startLog(target, await this.#create())
     return target.log
+  }
+
+  async #create(): Promise<LogWriter> {
+    return LogWriter.create(this.#options.fs, this.#options.dir, await this.#options.allocateNumber())
+  }
+
+  /** Whether every memtable of the group has a log, but for one that the log made ahead is for. */
+  #hasLogsFor({ frames }: WalGroup): boolean {
+    let without: LoggedMemtable | undefined
+    for (const { target } of frames) {
+      if (target.log !== undefined || target === without) continue
+      if (without !== undefined || this.#spare?.log === undefined) return false
+      without = target
+    }
+    return true
+  }
+
+  /** Makes the next log beside everything else. */
+  #prepare(): void {
+    const spare: Spare = { log: undefined, made: Promise.resolve() }
+    this.#spare = spare
+    spare.made = this.#create().then(
+      (log) => void (spare.log = log),
+      (error: unknown) => {
+        if (!isRefused(error)) return void this.#fail(error, undefined)
+        this.#isSpareRefused = true
+        this.#spare = undefined
+      },
+    )
+  }
+
+  /** Begins the log that was made ahead, if it is there. */
+  #takeSpare(target: LoggedMemtable): boolean {
+    const log = this.#spare?.log
+    if (log === undefined) return false
+    this.#spare = undefined
+    this.#startLog(target, log)
+    return true
+  }
+
+  #startLog(target: LoggedMemtable, log: LogWriter): void {
+    const before = this.#live.at(-1)?.log
+    invariant(before === undefined || before.number < log.number, 'log numbers grow')
+    target.log = log
+    this.#isSpareRefused = false
+    this.#live.push(target)
   }
 
   #prefix(frame: StagedFrame, dependency: DependencyPosition): WalFramePrefix {
@@ -186,6 +276,8 @@ export class WriteAheadLog {
     target.pendingFrames--
     if (!frame.isDeferred) target.requiredEnd = target.log?.end ?? 0
     this.#writtenSequence = frame.firstSequence + frame.count - 1
+    if (this.#kept !== undefined) this.#dropKept()
+    if (this.#spare === undefined && !this.#isSpareRefused && target.log !== undefined && target.log.end >= PREPARED_FROM) this.#prepare()
     this.completeIfDone(target)
   }
 
@@ -220,3 +312,10 @@ export class WriteAheadLog {
     return failure
   }
 }
+
+/** Whether a file was not made for want of descriptors or room: nothing was written to it, nothing has been lost. */
+function isRefused(error: unknown): boolean {
+  return error instanceof IoError && (error.operation === 'open' || error.operation === 'create') && REFUSALS.has(errnoOf(error) ?? '')
+}
+
+const REFUSALS = new Set(['EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT'])
