@@ -43,13 +43,27 @@ export function piecesOf(chunk: Chunk, runs: RunTable): Piece[] {
   return pieces
 }
 
-/** All of a chunk, at once. @throws IoError */
-export function writePiecesSync(file: File, chunk: Chunk, runs: RunTable): void {
-  for (const { start, length, position } of piecesOf(chunk, runs)) writeFullySync(file, chunk.bytes, start, length, position)
+/** All of a chunk, at once. With a clock, false if that takes too long: then some of it is written, and all of it may be written again. @throws IoError */
+export function writePiecesSync(file: File, chunk: Chunk, runs: RunTable, clock?: Runtime): boolean {
+  const begun = clock?.monotonic() ?? 0
+  let warm = SLICE_MS
+  for (const { start, length, position } of piecesOf(chunk, runs)) {
+    writeFullySync(file, chunk.bytes, start, length, position)
+    warm += warmTime(length)
+    if (clock !== undefined && clock.monotonic() - begun > warm) return false
+  }
+  return true
 }
 
-/** All of a chunk, with turns of the event loop in between. `check` is called after each; nothing more is written once it throws (law 9). @throws IoError */
-export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runtime: Runtime, check: () => void): Promise<void> {
+function warmTime(length: number): number {
+  return WARM_PIECE_MS + WARM_BYTE_MS * length
+}
+
+/**
+ * All of a chunk, with turns of the event loop in between. `check` is called after each and before each write through the pool; nothing more is written once it throws
+ * (law 9). Resolves with whether blocks had to be read in the end. @throws IoError
+ */
+export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runtime: Runtime, check: () => void): Promise<boolean> {
   const pieces = piecesOf(chunk, runs)
   let isCold = false
   for (let next = 0; next < pieces.length; check()) {
@@ -59,13 +73,17 @@ export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runt
     do {
       const { start, length, position } = pieces[next++]!
       writeFullySync(file, chunk.bytes, start, length, position)
-      warm += WARM_PIECE_MS + WARM_BYTE_MS * length
+      warm += warmTime(length)
       elapsed = runtime.monotonic() - begun
     } while (!isCold && next < pieces.length && elapsed < SLICE_MS)
     isCold = elapsed > warm
     if (isCold) {
-      await inLots(pieces.slice(next, next + POOLED), ({ start, length, position }) => writeFully(file, chunk.bytes, start, length, position))
+      await inLots(pieces.slice(next, next + POOLED), async ({ start, length, position }) => {
+        check()
+        await writeFully(file, chunk.bytes, start, length, position)
+      })
       next += POOLED
     } else await runtime.yield()
   }
+  return isCold
 }

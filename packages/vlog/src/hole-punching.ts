@@ -8,6 +8,7 @@
  */
 import { GcRunningError, InvalidArgumentError, NotSupportedError, formatFileName, tempName } from '@wk/codec'
 import { writeFully } from '@wk/fs'
+import { MAX_FID } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
 import { createTemporary, leaveOut, linksOf, writeLists, type ListHost } from './run-lists.js'
@@ -155,7 +156,8 @@ const TRIAL_BYTES = 1 << 16
 const TRIAL_HOLE = 1 << 15
 
 async function tryHole({ fs, dir }: VlogSet): Promise<boolean> {
-  const path = tempName(`${dir}/${formatFileName('runs', 1)}`)
+  // The name of a list, so that the next open takes it away after a crash, but of one that nobody writes meanwhile.
+  const path = tempName(`${dir}/${formatFileName('runs', MAX_FID)}`)
   const file = await createTemporary(fs, path)
   try {
     await writeFully(file, new Uint8Array(TRIAL_BYTES).fill(1), 0, TRIAL_BYTES, 0)

@@ -86,6 +86,8 @@ export class VlogWriter implements StagedSource {
   #fileLimit = Infinity
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
+  /** Blocks of gaps had to be read before the last ones were written. */
+  #isCold = false
   #jobCount = 0
 
   constructor(set: VlogSet, options: WriterOptions) {
@@ -269,16 +271,19 @@ export class VlogWriter implements StagedSource {
     out.len = length
   }
 
-  /** Writes what {@link putSync} staged. @throws IoError */
-  flushSync(): void {
+  /** Writes what {@link putSync} staged. False, with the rest still staged, if it may stop and blocks of gaps have to be read first. @throws IoError */
+  flushSync(mayStop = false): boolean {
     const current = this.#files.current
-    if (current === undefined) return
+    if (current === undefined) return true
     const file = handleOf(current)
     const staging = this.#staging
     try {
       for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
         if (current.runs === undefined) writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
-        else writePiecesSync(file, chunk, current.runs)
+        else if (!writePiecesSync(file, chunk, current.runs, mayStop ? this.#options.runtime : undefined)) {
+          this.#isCold = true
+          return false
+        }
         this.#noteWritten(current, chunk.end)
         staging.release()
       }
@@ -287,6 +292,7 @@ export class VlogWriter implements StagedSource {
     }
     if (this.#files.active === undefined) this.#files.advance()
     else this.#wrote(current)
+    return true
   }
 
   /** From now on files end at `bytes` as well, if that is less than their size; full ones wait for `waiting` bytes before they are sealed. */
@@ -311,8 +317,8 @@ export class VlogWriter implements StagedSource {
   }
 
   /**
-   * Hands all staged bytes to the operating system with synchronous writes. False, having done nothing, if that takes
-   * a new file, is too much at once, or a job is under way. @throws IoError, ReadOnlyError
+   * Hands all staged bytes to the operating system with synchronous writes. False, with what is left still staged, if that takes
+   * a new file, is too much at once, would hold the event loop, or a job is under way. @throws IoError, ReadOnlyError
    */
   writeStagedSync(): boolean {
     this.checkWritable()
@@ -322,8 +328,8 @@ export class VlogWriter implements StagedSource {
     const current = this.#files.current
     if (this.#jobCount > 0 || current === undefined || outputOf(current) === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
-    this.flushSync()
-    return true
+    if (current.gaps !== undefined && this.#isCold) return false
+    return this.flushSync(true)
   }
 
   /** {@link writeStagedSync} through the thread pool; creates and rotates files as needed. Covers what was staged before its turn came. */
@@ -390,7 +396,7 @@ export class VlogWriter implements StagedSource {
       const logical = this.#set.map.require(chunk.fid)
       if (this.#files.current !== logical) await this.#files.goOnTo(logical)
       if (logical.runs === undefined) await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
-      else await writePieces(handleOf(logical), chunk, logical.runs, this.#options.runtime, () => this.checkWritable())
+      else this.#isCold = await writePieces(handleOf(logical), chunk, logical.runs, this.#options.runtime, () => this.checkWritable())
       // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
       this.checkWritable()
       this.#noteWritten(logical, chunk.end)

@@ -1,8 +1,10 @@
 /** Files that lie in gaps of older ones: what goes in reads back, what was alive there is untouched, and numbers ascend in the order of writing. */
+import { ScheduledFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import type { ValueLog } from '../src/index.js'
-import { expectReadable, expectReadableAnyhow, fill, gapFileOf, GONE, host, inFile, LEAST, LIVE, move, openGaps, planGaps, prepare, rangesOf, recordOf } from './support/gap-log.js'
-import { appendAll, collect, DIR, failureOf, lineOf, openLog, readFile, type Kept } from './support/memory-log.js'
+import { expectReadable, expectReadableAnyhow, fill, gapFileOf, GONE, host, inFile, LEAST, LIVE, move, openGaps, planGaps, prepare, prepareFiles, rangesOf, recordOf } from './support/gap-log.js'
+import { SEED } from './support/bytes.js'
+import { appendAll, collect, DIR, failureOf, lineOf, newMemory, openLog, readFile, type Kept } from './support/memory-log.js'
 
 const KEY = Uint8Array.from({ length: 32 }, (_, i) => i)
 
@@ -98,6 +100,18 @@ describe('files in gaps', () => {
     expectReadable(log, LIVE(kept, 2), GONE(kept, 2))
     await log.close()
     expect(fs.openFiles).toBe(0)
+  })
+
+  test('a trial of holes beside it, which makes a list of its own, takes nothing from theirs', async () => {
+    for (let seed = SEED; seed < SEED + 20; seed++) {
+      const memory = await newMemory()
+      const { log, kept } = await prepareFiles(new ScheduledFileSystem(memory, seed), 5)
+      const plans = [1, 2].map((number) => planGaps(log, number, LIVE(kept, number), LEAST)!)
+      const [works, opened] = await Promise.all([log.holes.isSupported(), log.gaps.open(plans)])
+      expect([works, opened.length], `WK_SEED=${seed} npx vitest run packages/vlog/test/gap-files.test.ts`).toEqual([true, 2])
+      expect((await memory.list(DIR)).filter((name) => /runs/.test(name))).toEqual(['000001.runs', '000002.runs'])
+      await log.close()
+    }
   })
 
   test('reads of before hold gaps back: until the last of them has ended records go elsewhere', async () => {

@@ -117,10 +117,32 @@ test('nothing more is written once the log has failed', async () => {
   }
 })
 
+test('once the log has failed no further piece is begun in the pool either', async () => {
+  const { chunk, runs } = staged()
+  const seen = await watched(() => 3)
+  const check = (): void => {
+    if (seen.pooled.length >= 3) throw new Error('failed')
+  }
+  await expect(writePieces(seen.file, chunk, runs, runtimeOf(seen), check)).rejects.toThrow('failed')
+  expect(seen.pooled).toHaveLength(3)
+})
+
+test('on the calling thread alone they stop after the first slow ones, and go out as a whole afterwards', async () => {
+  const { chunk, runs, expected } = staged()
+  const slow = await watched(() => 3)
+  expect(writePiecesSync(slow.file, chunk, runs, runtimeOf(slow))).toBe(false)
+  expect(slow.here.length).toBeLessThan(4)
+  expect(await writePieces(slow.file, chunk, runs, runtimeOf(slow), () => undefined)).toBe(true)
+  expect(contentOf(slow)).toEqual(expected)
+  const quick = await watched(() => 0.01)
+  expect(writePiecesSync(quick.file, chunk, runs, runtimeOf(quick))).toBe(true)
+  expect(await writePieces(quick.file, chunk, runs, runtimeOf(quick), () => undefined)).toBe(false)
+})
+
 test('all at once where nobody can wait', async () => {
   const { chunk, runs, expected } = staged()
   const seen = await watched(() => 3)
-  writePiecesSync(seen.file, chunk, runs)
+  expect(writePiecesSync(seen.file, chunk, runs)).toBe(true)
   expect(contentOf(seen)).toEqual(expected)
   expect(seen.here).toEqual(piecesOf(chunk, runs).map(({ position }) => position))
 })
