@@ -27,6 +27,8 @@ export interface GapCollectorOptions {
   readonly dir: string
   /** Least dead bytes side by side that are filled. Undefined: nothing ever is. */
   readonly least: number | undefined
+  /** Dead bytes that may be given back as holes: files of such values are left to those. Undefined: there are none. */
+  readonly leastHole: number | undefined
   /** Most entries of run tables. */
   readonly mostRuns: number
   /** Files that something is under way with, and the bytes that it will give back. */
@@ -70,9 +72,9 @@ export class GapCollector {
   /**
    * Opens gaps of files that have enough of them, for records like those of late: the files with most garbage first, {@link PORTION} bytes at once, so that
    * an unclean end leaves no more to be made durable. From the call on they are `moving` until it is done. What was looked at, and `copied`, which had better
-   * be copied, is not looked at again before {@link forget}.
+   * be copied, is not looked at again before {@link forget}. Resolves with whether there were any.
    */
-  async open(files: readonly ValueLogFile[], copied: readonly ValueLogFile[], signal: AbortSignal): Promise<void> {
+  async open(files: readonly ValueLogFile[], copied: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
     const { moving } = this.#options
     for (const { number } of copied) this.#passedOver.add(number)
     const wanted: ValueLogFile[] = []
@@ -82,13 +84,13 @@ export class GapCollector {
       bytes += deadBytesOf(file)
       wanted.push(file)
     }
-    if (wanted.length === 0) return
+    if (wanted.length === 0) return false
     for (const { number } of wanted) {
       moving.set(number, 0)
       this.#passedOver.add(number)
     }
     try {
-      await this.#open(wanted, signal)
+      return await this.#open(wanted, signal)
     } finally {
       for (const { number } of wanted) moving.delete(number)
     }
@@ -101,7 +103,7 @@ export class GapCollector {
     if (this.#vlog.physicalFiles().some(({ hasOpenGaps }) => hasOpenGaps)) await this.#options.seal()
   }
 
-  async #open(wanted: readonly ValueLogFile[], signal: AbortSignal): Promise<void> {
+  async #open(wanted: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
     const { dir, mostRuns, least = Infinity } = this.#options
     const longest = this.#longestOfLate()
     const live = new Map<number, RecordRanges>()
@@ -116,14 +118,16 @@ export class GapCollector {
       room -= plan.entries - runs
       plans.push(plan)
     }
-    if (plans.length === 0) return
+    if (plans.length === 0) return false
     const opened = await this.#vlog.gaps.open(plans)
     publishGc(() => ({ dir, type: 'fill', reason: 'new values go where nothing alive is left in them', files: opened.map(({ number }) => number), gapBytes: opened.reduce((sum, { bytes }) => sum + bytes, 0) }))
+    return opened.length > 0
   }
 
   #candidates(files: readonly ValueLogFile[]): ValueLogFile[] {
-    const { least } = this.#options
-    return least === undefined ? [] : files.filter((file) => mayHaveGaps(file, least) && !this.#passedOver.has(file.number))
+    const { least, leastHole } = this.#options
+    const below = leastHole === undefined || this.#vlog.holes.isRefused ? Infinity : leastHole
+    return least === undefined ? [] : files.filter((file) => mayHaveGaps(file, least, below) && !this.#passedOver.has(file.number))
   }
 
   /** The longest record since the gaps before those of now were opened: what comes next will be no longer, most likely. */
@@ -137,8 +141,8 @@ export class GapCollector {
 }
 
 /** As far as can be told without knowing where its dead ranges are: a record should fill a gap. */
-function mayHaveGaps({ state, deadRatio, liveBytes, liveRecords }: ValueLogFile, least: number): boolean {
-  return state === 'collectable' && deadRatio >= LEAST_DEAD && liveRecords * least <= liveBytes
+function mayHaveGaps({ state, deadRatio, liveBytes, liveRecords }: ValueLogFile, least: number, below: number): boolean {
+  return state === 'collectable' && deadRatio >= LEAST_DEAD && liveRecords * least <= liveBytes && liveBytes < liveRecords * below
 }
 
 function deadBytesOf({ recordBytes, liveBytes }: ValueLogFile): number {

@@ -32,6 +32,8 @@ const LONGEST_MS = 1000
 const MOMENT_MS = 100
 const EXCESS_IN_RESTS = -1
 
+const NO_TIME = (): number => 0
+
 export class GcBrake {
   /** Groups that waited. */
   slowdowns = 0
@@ -79,23 +81,25 @@ export class GcBrake {
   /**
    * A promise for when the writer of `bytes` may go on, or `undefined` for at once: waits shorter than a millisecond are
    * saved up. @param excess tells 0 at the bound beyond which writers are slowed, 1 at full excess, or less or more
+   * @param due tells the time on the clock before which they do not go on in any case
    */
-  wait(bytes: number, excess: () => number): Promise<void> | undefined {
+  wait(bytes: number, excess: () => number, due = NO_TIME): Promise<void> | undefined {
     this.#passed += bytes
     // What was written before there was excess waits, too, up to a bound: a crowd of writers is met at once, not a while after it has passed the target.
     this.#saved = Math.min(this.#saved + bytes, Math.max(bytes, MOST_SAVED))
-    if (this.#shareOf(this.#saved, excess) < 1) return undefined
+    if (this.#shareOf(this.#saved, excess) < 1 && (this.#isStopped || due() - this.#runtime.monotonic() < 1)) return undefined
     const saved = this.#saved
     this.#saved = 0
-    return this.#wait(saved, excess)
+    return this.#wait(saved, excess, due)
   }
 
-  async #wait(bytes: number, excess: () => number): Promise<void> {
+  async #wait(bytes: number, excess: () => number, due: () => number): Promise<void> {
     const start = this.#runtime.monotonic()
     this.slowdowns++
     for (;;) {
-      const left = start + this.#shareOf(bytes, excess) - this.#runtime.monotonic()
-      if (left <= 0) break
+      const until = Math.max(start + this.#shareOf(bytes, excess), Math.min(due(), start + LONGEST_MS))
+      const left = until - this.#runtime.monotonic()
+      if (left <= 0 || this.#isStopped) break
       this.#end = new AbortController()
       // An aborted sleep is one whose end is to be reckoned anew.
       await this.#runtime.sleep(Math.min(left, MOMENT_MS), this.#end.signal).catch(() => undefined)

@@ -51,14 +51,12 @@ const VICTIM_SHARE = 0.84
 const HIDDEN_PER_TABLE_BYTE = 3
 /** Hidden garbage is brought out when it is this part of the gaps that are left: while that lasts they are filled. */
 const GAP_SHARE = 3 / 4
+/** And from this part of the way to the soft bound on: the first gaps are there before writers would have to wait for them. Nothing is copied for it. */
+const EARLY_SHARE = 0.7
 /** Part of the garbage that the target allows which may be there in addition while gaps are filled: to copy it, beside writers who make it no more, takes longer than to wait for their end. */
 const FILLING_EXCESS = 0.16
 /** After gaps were filled files that are nearly all alive are copied to this part of the way between the bounds, instead of the hard one alone: nobody writes beside it, and the WAL comes on top. */
 const IDLE_PRESSURE = 1 / 2
-/** Gaps are short when they are less than this part of the garbage allowed, at most so many bytes, and the next ones are not there yet; with none left that counts as so much excess. */
-const SHORT_SHARE = 1 / 5
-const MOST_SHORT = 32 * 1024 * 1024
-const MOST_SHORTAGE = 1.5
 /** Where the hard bound lies at least, in allowances: writers are not slowed at once where the allowance is all there is. */
 const HARD_ALLOWANCE = 4 / 3
 
@@ -68,10 +66,14 @@ export function allowedGarbage(liveBytes: number, { soft, hard, allowance }: Spa
 }
 
 /** Bytes at which the active value log is worth ending: small beside the garbage that the target allows. */
-export function granuleOf({ liveBytes, referencedBytes, references }: SpaceFigures, bounds: SpaceBounds): number {
-  const { fileSize, leastGap = Infinity } = bounds
-  const share = references > 0 && referencedBytes >= leastGap * references ? FILLED_GRANULE_SHARE : GRANULE_SHARE
-  return Math.min(fileSize, Math.max(LEAST_GRANULE, allowedGarbage(liveBytes, bounds).hard * share))
+export function granuleOf(figures: SpaceFigures, bounds: SpaceBounds): number {
+  const share = mayFill(figures, bounds) ? FILLED_GRANULE_SHARE : GRANULE_SHARE
+  return Math.min(bounds.fileSize, Math.max(LEAST_GRANULE, allowedGarbage(figures.liveBytes, bounds).hard * share))
+}
+
+/** Whether values are long enough for gaps. */
+function mayFill({ referencedBytes, references }: SpaceFigures, { leastGap = Infinity }: SpaceBounds): boolean {
+  return references > 0 && referencedBytes >= leastGap * references
 }
 
 /** Whether there will soon be work, if it goes on like this. */
@@ -96,22 +98,9 @@ export function pressureOf({ diskBytes, liveBytes }: Pick<SpaceFigures, 'diskByt
   return hard <= soft ? 2 : over / (hard - soft)
 }
 
-/** What {@link strainOf} goes by. */
-export interface Excess {
-  /** Garbage beyond the hard bound, in parts of `fullExcess` times the garbage allowed. */
-  excess: number
-  fullExcess: number
-  /** Bytes of gaps that new records may go to. */
-  gapBytes: number
-  /** There were gaps, and the next ones are being brought out or opened. */
-  areNextDue: boolean
-}
-
-/** What writers are slowed by: excess, of which more is let be while they fill gaps, for then they add none; and that gaps run short. */
-export function strainOf({ excess, fullExcess, gapBytes, areNextDue }: Excess, { liveBytes }: SpaceFigures, bounds: SpaceBounds): number {
-  const beyond = excess - (gapBytes > 0 ? FILLING_EXCESS / fullExcess : 0)
-  const short = Math.min(MOST_SHORT, SHORT_SHARE * allowedGarbage(liveBytes, bounds).hard)
-  return areNextDue && gapBytes < short ? Math.max(beyond, MOST_SHORTAGE * (1 - gapBytes / short)) : beyond
+/** What writers are slowed by, of `excess` in parts of `fullExcess` times the garbage allowed: more of it is let be while they fill gaps, for then they add none. */
+export function strainOf(excess: number, fullExcess: number, isFilling: boolean): number {
+  return isFilling ? excess - FILLING_EXCESS / fullExcess : excess
 }
 
 /** What {@link planStep} has to know besides figures and files. */
@@ -135,10 +124,15 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const canBringOut = state.canBringOut && !state.isBringingOut
   const active = files.find((file) => file.state === 'active')
   const allowed = allowedGarbage(liveBytes, bounds)
-  if (pressure <= 0) return { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
   const isFilling = gapBytes > 0
   const mayCopy = !isFilling || diskBytes - liveBytes > mostWhileFilling(allowed)
   const worthwhile = Math.min(allowed.hard / 3, Math.max(allowed.hard * HIDDEN_SHARE, HIDDEN_PER_TABLE_BYTE * tableBytes))
+  const isHiddenDue = canBringOut && hiddenBytes >= Math.max(worthwhile, GAP_SHARE * gapBytes)
+  const hidden = `about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`
+  if (pressure <= 0) {
+    const isEarly = isHiddenDue && mayFill(figures, bounds) && diskBytes - liveBytes > EARLY_SHARE * allowed.soft
+    return isEarly ? { kind: 'bring out', reason: hidden, seal: false, victims: [] } : { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
+  }
   const seal = active !== undefined && active.deadRatio > 0.5
   const pick = (leastDead: number): ValueLogFile[] => pickVictims(files, { leastDead, liveBytes: passBytes(allowed), deadBytes: diskBytes - liveBytes - allowed.soft })
   const least = (1 - 1 / bounds.soft) / 2
@@ -146,7 +140,7 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   // Copying what is nearly all alive gives little back: first what is hidden and, at the same time, what is better; then that.
   const good = pick(Math.max(least, 1 - VICTIM_SHARE * (liveBytes / diskBytes)))
   const bringOut = (reason: string): GcStep => ({ kind: 'bring out', reason, seal, victims: mayCopy ? good : [] })
-  if (canBringOut && hiddenBytes >= Math.max(worthwhile, GAP_SHARE * gapBytes)) return bringOut(`about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`)
+  if (isHiddenDue) return bringOut(hidden)
   if (mayCopy && good.length > 0) return relocate(good)
   if (isFilling) return { kind: 'rest', reason: `space amplification ${amp}, and new values go where garbage was` }
   const poor = pressure < (state.isIdle ? IDLE_PRESSURE : 1) || state.isBringingOut ? [] : pick(least)

@@ -11,12 +11,14 @@ import { AbortedError, WkError, errnoOf } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
+import { GapPace } from './gap-pace.js'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
 import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf, strainOf, victimsBeyond } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
+import { IdleWatch } from './idle-watch.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
 import { WrittenCounter } from './space-written.js'
@@ -57,17 +59,17 @@ const MORE_EXCESS = 1
 const LONGEST_PAUSE_MS = 50
 /** Bytes of gaps at which more are opened, if there is garbage for some. */
 const LEAST_OPEN = 1 << 26
-/** Gaps stay open so long without a write, in milliseconds. */
-const IDLE_MS = 1000
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
 const RETRIES = 3
 const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
 
 export class SpaceKeeper {
   readonly brake: GcBrake
+  readonly #pace: GapPace
   readonly #parts: SpaceKeeperParts
   readonly #written: WrittenCounter
   readonly #controller = new AbortController()
+  readonly #idle: IdleWatch
   #unsubscribe: (() => void) | undefined
   #running: Promise<void> | undefined
   #isWanted = false
@@ -95,12 +97,9 @@ export class SpaceKeeper {
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
   #lookedAt = { bytes: -1, bytesInGaps: 0, operations: -1 }
-  /** Bytes written when it was last found that nobody fills gaps any more. */
-  #idleAt: number | undefined
-  #isAwaitingIdle = false
+  /** Gaps were opened since this database was. */
+  #hasFilled = false
   #isOpening = false
-  /** Bytes of gaps when the last garbage began to be brought out. */
-  #gapsAtStart = 0
   #broughtOutAt: { bytes: number; operations: number } | undefined
   /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
   #overwriteShare = 0.5
@@ -110,7 +109,9 @@ export class SpaceKeeper {
   constructor(parts: SpaceKeeperParts) {
     this.#parts = parts
     this.brake = new GcBrake(parts.runtime)
+    this.#pace = new GapPace(parts.runtime)
     this.#written = new WrittenCounter(parts.tree, parts.vlog)
+    this.#idle = new IdleWatch(this.#written, parts.runtime, this.#controller.signal, () => this.#wake())
     this.#figures = measureSpace(parts.tree, parts.vlog, 0)
   }
 
@@ -141,7 +142,9 @@ export class SpaceKeeper {
     this.#slowedAt = this.#written.bytes
     const isDue = this.#isDue()
     if (isDue) this.#wake()
-    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#strain())
+    // Where there is room for what comes nobody need wait for gaps.
+    this.#pace.note(bytes, pressureOf(this.#estimate(), this.#parts.bounds) > 0 ? this.#parts.vlog.gaps.bytes : Infinity)
+    const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#strain(), () => this.#pace.due)
     if (wait !== undefined || this.#running === undefined) return wait
     // Writers that never let the event loop turn would keep the background from having its look.
     return isDue ? this.#parts.runtime.yield() : undefined
@@ -227,7 +230,7 @@ export class SpaceKeeper {
     const isFillable = this.#isFillable()
     const fillable = isFillable ? gc.gaps.fillable(files) : 0
     const gapBytes = isFillable ? vlog.gaps.bytes + fillable : 0
-    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes, isIdle: this.#isIdle })
+    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes, isIdle: this.#hasFilled && !isFillable })
     if (fillable > 0 && vlog.gaps.bytes < LEAST_OPEN && pressureOf(figures, bounds) > 0 && !this.#isBringingOut && !this.#isOpening) work.add(this.#openGaps())
     if (step.kind === 'rest' && work.size > 0) {
       await work.next()
@@ -236,7 +239,7 @@ export class SpaceKeeper {
     this.#tell(step)
     this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
     if (step.kind === 'rest') {
-      if (gapBytes > 0) this.#awaitIdle()
+      if (gapBytes > 0) this.#idle.watch()
       this.brake.release()
       return false
     }
@@ -291,7 +294,8 @@ export class SpaceKeeper {
     const { bytes, operations } = this.#written
     this.#broughtOutAt = { bytes, operations }
     this.#isBringingOut = true
-    this.#gapsAtStart = this.#parts.vlog.gaps.bytes
+    if (this.#parts.vlog.gaps.bytes > 0) this.#pace.beginOut()
+    let isDone = false
     try {
       await gc.bringOut({ seal, signal: this.#controller.signal })
       const { snapshots } = tree.stats()
@@ -302,8 +306,10 @@ export class SpaceKeeper {
       const isQuiet = this.#written.operations === operations
       this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
       this.#tablesChanged = true
+      isDone = true
     } finally {
       this.#isBringingOut = false
+      this.#pace.endOut(isDone)
     }
     // Last: while gaps are opened more may be brought out, which the figures above must not know of.
     gc.gaps.forget()
@@ -312,13 +318,7 @@ export class SpaceKeeper {
 
   /** Somebody writes that may fill gaps. */
   #isFillable(): boolean {
-    this.#written.update()
-    return this.#parts.gc.gaps.isWanted && !this.#isIdle
-  }
-
-  /** Gaps were filled, and nothing was written for a while. */
-  get #isIdle(): boolean {
-    return this.#idleAt !== undefined && this.#written.bytes === this.#idleAt
+    return this.#parts.gc.gaps.isWanted && !this.#idle.isIdle
   }
 
   /** Garbage that is known becomes gaps for what is written next, but for what is too much on the disk. */
@@ -326,32 +326,18 @@ export class SpaceKeeper {
     if (!this.#isFillable() || this.#isOpening) return
     const { gc, tree, vlog, bounds } = this.#parts
     this.#isOpening = true
+    if (vlog.gaps.bytes > 0) this.#pace.beginOpening()
+    let came = false
     try {
       const files = gc.files()
-      await gc.gaps.open(files, victimsBeyond(measureSpace(tree, vlog, 0), files, bounds), this.#controller.signal)
+      came = await gc.gaps.open(files, victimsBeyond(measureSpace(tree, vlog, 0), files, bounds), this.#controller.signal)
     } finally {
       this.#isOpening = false
+      this.#pace.endOpening(came)
     }
+    this.#hasFilled ||= came
     // Who waited for gaps need not wait for the next look.
     this.brake.ease()
-  }
-
-  /** Has a look again when nothing may have been written for a while: gaps that nothing goes into are garbage like all other. */
-  #awaitIdle(): void {
-    if (this.#isAwaitingIdle) return
-    this.#isAwaitingIdle = true
-    this.#written.update()
-    const { bytes } = this.#written
-    void this.#parts.runtime
-      .sleep(IDLE_MS, this.#controller.signal)
-      .then(() => {
-        this.#isAwaitingIdle = false
-        this.#written.update()
-        if (this.#written.bytes === bytes) this.#idleAt = bytes
-        this.#wake()
-      })
-      // Aborted by stop().
-      .catch(() => undefined)
   }
 
   /** How much of what was written up to `bytes` was garbage when it was compacted. */
@@ -455,9 +441,7 @@ export class SpaceKeeper {
 
   /** What writers wait for. */
   #strain(): number {
-    const { vlog, bounds } = this.#parts
-    const areNextDue = (this.#isBringingOut || this.#isOpening) && this.#gapsAtStart > 0
-    return strainOf({ excess: this.#excess(), fullExcess: FULL_EXCESS, gapBytes: vlog.gaps.bytes, areNextDue }, this.#figures, bounds)
+    return strainOf(this.#excess(), FULL_EXCESS, this.#parts.vlog.gaps.bytes > 0 || this.#pace.areNextDue)
   }
 
   /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */

@@ -342,4 +342,22 @@ describe('gaps', () => {
     expect(db.stats().spaceAmp).toBeLessThanOrEqual(1.3)
     await expectContents(db, model)
   }, 60_000)
+
+  it('are left alone by a database that nobody writes to, which collects what is above its bound', async () => {
+    const { dir } = nodePlace()
+    const first = keep(await DB.open(dir, { gc: { auto: false }, valueLogFileSize: 1 << 20 }))
+    for (let i = 0; i < 320; i++) await first.put(keyOf(i), large(16_000, i))
+    for (let i = 0; i < 320; i += 3) await first.put(keyOf(i), large(16_000, i + 1))
+    await first.compact()
+    await first.close()
+    const events: GcEvent[] = []
+    const note = (event: unknown): void => void events.push(event as GcEvent)
+    subscribe(GC_CHANNEL, note)
+    const db = keep(await DB.open(dir, { gc: { minGarbage: 0 }, valueLogFileSize: 1 << 20 }))
+    for (let waited = 0; db.stats().spaceAmp > 1.3 && waited < 10_000; waited += 50) await new Promise((resolve) => setTimeout(resolve, 50))
+    unsubscribe(GC_CHANNEL, note)
+    expect(db.stats().spaceAmp).toBeLessThanOrEqual(1.3)
+    expect(events.filter(({ type }) => type === 'fill')).toEqual([])
+    expect(events.some(({ type }) => type === 'relocate')).toBe(true)
+  })
 })

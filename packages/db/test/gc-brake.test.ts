@@ -43,6 +43,28 @@ describe('the brake', () => {
     }
   })
 
+  it('lets nobody go on before they are due, even without excess or while the background rests, but after a second, and not once it has stopped', async () => {
+    for (const [due, milliseconds] of [[0.5, 0], [30, 30], [5000, 1000]] as const) {
+      const runtime = new ManualRuntime()
+      const brake = new GcBrake(runtime)
+      let isOver = false
+      const wait = brake.wait(4 * MB, () => -1, () => due)?.then(() => (isOver = true))
+      expect(wait === undefined).toBe(milliseconds === 0)
+      while (wait !== undefined && !isOver) await runtime.advance(1)
+      expect(runtime.monotonic()).toBeCloseTo(milliseconds)
+    }
+    const { brake, runtime } = engaged()
+    let due = 500
+    const wait = brake.wait(4 * MB, () => 0, () => due)
+    await runtime.advance(1)
+    due = 0
+    brake.ease()
+    await wait
+    expect(runtime.monotonic()).toBe(1)
+    brake.stop()
+    expect(brake.wait(4 * MB, () => 0, () => 500)).toBeUndefined()
+  })
+
   it('then goes on with what was let through, whatever the excess of one moment', async () => {
     const { brake, runtime } = engaged()
     await learn(brake, runtime)

@@ -20,7 +20,7 @@ const REWRITING: BoundedOptions = { ...OPTIONS, mostRuns: 64 }
 const doesRewrite = (round: number): boolean => round % 2 === 1
 
 /** The same with new values where dead ones lie: between every fourth opening and closing. */
-const FILLING: BoundedOptions = { ...OPTIONS, leastGap: 4096, gc: { ...OPTIONS.gc, fillGaps: true } }
+const FILLING: BoundedOptions = { ...OPTIONS, leastGap: 1024, gc: { ...OPTIONS.gc, fillGaps: true } }
 const optionsOf = (round: number): BoundedOptions => (doesRewrite(round) ? REWRITING : round % 4 === 2 ? FILLING : OPTIONS)
 
 /**
