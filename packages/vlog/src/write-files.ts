@@ -353,12 +353,13 @@ export class WriteFiles implements GapWriter {
     await this.#preparing
     this.#isClosed = true
     this.giveUpGaps()
-    const left = [...this.#sealing.map(({ file }) => file), this.#current, this.#active, ...this.#next]
     await this.#sealing.at(-1)?.done?.catch(() => undefined)
+    // After a failure also such as were left before anything of theirs was written.
+    const left = [...this.#set.map.list(), ...this.#next]
     const files = new Set<File>()
     for (const logical of left) {
-      const file = logical === undefined || logical.sealed ? undefined : outputOf(logical)
-      if (logical === undefined || file === undefined) continue
+      const file = logical.sealed ? undefined : outputOf(logical)
+      if (file === undefined) continue
       files.add(file)
       if (logical.gaps === undefined) logical.physical.file = undefined
       else logical.gaps = undefined

@@ -58,6 +58,25 @@ async function finish({ memory, log, kept }: Faulty, added: readonly Kept[] = []
 }
 
 describe('law 9: a failure in gaps', () => {
+  test('closes a file, too, that was left for the next one before anything of it was written', async () => {
+    const faulty = await prepareFaulty()
+    const { memory, fs, log, kept, random } = faulty
+    await log.gaps.open([...plansOf(faulty), planGaps(log, 3, LIVE(kept, 3), LEAST)!])
+    await log.seal()
+    const fids = new Set<number>()
+    for (let i = 0; i < 7; i++) {
+      const { key, version, value } = recordOf(random, 100 + i, 9000)
+      const pointer = { fid: 0, offset: 0, len: 0 }
+      log.stage(key, version, 0, 0, 0, value, pointer)
+      fids.add(pointer.fid)
+    }
+    expect(fids.size, 'one is written, one takes records, one lies between').toBe(3)
+    fs.add({ operation: 'write', path: '.vlog', errno: 'EIO' })
+    await expect(log.writeStaged()).rejects.toMatchObject({ code: 'WK_IO' })
+    await log.close().catch((error: unknown) => expect(error).toBeInstanceOf(WkError))
+    expect(memory.openFiles).toBe(0)
+  })
+
   test.each(['EIO', 'ENOSPC'])('%s at every operation of a filling', async (errno) => {
     const whole = await prepareFaulty()
     const start = whole.fs.opCount
