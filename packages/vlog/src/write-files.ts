@@ -356,15 +356,15 @@ export class WriteFiles implements GapWriter {
     await this.#sealing.at(-1)?.done?.catch(() => undefined)
     // After a failure also such as were left before anything of theirs was written.
     const left = [...this.#set.map.list(), ...this.#next]
-    const files = new Set<File>()
+    const files: File[] = []
     for (const logical of left) {
       const file = logical.sealed ? undefined : outputOf(logical)
       if (file === undefined) continue
-      files.add(file)
+      files.push(file)
       if (logical.gaps === undefined) logical.physical.file = undefined
       else logical.gaps = undefined
     }
-    const outcomes = await Promise.allSettled([...files].map((file) => file.close()))
+    const outcomes = await Promise.allSettled(files.map((file) => file.close()))
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason as Error
   }
 
