@@ -14,7 +14,7 @@
  */
 import { ByteReader, ByteWriter, formatFileName } from '@wk/codec'
 import { PairList } from './pair-list.js'
-import { runSteps, sortSteps } from './steps.js'
+import { runSteps } from './steps.js'
 
 /** References into one value-log file, summed. */
 export interface ReferenceSummary {
@@ -32,8 +32,6 @@ export interface ReferenceList extends ReferenceSummary {
 }
 
 const U32 = 0xffff_ffff
-/** Up to this many records, offset and place sort as one number. */
-const PACKED = 1 << 20
 /** Records between two steps. */
 const STEP = 1 << 14
 /** Records of one file that there is room for at first. */
@@ -57,8 +55,8 @@ class FileReferences {
 
   *list(fid: number): Generator<undefined, ReferenceList, void> {
     const { count } = this.#records
-    let offsets = new Uint32Array(count)
-    let lengths = new Uint32Array(count)
+    const records = recordsOf(count)
+    const { offsets, lengths } = records
     let next = 0
     for (const piece of this.#records.pieces()) {
       for (let i = 0; i < piece.length; i += 2, next++) {
@@ -66,23 +64,8 @@ class FileReferences {
         lengths[next] = piece[i + 1]!
       }
     }
-    if (!this.#ascending) {
-      const order = yield* sortedOrder(offsets)
-      offsets = yield* arranged(offsets, order)
-      lengths = yield* arranged(lengths, order)
-    }
-    return { fid, count, bytes: this.#bytes, offsets, lengths }
+    return { fid, count, bytes: this.#bytes, ...(this.#ascending ? records : yield* sorted(records)) }
   }
-}
-
-/** The numbers in this order. */
-function* arranged(numbers: Uint32Array, order: ArrayLike<number>): Generator<undefined, Uint32Array<ArrayBuffer>, void> {
-  const result = new Uint32Array(numbers.length)
-  for (let i = 0; i < result.length; i++) {
-    if (i % STEP === 0) yield
-    result[i] = numbers[order[i]!]!
-  }
-  return result
 }
 
 /** Collects references in any order. */
@@ -169,13 +152,57 @@ export function decodeReferences(bytes: Uint8Array, length: number, table: numbe
   return lists
 }
 
-/** Indices of `offsets` in ascending order of offset. Sorting numbers is native and quick, a comparator is not. */
-function* sortedOrder(offsets: Uint32Array): Generator<undefined, ArrayLike<number>, void> {
-  const { length } = offsets
-  if (length > PACKED) return Uint32Array.from(offsets.keys()).sort((a, b) => offsets[a]! - offsets[b]!)
-  const packed = new Float64Array(length)
-  for (let i = 0; i < length; i++) packed[i] = offsets[i]! * PACKED + i
-  const sorted = yield* sortSteps(packed)
-  for (let i = 0; i < length; i++) sorted[i] = sorted[i]! % PACKED
-  return sorted
+/** Records of one file: `lengths[i]` belongs to `offsets[i]`. */
+type Records = Pick<ReferenceList, 'offsets' | 'lengths'>
+
+function recordsOf(count: number): Records {
+  return { offsets: new Uint32Array(count), lengths: new Uint32Array(count) }
+}
+
+/** The records by ascending offset, in their own arrays or others: a byte of the offsets after the other, the lowest first. Comparing them would take five times as long. */
+function* sorted(records: Records): Generator<undefined, Records, void> {
+  const { length } = records.offsets
+  const ends = new Uint32Array(256)
+  let from = records
+  let to = recordsOf(length)
+  for (let shift = 0; shift < 32; shift += 8) {
+    ends.fill(0)
+    for (let start = 0; start < length; start += STEP) {
+      countBytes(from.offsets.subarray(start, start + STEP), shift, ends)
+      yield
+    }
+    // Bytes that are the same everywhere order nothing.
+    if (ends.includes(length)) continue
+    let sum = 0
+    for (let byte = 0; byte < ends.length; byte++) {
+      const count = ends[byte]!
+      ends[byte] = sum
+      sum += count
+    }
+    for (let start = 0; start < length; start += STEP) {
+      placeByBytes(from, start, Math.min(length, start + STEP), shift, ends, to)
+      yield
+    }
+    ;[from, to] = [to, from]
+  }
+  return from
+}
+
+function countBytes(offsets: Uint32Array, shift: number, counts: Uint32Array): void {
+  for (let i = 0; i < offsets.length; i++) {
+    const byte = (offsets[i]! >>> shift) & 0xff
+    counts[byte] = counts[byte]! + 1
+  }
+}
+
+/** Copies the records `[start, end)` behind those of the same byte that came before; `ends` says where each byte's records end so far. */
+function placeByBytes({ offsets, lengths }: Records, start: number, end: number, shift: number, ends: Uint32Array, to: Records): void {
+  for (let i = start; i < end; i++) {
+    const offset = offsets[i]!
+    const byte = (offset >>> shift) & 0xff
+    const at = ends[byte]!
+    ends[byte] = at + 1
+    to.offsets[at] = offset
+    to.lengths[at] = lengths[i]!
+  }
 }

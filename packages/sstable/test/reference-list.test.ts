@@ -1,0 +1,54 @@
+/** Reference lists: whatever order references come in, lists are sorted, whole, and read back as they were written. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { ReferenceCollector, decodeReferences, encodeReferences } from '../src/reference-list.js'
+
+const u32 = fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.integer({ min: 0, max: 300 }), fc.constantFrom(0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff))
+const reference = fc.record({ fid: fc.constantFrom(0, 1, 7, 300), offset: u32, length: u32 })
+
+interface Reference {
+  fid: number
+  offset: number
+  length: number
+}
+
+function collect(references: readonly Reference[]): ReferenceCollector {
+  const collector = new ReferenceCollector()
+  for (const { fid, offset, length } of references) collector.add(fid, offset, length)
+  return collector
+}
+
+/** What the lists must say: by file, then by offset, those of one offset as they came. */
+function expected(references: readonly Reference[]): Reference[] {
+  return [...references].sort((a, b) => a.fid - b.fid || a.offset - b.offset)
+}
+
+test('lists hold every reference, by file and offset, and survive being written', () => {
+  fc.assert(
+    fc.property(fc.array(reference, { maxLength: 400 }), (references) => {
+      const lists = collect(references).lists()
+      const flat = lists.flatMap(({ fid, offsets, lengths }) => [...offsets].map((offset, i) => ({ fid, offset, length: lengths[i]! })))
+      expect(flat).toEqual(expected(references))
+      for (const { fid, count, bytes } of lists) {
+        const own = references.filter((one) => one.fid === fid)
+        expect(count).toBe(own.length)
+        expect(bytes).toBe(own.reduce((sum, { length }) => sum + length, 0))
+      }
+      const block = encodeReferences(lists)
+      expect(decodeReferences(block, block.length, 1, 0)).toEqual(lists)
+    }),
+  )
+})
+
+test('a long list is sorted in steps', () => {
+  const count = 100_000
+  const references = Array.from({ length: count }, (_, i) => ({ fid: 1, offset: Math.imul(i, 0x9e37_79b1) >>> 0, length: i }))
+  const steps = collect(references).listSteps()
+  let taken = 0
+  let step = steps.next()
+  for (; step.done !== true; step = steps.next()) taken++
+  expect(taken).toBeGreaterThan(4 * Math.floor(count / (1 << 14)))
+  const [list] = step.value
+  expect([...list!.offsets]).toEqual(expected(references).map(({ offset }) => offset))
+  expect([...list!.lengths]).toEqual(expected(references).map(({ length }) => length))
+})
