@@ -16,9 +16,6 @@ import { PhaseRunner, type Observer } from './workloads/phase-runner.js'
 export async function runEngine(engine: Engine, job: EngineJob, observer: Observer): Promise<EngineResult> {
   const slice = new TimeSlice()
   const runner = new PhaseRunner(slice, observer)
-  const start = performance.now()
-  const residentBefore = process.memoryUsage.rss()
-  const io = readProcessIo()
   const dir = join(job.dir, 'db')
   let stats: Record<string, number> | null = null
   let failure: string | null = null
@@ -28,7 +25,8 @@ export async function runEngine(engine: Engine, job: EngineJob, observer: Observ
   } catch (error) {
     failure = describeFailure(error)
   }
-  const written = ioBetween(io, readProcessIo())
+  const { begun } = runner
+  const written = ioBetween(begun.io, readProcessIo())
   return {
     engine: engine.name,
     version: engine.version,
@@ -40,10 +38,10 @@ export async function runEngine(engine: Engine, job: EngineJob, observer: Observ
     userBytesWritten: sumWritten(runner.results),
     bytesHanded: written?.handed ?? null,
     bytesDirtied: written?.dirtied ?? null,
-    residentBefore,
+    residentBefore: begun.resident,
     residentPeak: peakResident(),
     anonymousPeak: runner.anonymous.bytes,
-    wallSeconds: (performance.now() - start) / 1e3,
+    wallSeconds: (performance.now() - begun.time) / 1e3,
     stats,
     failure,
     absent: null,

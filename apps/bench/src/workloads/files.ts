@@ -4,18 +4,25 @@
  * load, read at random, scan, overwrite half, delete a quarter, collect, close, reopen, verify, read at random, scan. Every
  * value that comes back is compared with its source; the first difference ends the run with a {@link MismatchError}.
  */
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Database, Engine, PutOperation } from '../engines/engine.js'
 import { ContentSource } from '../input/content-source.js'
 import { readPlan } from '../input/input-plan.js'
 import type { InputFile } from '../input/file-list.js'
 import { shuffledIndexes } from '../input/random.js'
+import { sampleFiles } from '../input/sample.js'
 import type { TimeSlice } from '../measure/time-slice.js'
 import { Expectation, MismatchError } from './expectation.js'
-import type { PhaseRunner, PhaseWork } from './phase-runner.js'
+import { PhaseRunner, type PhaseWork } from './phase-runner.js'
+import { untilWarm } from './warm-up.js'
 import type { Workload } from './workload.js'
 
 const BATCH_BYTES = 4 * 1024 * 1024
 const BATCH_ENTRIES = 512
+/** Of the files, a sample of so many does the whole job first, unmeasured. */
+const WARM_BYTES = 16 * 1024 * 1024
+const WARM_FILES = 2000
 
 /** What the job works on. */
 export interface FilesJob {
@@ -36,10 +43,18 @@ export const files: Workload = {
   rounds: 3,
   budgetSeconds: 120,
   diskBytes: () => null,
-  run({ engine, dir, plan, seed, runner, slice }) {
+  async run({ engine, dir, plan, quick, seed, runner, slice }) {
     if (plan === null) throw new Error('the files workload needs an input plan')
     const { summary, files } = readPlan(plan)
-    return runFiles(engine, { root: summary.root, files, seed, dir }, runner, slice)
+    const { root } = summary
+    const sample = sampleFiles({ files, bytes: summary.bytes, skipped: 0 }, { maxBytes: WARM_BYTES, maxFiles: WARM_FILES, seed })
+    const warm = join(dir, 'warm-up')
+    const unseen = new PhaseRunner(slice, { onProgress: () => {}, onPhase: () => {} })
+    await untilWarm(quick, async () => {
+      await runFiles(engine, { root, files: sample.files, seed, dir: warm }, unseen, slice)
+      rmSync(warm, { recursive: true, force: true })
+    })
+    return runFiles(engine, { root, files, seed, dir: join(dir, 'files') }, runner, slice)
   },
 }
 

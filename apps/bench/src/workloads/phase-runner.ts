@@ -4,6 +4,7 @@
 import { AnonymousPeak } from '../measure/memory.js'
 import { diskUsage } from '../measure/disk-usage.js'
 import { Meter } from '../measure/meter.js'
+import { readProcessIo, type ProcessIo } from '../measure/process-io.js'
 import type { SpaceSample } from '../measure/space-sampler.js'
 import type { TimeSlice } from '../measure/time-slice.js'
 import type { PhaseResult } from '../report/result.js'
@@ -35,11 +36,20 @@ export interface PhaseWork {
   progress(done: number): void
 }
 
+/** What a process had done, and held, at a moment. */
+export interface Moment {
+  readonly time: number
+  readonly io: ProcessIo | null
+  readonly resident: number
+}
+
 const PROGRESS_INTERVAL = 100
 
 /** Results of the phases so far. */
 export class PhaseRunner {
   readonly results: PhaseResult[] = []
+  /** When the first phase began. What comes before it, warming up, is not part of the run. */
+  begun: Moment = moment()
   readonly anonymous = new AnonymousPeak()
   private readonly slice: TimeSlice
   private readonly observer: Observer
@@ -59,6 +69,7 @@ export class PhaseRunner {
     liveBytes: () => number,
     work: (phase: PhaseWork) => Promise<string | undefined | void>,
   ): Promise<void> {
+    if (this.results.length === 0) this.begun = moment()
     const start = performance.now()
     let told = 0
     const progress = (done: number): void => {
@@ -89,4 +100,8 @@ export class PhaseRunner {
     this.results.push(result)
     this.observer.onPhase(result)
   }
+}
+
+function moment(): Moment {
+  return { time: performance.now(), io: readProcessIo(), resident: process.memoryUsage.rss() }
 }

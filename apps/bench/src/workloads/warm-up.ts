@@ -30,8 +30,7 @@ export async function warmUp(engine: Engine, dir: string, space: KeySpace, slice
   const size = space.entrySize
   const put = (i: number): unknown => db.put(space.key(i), space.value(i))
   const get = (i: number): unknown => db.get(space.key(i))
-  const begun = performance.now()
-  do {
+  await untilWarm(quick, async () => {
     await inFlight(work, slice, { total: most, size, call: put }, 256)
     await oneByOne(work, slice, { total: single, size, call: put })
     await loadBatches(work, slice, db, space, most, 500)
@@ -40,8 +39,15 @@ export async function warmUp(engine: Engine, dir: string, space: KeySpace, slice
     if (db.getSync !== undefined) await oneByOneSync(work, slice, { total: most, size, call: (i) => db.getSync?.(space.key(i)) })
     if (db.scan !== undefined) await drain(work, slice, db.scan(), size, () => {})
     if (db.scanKeys !== undefined) await drain(work, slice, db.scanKeys(), size, () => {})
-  } while (performance.now() - begun < (quick ? QUICK_LEAST : LEAST))
+  })
   await work.meter.stop('call')
   await db.close()
   rmSync(place, { recursive: true, force: true })
+}
+
+/** Does some work again and again until the process may count as warm; once at least. */
+export async function untilWarm(quick: boolean, work: () => Promise<unknown>): Promise<void> {
+  const begun = performance.now()
+  do await work()
+  while (performance.now() - begun < (quick ? QUICK_LEAST : LEAST))
 }
