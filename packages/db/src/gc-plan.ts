@@ -35,6 +35,12 @@ const LEAST_GRANULE = 8 * 1024 * 1024
 const SEAL_SHARE = 2 / 3
 /** And always at this part of the live bytes, or half the garbage that is let pass anyway if that is more: a file that is most of the database could not be collected without holding it twice. */
 const WHOLE_SHARE = 1 / 16
+/** A value gets a file of its own from so many times the mean length on: it dies as a whole, and is not copied for what dies beside it. Where all are as long their gaps are filled. */
+const ALONE_MEANS = 16
+/** And from this part of where files end, or there would be too many of them. */
+const ALONE_SHARE = 1 / 8
+/** Shorter ones are written at the call: they are not to wait for a new file. */
+const LEAST_ALONE = 8 * 1024 * 1024 + 1
 /** Bytes of full value logs that may wait for their sync while there is little garbage. */
 const MOST_WAITING = 64 * 1024 * 1024
 /** From this part of the way to the soft bound on a thread is started for the work to come. Not sooner: loads need the processors (a fifth of a short one). */
@@ -81,8 +87,25 @@ export function isComing({ diskBytes, liveBytes }: SpaceFigures, bounds: SpaceBo
   return diskBytes - liveBytes > COMING_SHARE * allowedGarbage(liveBytes, bounds).soft
 }
 
-/** Bytes at which value logs shall end, and how many bytes of those that have ended may wait for their sync. */
-export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): { end: number; waiting: number } {
+/** Where value logs shall end. */
+export interface FileLimit {
+  /** Bytes of a file. */
+  end: number
+  /** Bytes of files that have ended that may wait for their sync. */
+  waiting: number
+  /** Bytes from which on a record gets a file of its own; infinite while nothing is known of others. */
+  alone: number
+}
+
+/** What {@link FileLimit} says, for these figures. */
+export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): FileLimit {
+  const limit = limitOf(figures, bounds)
+  const { references, referencedBytes } = figures
+  const alone = references === 0 ? Infinity : Math.max(LEAST_ALONE, (ALONE_MEANS * referencedBytes) / references, ALONE_SHARE * limit.end)
+  return { ...limit, alone }
+}
+
+function limitOf(figures: SpaceFigures, bounds: SpaceBounds): { end: number; waiting: number } {
   const granule = granuleOf(figures, bounds)
   const isGrowing = figures.diskBytes - figures.liveBytes > SEAL_SHARE * allowedGarbage(figures.liveBytes, bounds).soft
   // Only what is sealed can be collected.

@@ -374,8 +374,8 @@ export class SpaceKeeper {
     this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
     this.#lookedAt = { bytes, bytesInGaps, operations }
     // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
-    const { end: fileEnd, waiting } = fileLimitOf(this.#figures, this.#parts.bounds)
-    vlog.limitFiles(fileEnd, waiting)
+    const { end: fileEnd, waiting, alone } = fileLimitOf(this.#figures, this.#parts.bounds)
+    vlog.limitFiles(fileEnd, waiting, alone)
     // The first garbage is brought out as soon as a thread has started and learnt its work.
     if (operations > 0 && isComing(this.#figures, this.#parts.bounds)) tree.prepare()
     const end = runtime.monotonic()

@@ -142,6 +142,21 @@ describe('pressure', () => {
   })
 })
 
+describe('values with files of their own', () => {
+  const alone = (referenced: number, references: number, live = 400): number => fileLimitOf({ ...figures(0, 0, live * MB), referencedBytes: referenced * MB, references }, BOUNDS).alone
+
+  it('are those much longer than the mean, too long to be written at the call', () => {
+    expect(alone(256, 8000)).toBe(8 * 2 ** 20 + 1)
+    expect(alone(256, 256)).toBe(16 * MB)
+    expect(alone(400, 40)).toBe(160 * MB)
+    expect(alone(0, 0)).toBe(Infinity)
+  })
+
+  it('are a good part of a file', () => {
+    expect(Math.round(alone(32_000, 32_000_000, 32_000) / MB)).toBe(250)
+  })
+})
+
 describe('the size of value logs', () => {
   const mb = (known: number, live: number, bounds = BOUNDS): [number, number] => {
     const { end, waiting } = fileLimitOf(figures(known * MB, 0, live * MB), bounds)

@@ -294,12 +294,12 @@ export class ValueLog {
   }
 
   /**
-   * Ends files at `bytes` from now on, where that is less than the option `fileSize`: a host that collects garbage wants files that
-   * are small beside what it lets lie. `waiting`: so many bytes of full files may wait before they are synced and sealed, unless somebody
-   * asks for it; fewer syncs are felt less. Default 0. Only with durable marks of the host's.
+   * Ends files at `bytes` from now on, where that is less than the option `fileSize`: a host that collects garbage wants files that are small beside what
+   * it lets lie. `waiting`: so many bytes of full files may wait before they are synced and sealed, unless somebody asks for it; fewer syncs are felt less. Default 0.
+   * Records of `alone` bytes get files of their own. Default: none do. Only with durable marks of the host's.
    */
-  limitFiles(bytes: number, waiting = 0): void {
-    this.#writer.limitFiles(bytes, waiting)
+  limitFiles(bytes: number, waiting = 0, alone = Infinity): void {
+    this.#writer.limitFiles(bytes, waiting, alone)
   }
 
   /** Hands staged bytes to the operating system now. False, having done nothing, if that takes {@link writeStaged}. */

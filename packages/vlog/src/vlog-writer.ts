@@ -2,7 +2,8 @@
  * The write side: records are staged in memory, handed to the operating system in groups, synced on demand.
  *
  * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does; how
- *   one file follows another is in `write-files.ts`. A file in gaps of an older one is left when they are full.
+ *   one file follows another is in `write-files.ts`. A file in gaps of an older one is left when they are full. A record that is to have a
+ *   file of its own begins one, and the next record another.
  * - Asynchronous work runs one job at a time; `stage` may go on meanwhile.
  * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn. Staged bytes are
  *   forgotten, nothing is ever written again, later calls fail with `ReadOnlyError`.
@@ -51,7 +52,7 @@ export interface Appended {
   bytes: number
   /** Of those that went into gaps of older files. */
   bytesInGaps: number
-  /** Bytes of the longest one since whoever reads it last set it to 0. */
+  /** Bytes of the longest one that has no file of its own, since whoever reads it last set it to 0. */
   longest: number
 }
 
@@ -84,6 +85,9 @@ export class VlogWriter implements StagedSource {
   #activeFid = 0
   #activeEntries = 0
   #fileLimit = Infinity
+  /** Records from this many bytes on are alone in their file, and the file of the last such one. */
+  #aloneFrom = Infinity
+  #aloneIn: LogicalFile | undefined
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
   /** Blocks of gaps had to be read before the last ones were written. */
@@ -171,7 +175,7 @@ export class VlogWriter implements StagedSource {
 
   /** Whether a record of this length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
   #takesNow(length: number): boolean {
-    if (length > DIRECT_WRITE_LIMIT || this.#jobCount > 0) return false
+    if (length > DIRECT_WRITE_LIMIT || length >= this.#aloneFrom || this.#jobCount > 0) return false
     const files = this.#files
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
@@ -203,8 +207,15 @@ export class VlogWriter implements StagedSource {
   /** The active file, its end where the next record of `length` bytes begins. */
   #fileFor(length: number): LogicalFile {
     let file = this.#files.active
+    if (file !== undefined && this.#isKeptApart(file, length)) file = this.#beginFile(length)
     while (file === undefined || !this.#place(file, length)) file = this.#beginFile(length)
+    if (length >= this.#aloneFrom && file.gaps === undefined) this.#aloneIn = file
     return file
+  }
+
+  /** Whether the file holds records that the next one, of `length` bytes, is not to lie beside. In gaps it may. */
+  #isKeptApart(file: LogicalFile, length: number): boolean {
+    return file.gaps === undefined && file.end > FILE_HEADER_LENGTH && (length >= this.#aloneFrom || file === this.#aloneIn)
   }
 
   /** Whether the active file takes a record of `length` bytes; in gaps its end moves to where. */
@@ -223,7 +234,7 @@ export class VlogWriter implements StagedSource {
     const { appended } = this
     appended.bytes += length
     if (file.gaps !== undefined) appended.bytesInGaps += length
-    if (length > appended.longest) appended.longest = length
+    if (length > appended.longest && file !== this.#aloneIn) appended.longest = length
   }
 
   /**
@@ -234,7 +245,7 @@ export class VlogWriter implements StagedSource {
     this.#staging.expect(short)
     const current = this.#files.current
     if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
-    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && current.end + short + long <= MAX_FILE_END
+    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && short + long < this.#aloneFrom && current.end + short + long <= MAX_FILE_END
   }
 
   /**
@@ -295,9 +306,13 @@ export class VlogWriter implements StagedSource {
     return true
   }
 
-  /** From now on files end at `bytes` as well, if that is less than their size; full ones wait for `waiting` bytes before they are sealed. */
-  limitFiles(bytes: number, waiting: number): void {
+  /**
+   * From now on files end at `bytes` as well, if that is less than their size; full ones wait for `waiting` bytes before they are sealed; records of `alone` bytes
+   * get files of their own, for which whoever writes them waits.
+   */
+  limitFiles(bytes: number, waiting: number, alone: number): void {
     this.#fileLimit = bytes
+    this.#aloneFrom = alone
     this.#files.sealAfter(waiting)
   }
 
@@ -306,7 +321,7 @@ export class VlogWriter implements StagedSource {
     const file = this.#files.active
     if (file === undefined || file.gaps !== undefined) return
     const entries = this.#activeFid === file.fid ? this.#activeEntries : 0
-    if (file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
+    if (file !== this.#aloneIn && file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
     this.#leaveActive()
     // Otherwise whoever writes what is staged goes on.
     if (this.#staging.first === undefined && this.#jobCount === 0) this.#files.advance()

@@ -150,6 +150,25 @@ test('with files made ahead, full ones that wait, and appends beside the opening
   expect(filled).toBeGreaterThan(8000)
 })
 
+test('records with files of their own among files with gaps, made ahead or not', async () => {
+  for (const [prepareAhead, stride] of [[2500, 11], [1, 13]] as const) {
+    const { filled } = await explore({ ...OPTIONS, prepareAhead, waiting: 12_000, alone: 1200 }, SEED + 4, stride, async (driver) => {
+      for (let group = 0; group < 6; group++) await driver.append(6, 1600, true, group === 3)
+      await driver.seal()
+      for (let round = 0; round < 2; round++) {
+        driver.kill(0.6)
+        await driver.fill(1, 2)
+        for (let group = 0; group < 6; group++) await driver.append(5, group % 3 === 2 ? 1600 : 600, true, group === 4)
+        await driver.seal()
+      }
+      driver.kill(0.5)
+      await driver.drop()
+      await driver.append(3, 1600, true, true)
+    })
+    expect(filled).toBeGreaterThan(4000)
+  }
+})
+
 test('relocations and holes among files with gaps', async () => {
   const { filled } = await explore({ ...OPTIONS, fileSize: 40_000 }, SEED + 2, 9, async (driver) => {
     for (let group = 0; group < 8; group++) await driver.append(5, 5000)

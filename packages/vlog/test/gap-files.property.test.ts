@@ -57,14 +57,15 @@ const options = fc.record({
   syncBehind: fc.constantFrom(0, 50_000, 1 << 27),
   maxEntries: fc.constantFrom(3, 20, 1_000_000),
   waiting: fc.constantFrom(undefined, 0, 30_000),
+  alone: fc.constantFrom(undefined, 700, 5000, 100_000),
 })
 
 test('what is alive stays, whatever is done with gaps', async () => {
   let filled = 0
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), fc.nat(), options, async (actions, seed, { waiting, ...given }) => {
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), fc.nat(), options, async (actions, seed, { waiting, alone, ...given }) => {
       const fs = await newMemory()
-      const driverOptions: GapDriverOptions = waiting === undefined ? given : { ...given, waiting }
+      const driverOptions: GapDriverOptions = { ...given, ...(waiting === undefined ? {} : { waiting }), ...(alone === undefined ? {} : { alone }) }
       const driver = new GapDriver(fs, seed, driverOptions)
       await driver.open()
       await driver.append(20, 3000)

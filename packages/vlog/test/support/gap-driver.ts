@@ -19,6 +19,8 @@ export interface GapDriverOptions extends ValueLogOptions {
   least: number
   /** Files end at so many bytes, and wait for so many before they are sealed. */
   waiting?: number
+  /** Records of so many bytes get files of their own. */
+  alone?: number
 }
 
 export class GapDriver {
@@ -44,9 +46,9 @@ export class GapDriver {
   }
 
   async open(marks: ValueLogOptions = { durable: null }): Promise<void> {
-    const { least: _, waiting, ...options } = this.#options
+    const { least: _, waiting, alone, ...options } = this.#options
     this.log = await openLog(this.fs, { lock: false, maxOpenFiles: 3, ...options, ...marks })
-    if (waiting !== undefined) this.log.limitFiles(options.fileSize ?? 4096, waiting)
+    if (waiting !== undefined || alone !== undefined) this.log.limitFiles(options.fileSize ?? 4096, waiting, alone)
   }
 
   /** A number below `most`. */
