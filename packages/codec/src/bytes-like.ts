@@ -23,6 +23,15 @@ export function keyBytes(key: string | Uint8Array): Uint8Array {
   return bytes
 }
 
+/**
+ * {@link keyBytes}, as bytes of our own: a key that is stored in several places must be the same in all of them, also if it lies in memory that another thread
+ * writes to meanwhile.
+ */
+export function ownKeyBytes(key: string | Uint8Array): Uint8Array {
+  const bytes = keyBytes(key)
+  return typeof key === 'string' ? bytes : copyBytes(bytes)
+}
+
 /** A range as bytes that are our own. @throws InvalidArgumentError */
 export function rangeBytes(range: { readonly [Bound in keyof KeyRange]?: string | Uint8Array | undefined }): KeyRange {
   const bytes: KeyRange = {}

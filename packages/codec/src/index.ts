@@ -24,7 +24,7 @@ export {
   throwIfAborted,
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
-export { bytesOf, keyBytes, limitOf, rangeBytes } from './bytes-like.js'
+export { bytesOf, keyBytes, limitOf, ownKeyBytes, rangeBytes } from './bytes-like.js'
 export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'
 export type { WorkOptions } from './call-options.js'
 export { flagOption, integerOption, wordOption } from './option-values.js'

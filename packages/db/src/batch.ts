@@ -1,7 +1,7 @@
 /**
  * Batches: the operations of one atomic write, checked as a whole before the first of them is staged.
  */
-import { InvalidArgumentError, TxnTooBigError, keyBytes } from '@wk/codec'
+import { InvalidArgumentError, TxnTooBigError, ownKeyBytes } from '@wk/codec'
 import { expiryOf, userMetaOf, valueBytes } from './arguments.js'
 import type { BytesLike } from './arguments.js'
 import type { Stager } from './stager.js'
@@ -43,7 +43,7 @@ export function checkBatch(operations: readonly BatchOperation[], limits: BatchL
 
 function checkOperation(operation: BatchOperation, nowMs: number): CheckedOperation {
   if (typeof operation !== 'object' || operation === null) throw new InvalidArgumentError('an operation must be an object')
-  const key = keyBytes(operation.key)
+  const key = ownKeyBytes(operation.key)
   if (operation.type === 'del') return { key, value: undefined, userMeta: 0, expiresAt: 0 }
   if (operation.type !== 'put') throw new InvalidArgumentError("the type of an operation must be 'put' or 'del'")
   return { key, value: valueBytes(operation.value), userMeta: userMetaOf(operation.userMeta), expiresAt: expiryOf(operation.ttl, nowMs) }

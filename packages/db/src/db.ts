@@ -5,7 +5,7 @@
  * error does. This class checks arguments and state, and keeps track of the handles that `close()` has to end.
  */
 import { EventEmitter } from 'node:events'
-import { InvalidArgumentError, NotSupportedError, checkFlag, copyBytes, invariant, keyBytes, limitOf, rangeBytes } from '@wk/codec'
+import { InvalidArgumentError, NotSupportedError, checkFlag, copyBytes, invariant, keyBytes, limitOf, ownKeyBytes, rangeBytes } from '@wk/codec'
 import { NodeFileSystem, absoluteDirectory } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 import type { GcReport } from '@wk/gc'
@@ -128,7 +128,7 @@ export class DB extends EventEmitter {
   put(key: BytesLike, value: BytesLike, options?: WriteOptions): Promise<void> {
     try {
       const { ttl, userMeta } = optionsObject(options)
-      const k = keyBytes(key)
+      const k = ownKeyBytes(key)
       const v = valueBytes(value)
       const meta = userMetaOf(userMeta)
       const expiresAt = expiryOf(ttl, ttl === undefined ? 0 : this.#parts.options.runtime.now())
@@ -144,7 +144,7 @@ export class DB extends EventEmitter {
   /** Deletes a key, there or not. */
   del(key: BytesLike, options?: { sync?: boolean }): Promise<void> {
     try {
-      const k = keyBytes(key)
+      const k = ownKeyBytes(key)
       return this.#parts.queue.write(this.#sync(optionsObject(options)), () => {
         this.#stager.prepare(1, k.length)
         this.#stager.del(k)

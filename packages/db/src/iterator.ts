@@ -217,8 +217,13 @@ export class DbIterator<T> implements AsyncIterable<T> {
     }
     return {
       next: () => {
-        if (this.#open && this.#window.left > 0 && this.#busy === undefined) return Promise.resolve({ done: false, value: this.#take() })
-        return advance()
+        if (this.#window.left === 0 || this.#busy !== undefined || hasEnded) return advance()
+        try {
+          this.#assertOpen()
+        } catch {
+          return advance()
+        }
+        return Promise.resolve({ done: false, value: this.#take() })
       },
       return: end,
     }

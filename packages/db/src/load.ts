@@ -5,7 +5,7 @@
  * as a whole is not atomic: what came before damage has been loaded; loading the right stream afterwards puts it right.
  * At the end versions go on above the last one of the stream, so that later increments of either database fit.
  */
-import { AbortedError, ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, readFrame, throwIfAborted } from '@wk/codec'
+import { AbortedError, ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, copyBytes, readFrame, throwIfAborted } from '@wk/codec'
 import { BACKUP_SALT, MAX_BACKUP_PAYLOAD, decodePayload } from './backup-format.js'
 import type { BackupHead, BackupPayload, BackupRecord } from './backup-format.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -160,7 +160,7 @@ class FrameAssembler {
   /** Keeps what is held as bytes of our own. */
   #own(): undefined {
     const last = this.#chunks.at(-1)
-    if (last !== undefined && last.length > 0) this.#chunks[this.#chunks.length - 1] = last.slice()
+    if (last !== undefined && last.length > 0) this.#chunks[this.#chunks.length - 1] = copyBytes(last)
     return undefined
   }
 }

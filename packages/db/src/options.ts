@@ -176,15 +176,7 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     levelBaseSize: integerOption('levelBaseSize', options.levelBaseSize, 16 * MIB, 4 * KIB, Number.MAX_SAFE_INTEGER),
     levelSizeMultiplier: integerOption('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 1000),
     maxLevels: integerOption('maxLevels', options.maxLevels, 7, 2, 32),
-    l0CompactionTrigger: integerOption('l0CompactionTrigger', options.l0CompactionTrigger, 4, 1, 10_000),
-    l0SlowdownTrigger: integerOption('l0SlowdownTrigger', options.l0SlowdownTrigger, Math.max(12, options.l0CompactionTrigger ?? 0), 1, 10_000),
-    l0StopTrigger: integerOption(
-      'l0StopTrigger',
-      options.l0StopTrigger,
-      Math.max(20, options.l0SlowdownTrigger ?? 0, options.l0CompactionTrigger ?? 0),
-      1,
-      10_000,
-    ),
+    ...levelZeroTriggers(options),
     maxOpenFiles: integerOption('maxOpenFiles', options.maxOpenFiles, 1000, 8, 1_000_000),
     compression: wordOption('compression', options.compression, 'lz4', ['none', 'lz4']),
     verifyChecksums: flagOption('verifyChecksums', options.verifyChecksums, true),
@@ -198,6 +190,15 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     workerUrl: scriptPlace(options.workerUrl),
     runtime: clock(options.runtime),
   }
+}
+
+/** The three triggers, in their order: those that are not given keep out of the way of those that are. */
+function levelZeroTriggers({ l0CompactionTrigger, l0SlowdownTrigger, l0StopTrigger }: DbOptions): Pick<ResolvedOptions, 'l0CompactionTrigger' | 'l0SlowdownTrigger' | 'l0StopTrigger'> {
+  const compaction = integerOption('l0CompactionTrigger', l0CompactionTrigger, Math.min(4, l0SlowdownTrigger ?? 4, l0StopTrigger ?? 4), 1, 10_000)
+  const slowdown = integerOption('l0SlowdownTrigger', l0SlowdownTrigger, Math.max(compaction, Math.min(12, l0StopTrigger ?? 12)), 1, 10_000)
+  const stop = integerOption('l0StopTrigger', l0StopTrigger, Math.max(20, slowdown), 1, 10_000)
+  if (compaction > slowdown || slowdown > stop) throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')
+  return { l0CompactionTrigger: compaction, l0SlowdownTrigger: slowdown, l0StopTrigger: stop }
 }
 
 function resolveGc(gc: GcOptions): ResolvedGcOptions {

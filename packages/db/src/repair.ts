@@ -7,7 +7,7 @@
  * reported with file, bytes, and the keys and versions that may be concerned: whatever lies outside of all that is exactly
  * as it was last written.
  */
-import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, WrongKeyError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, isNotFound } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { SalvagedTree } from '@wk/lsm'
@@ -109,14 +109,34 @@ async function salvageDatabase(fs: FileSystem, dir: string, { runtime, encryptio
   }
 }
 
-/** @throws WrongKeyError as far as a manifest tells */
+/** @throws WrongKeyError as far as a manifest tells, and where no file of the tree opens with the key and one was written with another */
 async function checkKey(fs: FileSystem, dir: string, key: Uint8Array | undefined): Promise<void> {
   try {
     await checkEncryption(fs, dir, key)
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
   }
+  if (key === undefined) return
+  const names = await fs.list(dir)
+  // That of the value logs is judged when they are opened: with it a damaged header of another file is no more than that.
+  if (names.includes(formatFileName('keyRegistry'))) return
+  const encrypted = treeFileSystem(fs, key)
+  let wrong: WrongKeyError | undefined
+  for (const name of names) {
+    if (!KEYED.has(parseFileName(name)?.kind ?? '')) continue
+    try {
+      const file = await encrypted.open(`${dir}/${name}`, 'read')
+      await file.close()
+      return
+    } catch (error) {
+      if (error instanceof WrongKeyError) wrong ??= error
+    }
+  }
+  if (wrong !== undefined) throw wrong
 }
+
+/** Files of the tree that say which key they were written with. */
+const KEYED = new Set(['manifest', 'wal', 'table'])
 
 /** @throws NotFoundError where nothing of a database is */
 async function expectDatabase(fs: FileSystem, dir: string): Promise<void> {

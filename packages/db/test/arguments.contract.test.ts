@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { WkError as CodecError } from '@wk/codec'
+import { MemoryFileSystem } from '@wk/fs'
 import { DB, WkError } from '../src/index.js'
 import { all, expectCode, memoryPlace } from './harness.js'
 
@@ -102,5 +103,18 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT and change nothing
     expect(err).toBeInstanceOf(Error)
     expect(err.message).not.toBe('')
     expect(err.stack).toContain('arguments.contract.test')
+  })
+
+  it('level 0: triggers that are not given keep out of the way; in a wrong order they are refused before anything is made', async () => {
+    for (const options of [{ l0StopTrigger: 8 }, { l0StopTrigger: 2 }, { l0SlowdownTrigger: 3 }, { l0SlowdownTrigger: 50 }, { l0CompactionTrigger: 30 }, { l0CompactionTrigger: 6, l0StopTrigger: 6 }]) {
+      const db = await DB.open('/db', { fs: new MemoryFileSystem(), ...options })
+      await db.put('k', 'v')
+      await db.close()
+    }
+    for (const options of [{ l0CompactionTrigger: 9, l0StopTrigger: 8 }, { l0SlowdownTrigger: 9, l0StopTrigger: 8 }, { l0CompactionTrigger: 9, l0SlowdownTrigger: 8 }]) {
+      const fs = new MemoryFileSystem()
+      await expectCode(() => DB.open('/db', { fs, ...options }), 'WK_INVALID_ARGUMENT')
+      await expectCode(() => fs.list('/db'), 'WK_IO')
+    }
   })
 })

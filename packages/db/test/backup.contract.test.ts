@@ -2,7 +2,7 @@ import { defaultRuntime, MemoryFileSystem } from '@wk/fs'
 import { Rng } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
-import { SMALL, expectCode, keep, large, memoryPlace, onBothFileSystems, text, type Options } from './harness.js'
+import { SMALL, all, expectCode, keep, large, memoryPlace, onBothFileSystems, text, type Options } from './harness.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 20 : 1))
@@ -37,6 +37,19 @@ const contentOf = async (db: DB): Promise<unknown[]> => {
 const fresh = async (options: Options = {}): Promise<DB> => keep(await DB.open('/db', { ...SMALL, fs: new MemoryFileSystem({ crashable: false }), ...options }))
 
 onBothFileSystems('backup', (place) => {
+  it('is loaded from a source that reads all of it into one buffer', async () => {
+    const [source, target] = [keep(await memoryPlace().open()), keep(await memoryPlace().open())]
+    for (let i = 0; i < 20; i++) await source.put(`k${i}`, large(100_000, i))
+    const stream = Buffer.concat(await all(source.backup()))
+    const buffer = Buffer.alloc(777)
+    await target.load(
+      (function* () {
+        for (let at = 0; at < stream.length; at += buffer.length) yield buffer.subarray(0, stream.copy(buffer, 0, at, at + buffer.length))
+      })(),
+    )
+    for (let i = 0; i < 20; i++) expect(await target.get(`k${i}`)).toEqual(large(100_000, i))
+  })
+
   it('of everything, loaded into an empty database, gives the same', async () => {
     const db = await place().open()
     for (let i = 0; i < 300; i++) await db.put(`k${i % 80}`, i % 3 === 0 ? large(900, i) : `v${i}`, { userMeta: i % 256, ...(i % 7 === 0 ? { ttl: 1000 } : {}) })

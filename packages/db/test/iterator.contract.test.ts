@@ -2,7 +2,7 @@ import { TraceFileSystem } from '@wk/fs'
 import { Rng } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
-import { all, expectCode, large, memoryPlace, onBothFileSystems, text } from './harness.js'
+import { all, expectCode, keep, large, memoryPlace, onBothFileSystems, text } from './harness.js'
 
 const name = (i: number): string => `k${String(i).padStart(3, '0')}`
 
@@ -347,5 +347,16 @@ describe('an open iterator', () => {
       for await (const [key, value] of iterator) found.push([text(key)!, value])
       expect(found).toEqual(expected)
     }
+  })
+
+  it('for await: what comes after db.close() was called is WK_CLOSED, though it was fetched ahead', async () => {
+    const db = keep(await memoryPlace().open())
+    for (let i = 0; i < 200; i++) await db.put(`k${i}`, 'v')
+    const walk = db.iterator()[Symbol.asyncIterator]()
+    for (let i = 0; i < 25; i++) expect((await walk.next()).done).toBe(false)
+    const closing = db.close()
+    await expectCode(() => walk.next(), 'WK_CLOSED')
+    await closing
+    expect(await walk.next()).toEqual({ done: true, value: undefined })
   })
 })

@@ -4,7 +4,7 @@
  */
 import { appendices, blocks, captureImage, cleanSpecimen, flips, GAPPED_SPECIMEN_OPTIONS, gappedSpecimen, mountImage, sameBytes, SPECIMEN_OPTIONS, textOf, truncations, uncleanSpecimen, wholeFiles, type Damage, type DiskImage, type KeyText, type Specimen } from '@wk/testkit'
 import { MAX_SEQUENCE } from '@wk/codec'
-import type { MemoryFileSystem } from '@wk/fs'
+import { MemoryFileSystem } from '@wk/fs'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { DB, type RepairLoss, type RepairReport } from '../src/index.js'
 import { SalvagedValues } from '../src/repair-values.js'
@@ -193,6 +193,23 @@ describe('the call', () => {
         damaged[4] = (damaged[4] as number) ^ 0xff
         const again = await mountImage(new Map(specimen.image).set(name, damaged), '/db')
         expect((await DB.repair('/db', { to: '/new', fs: again, target: { encryptionKey } })).losses).toMatchObject([{ file: name }])
+      }
+    }
+  })
+
+  it('an encrypted database without a value log, and another key: WK_WRONG_KEY, and nothing is made', async () => {
+    const encryptionKey = new Uint8Array(32).fill(5)
+    for (const entries of [0, 100]) {
+      for (const closes of [true, false]) {
+        const fs = new MemoryFileSystem()
+        const db = await DB.open('/db', { fs, encryptionKey })
+        for (let i = 0; i < entries; i++) await db.put(`k${i}`, 'small')
+        if (closes) await db.close()
+        const image = closes ? fs : fs.crashClone('P1')
+        await expectCode(() => DB.repair('/db', { to: '/new', fs: image, target: { encryptionKey: new Uint8Array(32).fill(6) } }), 'WK_WRONG_KEY')
+        await expectCode(() => image.list('/new'), 'WK_IO')
+        expect(await DB.repair('/db', { to: '/new', fs: image, target: { encryptionKey } })).toMatchObject({ entries, losses: [] })
+        await db.close()
       }
     }
   })

@@ -22,5 +22,5 @@ export type {
   WkLevelValueIteratorOptions,
 } from './options.js'
 export { WkLevel } from './wk-level.js'
-export { WkError } from '@wk/db'
+export { CorruptionError, IoError, LockedError, WkError } from '@wk/db'
 export type { WkErrorCode } from '@wk/db'

@@ -11,6 +11,7 @@ import { AbstractLevel } from 'abstract-level'
 import type { AbstractBatchOperation, AbstractChainedBatch, AbstractIterator, AbstractKeyIterator, AbstractSnapshot, AbstractValueIterator, Transcoder } from 'abstract-level'
 import { DB } from '@wk/db'
 import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, RepairOptions, RepairReport, WriteOptions } from '@wk/db'
+import { WkChainedBatch } from './chained-batch.js'
 import { levelError, notOpen, openError } from './error-codes.js'
 import { fromEngine, toEngine } from './format.js'
 import type { Stored } from './format.js'
@@ -235,6 +236,11 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
       }
       return db.batch(operations, writeOptions(options))
     })
+  }
+
+  /** @internal */
+  _chainedBatch(): WkChainedBatch<this, KDefault, VDefault> {
+    return new WkChainedBatch(this)
   }
 
   /** @internal */

@@ -62,3 +62,23 @@ it('bytes that were passed in may be reused as soon as the call returns', async 
   await written
   expect(await db.get(large(8))).toEqual(large(2000))
 })
+
+it('so may those of a chained batch, before it is written', async () => {
+  const db = make<Uint8Array, Uint8Array>({ keyEncoding: 'view', valueEncoding: 'view' })
+  await db.open()
+  await db.put(large(5, 1), large(5, 1))
+  const row = new Uint8Array(3)
+  const gone = large(5, 1)
+  const chained = db.batch().del(gone)
+  gone.fill(0)
+  for (let i = 1; i <= 3; i++) {
+    row.fill(i)
+    chained.put(row, row)
+  }
+  expect(chained.length).toBe(4)
+  await chained.write()
+  expect(await db.iterator().all()).toEqual([1, 2, 3].map((i) => [new Uint8Array(3).fill(i), new Uint8Array(3).fill(i)]))
+  const cleared = db.batch().put(row, row).clear().del(row)
+  await cleared.write()
+  expect(await db.has(new Uint8Array(3).fill(3))).toBe(false)
+})

@@ -2,7 +2,7 @@
  * Batches as callers of the plain engine pass them in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
  * anything has happened. Bytes are not copied here: whoever keeps them copies them.
  */
-import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, bytesOf, keyBytes } from '@wk/codec'
+import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, bytesOf, ownKeyBytes } from '@wk/codec'
 import type { QueuedOperation } from './plain-write-queue.js'
 
 /** A key or a value: text is stored as UTF-8. */
@@ -45,7 +45,7 @@ export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
 
 function operationOf(write: PlainWrite): QueuedOperation {
   if (typeof write !== 'object' || write === null) throw new InvalidArgumentError('an operation must be an object')
-  const key = keyBytes(write.key)
+  const key = ownKeyBytes(write.key)
   if (write.type === 'del') return { kind: KIND_TOMBSTONE, key, value: EMPTY }
   if (write.type !== 'put') throw new InvalidArgumentError("the type of an operation must be 'put' or 'del'")
   const value = bytesOf(write.value, 'value')

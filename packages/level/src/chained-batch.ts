@@ -1,0 +1,46 @@
+/**
+ * A chained batch: operations collected one by one, written as one batch.
+ *
+ * `abstract-level`'s own holds on to the caller's bytes until they are written; here, as in every other call, they may be reused at once.
+ */
+import { AbstractChainedBatch } from 'abstract-level'
+import type { BatchOperation, WriteOptions } from '@wk/db'
+import { toEngine } from './format.js'
+import type { Stored } from './format.js'
+
+/** The database, as far as a chained batch needs it. */
+interface Target {
+  _batch(operations: BatchOperation[], options: WriteOptions): Promise<void>
+}
+
+/** @typeParam D the database that made it */
+export class WkChainedBatch<D extends Target, K, V> extends AbstractChainedBatch<D, K, V> {
+  #operations: BatchOperation[] = []
+
+  constructor(db: D) {
+    // The second argument, which types do not tell: operations come whole to `_add`, with the options of their own.
+    super(...([db, { add: true }] as unknown as [D]))
+  }
+
+  /** @internal */
+  _add(operation: BatchOperation): void {
+    operation.key = owned(operation.key)
+    if (operation.type === 'put') operation.value = owned(operation.value)
+    this.#operations.push(operation)
+  }
+
+  /** @internal */
+  _clear(): void {
+    this.#operations = []
+  }
+
+  /** @internal */
+  _write(options: WriteOptions): Promise<void> {
+    return this.db._batch(this.#operations, options)
+  }
+}
+
+function owned(data: Stored): Stored {
+  const given = toEngine(data)
+  return typeof given === 'string' ? given : new Uint8Array(given)
+}
