@@ -154,7 +154,9 @@ export function planStep(figures: SpaceFigures, files: readonly ValueLogFile[], 
   const hidden = `about ${megabytes(hiddenBytes)} of garbage are hidden in the tree`
   if (pressure <= 0) {
     const isEarly = isHiddenDue && mayFill(figures, bounds) && diskBytes - liveBytes > EARLY_SHARE * allowed.soft
-    return isEarly ? { kind: 'bring out', reason: hidden, seal: false, victims: [] } : { kind: 'rest', reason: `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
+    if (isEarly) return { kind: 'bring out', reason: hidden, seal: false, victims: [] }
+    const isLetBe = figures.spaceAmp > bounds.soft
+    return { kind: 'rest', reason: isLetBe ? `${megabytes(diskBytes - liveBytes)} of garbage are less than is let be (gc.minGarbage)` : `space amplification ${amp} is within ${bounds.soft.toFixed(2)}` }
   }
   const seal = active !== undefined && active.deadRatio > 0.5
   const pick = (leastDead: number): ValueLogFile[] => pickVictims(files, { leastDead, liveBytes: passBytes(allowed), deadBytes: diskBytes - liveBytes - allowed.soft })

@@ -142,6 +142,14 @@ describe('pressure', () => {
   })
 })
 
+describe('the reason to rest', () => {
+  it('is the ratio, or where that is over its bound the garbage that is let be', () => {
+    const reason = (disk: number, live: number): string => planStep({ ...figures(0, 0), diskBytes: disk * MB, liveBytes: live * MB, spaceAmp: disk / live, hiddenBytes: 0 }, [], BOUNDS, WRITTEN).reason
+    expect(reason(420, 400)).toMatch(/^space amplification 1\.05 is within 1\./)
+    expect(reason(10, 1)).toMatch(/^8\.6 MiB of garbage are less than is let be/)
+  })
+})
+
 describe('values with files of their own', () => {
   const alone = (referenced: number, references: number, live = 400): number => fileLimitOf({ ...figures(0, 0, live * MB), referencedBytes: referenced * MB, references }, BOUNDS).alone
 
