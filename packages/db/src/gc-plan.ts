@@ -101,7 +101,7 @@ export interface FileLimit {
 export function fileLimitOf(figures: SpaceFigures, bounds: SpaceBounds): FileLimit {
   const limit = limitOf(figures, bounds)
   const { references, referencedBytes } = figures
-  const alone = references === 0 ? Infinity : Math.max(LEAST_ALONE, (ALONE_MEANS * referencedBytes) / references, ALONE_SHARE * limit.end)
+  const alone = references === 0 ? Infinity : Math.max(LEAST_ALONE, (ALONE_MEANS * referencedBytes) / references, ALONE_SHARE * Math.min(limit.end, bounds.fileSize))
   return { ...limit, alone }
 }
 

@@ -161,7 +161,8 @@ describe('values with files of their own', () => {
   })
 
   it('are a good part of a file', () => {
-    expect(Math.round(alone(32_000, 32_000_000, 32_000) / MB)).toBe(250)
+    expect(Math.round(alone(32_000, 32_000_000, 32_000) / MB)).toBe(32)
+    expect(Math.round(alone(3200, 3_200_000, 3200) / MB)).toBe(25)
   })
 })
 

@@ -23,7 +23,7 @@ it('values of many MiB among short ones lie alone, and go uncopied', async () =>
   // The first one may come before anything is known of the others.
   for (let round = 0; round < 5; round++) {
     await put(`long ${round}`, LONG)
-    for (let i = 0; i < 20; i++) await put(`short ${20 * round + i}`, SHORT)
+    for (let i = 0; i < 400; i++) await put(`short ${400 * round + i}`, SHORT)
   }
   expect(lone()).toBeGreaterThanOrEqual(4)
   expect(shared()).toBeLessThanOrEqual(1)

@@ -46,6 +46,9 @@ const SYNC_AHEAD = 32 << 20
 /** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
 const SYNC_AHEAD_NEAR_END = 4 << 20
 
+/** What lies in a file already, in parts of a record that is to be alone, may stay beside it: it costs little to copy, and less than a file of its own that nobody ever merges. */
+const LITTLE = 1 / 16
+
 /** Sums over appended records. */
 export interface Appended {
   /** Bytes of all. */
@@ -177,6 +180,7 @@ export class VlogWriter implements StagedSource {
   #takesNow(length: number): boolean {
     if (length > DIRECT_WRITE_LIMIT || length >= this.#aloneFrom || this.#jobCount > 0) return false
     const files = this.#files
+    if (files.active !== undefined && files.active === this.#aloneIn) return false
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
     return current !== undefined && current === files.active && current.gaps === undefined && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
@@ -215,7 +219,8 @@ export class VlogWriter implements StagedSource {
 
   /** Whether the file holds records that the next one, of `length` bytes, is not to lie beside. In gaps it may. */
   #isKeptApart(file: LogicalFile, length: number): boolean {
-    return file.gaps === undefined && file.end > FILE_HEADER_LENGTH && (length >= this.#aloneFrom || file === this.#aloneIn)
+    if (file.gaps !== undefined) return false
+    return file === this.#aloneIn || (length >= this.#aloneFrom && file.end - FILE_HEADER_LENGTH > length * LITTLE)
   }
 
   /** Whether the active file takes a record of `length` bytes; in gaps its end moves to where. */
@@ -244,7 +249,7 @@ export class VlogWriter implements StagedSource {
   beginGroup(short: number, long: number): boolean {
     this.#staging.expect(short)
     const current = this.#files.current
-    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#jobCount > 0 || this.#staging.bytes > 0) return false
+    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || current === this.#aloneIn || this.#jobCount > 0 || this.#staging.bytes > 0) return false
     return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && short + long < this.#aloneFrom && current.end + short + long <= MAX_FILE_END
   }
 
@@ -290,6 +295,7 @@ export class VlogWriter implements StagedSource {
     const staging = this.#staging
     try {
       for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
+        invariant(chunk.fid === current.fid, 'what is staged belongs to the file that takes writes')
         if (current.runs === undefined) writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
         else if (!writePiecesSync(file, chunk, current.runs, mayStop ? this.#options.runtime : undefined)) {
           this.#isCold = true
@@ -426,6 +432,7 @@ export class VlogWriter implements StagedSource {
       this.#files.sealCurrent()
       return
     }
+    this.#files.sealIfDue()
     this.#syncAhead(current)
     this.#files.prepareNext(current, this.#limit)
   }

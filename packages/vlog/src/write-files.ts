@@ -112,7 +112,7 @@ export class WriteFiles implements GapWriter {
    */
   sealAfter(bytes: number): void {
     this.#sealAfter = bytes
-    this.#sealIfDue()
+    this.sealIfDue()
   }
 
   /** End of all records. */
@@ -314,11 +314,14 @@ export class WriteFiles implements GapWriter {
     if (file === undefined || file === this.#active || file.written !== file.end) return
     this.#current = undefined
     this.#sealing.push({ file, done: undefined })
-    this.#sealIfDue()
+    this.sealIfDue()
   }
 
-  #sealIfDue(): void {
-    if (this.#options.standalone || this.#sealing.length >= MOST_WAITING || this.#sealingBytes >= this.#sealAfter) void this.#startSealing()
+  /** Begins to sync full files that wait, if with what was written since they are many bytes. */
+  sealIfDue(): void {
+    if (this.#sealing.length === 0) return
+    const bytes = this.#sealingBytes + (this.#current?.written ?? 0)
+    if (this.#options.standalone || this.#sealing.length >= MOST_WAITING || bytes >= this.#sealAfter) void this.#startSealing()
   }
 
   /** Begins to sync the files that wait. Resolves when all are durable. */
