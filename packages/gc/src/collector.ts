@@ -62,7 +62,7 @@ export class GarbageCollector {
   readonly #vlog: GcValueLog
   readonly #index: PointerIndex
   readonly #runtime: Runtime
-  /** Files in which a pass met damage; ranked last from then on. */
+  /** Files in which a pass met damage, or that it could not read; ranked last from then on. */
   readonly #damaged = new Set<number>()
 
   /** @throws InvalidArgumentError */
@@ -86,8 +86,8 @@ export class GarbageCollector {
    * Collects every sealed file with enough garbage, the worst first. Reads and writes of the host may go on.
    *
    * Throws `InvalidArgumentError` for a ratio outside (0, 1), `GcRunningError` beside another pass, `NoRewriteError` when no file
-   * qualifies, `AbortedError`, `CorruptionError` at damage (the file is kept; files collected before it stay
-   * collected), or what the log or the host failed with.
+   * qualifies, `AbortedError`, `CorruptionError` at damage, `IoError` or `NotSupportedError` where a file cannot be read (that file is kept, and comes
+   * last in the next pass; files collected before it stay collected), or what the log or the host failed with.
    */
   async run(options: GcRunOptions = {}): Promise<GcReport> {
     const { discardRatio = 0.5, maxFiles = Number.POSITIVE_INFINITY, signal, liveBytes } = checkWork(options)
@@ -170,7 +170,7 @@ export class GarbageCollector {
         written += moved
         onProgress?.({ phase: 'rewrite', done, total, bytes: written })
       }
-      const context = { vlog: this.#vlog, index: this.#index, throttle, signal, onSlice }
+      const context = { vlog: this.#vlog, index: this.#index, throttle, signal, onSlice, onUnreadable: () => void this.#damaged.add(victim.fid) }
       const result = await rewriteFile(context, victim).catch((error: unknown) => {
         if (error instanceof CorruptionError) this.#damaged.add(victim.fid)
         throw error

@@ -24,7 +24,7 @@ export interface PickOptions {
   readonly discardRatio: number
   /** Takes precedence over the log's own statistics. */
   readonly liveBytes?: LiveBytes | undefined
-  /** Ranked behind all others: a file found damaged must not keep the others from being collected. */
+  /** Ranked behind all others: a file found damaged or unreadable must not keep the others from being collected. */
   readonly last?: ReadonlySet<number> | undefined
 }
 

@@ -29,6 +29,8 @@ export interface ScanContext {
   readonly index: PointerIndex
   readonly throttle: Throttle
   readonly signal?: AbortSignal | undefined
+  /** Called before an error is thrown that the log met while it read the file. */
+  readonly onUnreadable?: (() => void) | undefined
 }
 
 /**
@@ -39,16 +41,24 @@ export async function* readSlices(context: ScanContext, file: GcFileInfo): Async
   let slice: PlacedRecord[] = []
   let bytes = 0
   let end = FILE_HEADER_LENGTH
-  for await (const { entry, pointer } of context.vlog.iterate(file.fid, { stored: true })) {
-    slice.push({ entry, pointer })
-    bytes += pointer.len
-    end = pointer.offset + pointer.len
-    if (slice.length < SLICE_RECORDS && bytes < SLICE_BYTES) continue
-    await context.throttle.take(bytes, context.signal)
-    yield slice
-    slice = []
-    bytes = 0
-    throwIfAborted(context.signal)
+  let isReading = true
+  try {
+    for await (const { entry, pointer } of context.vlog.iterate(file.fid, { stored: true })) {
+      slice.push({ entry, pointer })
+      bytes += pointer.len
+      end = pointer.offset + pointer.len
+      if (slice.length < SLICE_RECORDS && bytes < SLICE_BYTES) continue
+      isReading = false
+      await context.throttle.take(bytes, context.signal)
+      yield slice
+      slice = []
+      bytes = 0
+      throwIfAborted(context.signal)
+      isReading = true
+    }
+  } catch (error) {
+    if (isReading) context.onUnreadable?.()
+    throw error
   }
   if (end < file.validEnd) {
     throw new CorruptionError('the records end before the file does', {

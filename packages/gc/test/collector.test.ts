@@ -1,4 +1,4 @@
-import { AbortedError, CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError } from '@wk/codec'
+import { AbortedError, CorruptionError, GcRunningError, InvalidArgumentError, IoError, NoRewriteError, NotSupportedError } from '@wk/codec'
 import { ManualRuntime } from '@wk/fs'
 import { describe, expect, it } from 'vitest'
 import { GarbageCollector, WriteFence, type GcFileInfo, type GcProgress } from '../src/index.js'
@@ -238,6 +238,30 @@ describe('collector', () => {
     await expect(gc.run({ discardRatio: 0.4 })).rejects.toThrow(CorruptionError)
     await host.put('k1', 'first value of 1')
     expectAllReadable(host)
+  })
+
+  it.each([
+    ['read error', new IoError('read failed', { file: '000001.vlog', operation: 'read' })],
+    ['record that is not supported', new NotSupportedError('a version that is no safe integer')],
+  ])('a file with a %s likewise', async (_name, failure) => {
+    const { host, gc } = await churned()
+    host.vlog.damage(1, 2, failure)
+    host.delete('k1')
+    await expect(gc.run({ discardRatio: 0.4 })).rejects.toBe(failure)
+    const before = host.vlog.retired.length
+    await expect(gc.run({ discardRatio: 0.4 })).rejects.toBe(failure)
+    expect(host.vlog.retired.length).toBeGreaterThan(before)
+    expect(host.vlog.files().some((file) => file.fid === 1)).toBe(true)
+  })
+
+  it('a failure of the index or of an append does not rank the file last', async () => {
+    const { host, gc } = await churned()
+    const failure = new IoError('write failed', { file: '000009.vlog', operation: 'write' })
+    host.delete('k1')
+    host.vlog.failNext = { retire: failure }
+    await expect(gc.run({ discardRatio: 0.4 })).rejects.toBe(failure)
+    await gc.run({ discardRatio: 0.4, maxFiles: 1 })
+    expect(host.vlog.retired).toEqual([1])
   })
 
   it('recounts live bytes, and takes them in place of lost statistics', async () => {

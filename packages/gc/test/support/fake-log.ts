@@ -13,6 +13,8 @@ interface FakeFile {
   sealed: boolean
   discardBytes: number
   damagedAt?: number
+  /** What reading fails with there. Default: a `CorruptionError`. */
+  failure?: Error
 }
 
 export class FakeLog implements GcValueLog {
@@ -100,7 +102,7 @@ export class FakeLog implements GcValueLog {
     if (file === undefined) throw new CorruptionError('no such file')
     for (const [at, record] of file.records.entries()) {
       await Promise.resolve()
-      if (at === file.damagedAt) throw new CorruptionError('damaged', { file: `${fid}`, offset: record.pointer.offset })
+      if (at === file.damagedAt) throw file.failure ?? new CorruptionError('damaged', { file: `${fid}`, offset: record.pointer.offset })
       yield record
     }
   }
@@ -111,9 +113,9 @@ export class FakeLog implements GcValueLog {
     return found.entry.value
   }
 
-  damage(fid: number, record: number): void {
+  damage(fid: number, record: number, failure?: Error): void {
     const file = this.#files.get(fid)
-    if (file !== undefined) file.damagedAt = record
+    if (file !== undefined) Object.assign(file, { damagedAt: record, failure })
   }
 
   async #step(operation: 'append' | 'sync' | 'retire'): Promise<void> {
