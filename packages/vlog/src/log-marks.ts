@@ -5,7 +5,9 @@
  * after another; a failed one poisons the log, because which state a crash leaves is then unknown.
  */
 import { DiscardStats } from './discard-stats.js'
+import type { LogicalFile } from './file-map.js'
 import type { FileNumbers } from './file-numbers.js'
+import type { PhysicalFile } from './physical-file.js'
 import { writeState, type LogState } from './state-file.js'
 import type { VlogSet } from './vlog-set.js'
 import type { LogPosition } from './sync-tracker.js'
@@ -30,7 +32,8 @@ export class LogMarks {
   readonly #numbers: FileNumbers
   readonly #isPersistent: boolean
   readonly #saveAfter: number
-  readonly #retired = new Set<number>()
+  /** Files given up, each with the only one in the directory that tells of it: once that is gone, the mark has done its work. `undefined`: there may be more. */
+  readonly #retired = new Map<number, PhysicalFile | undefined>()
   /** See {@link LogState.survivors}. */
   #survivors: number[]
   #clean: LogState['clean']
@@ -53,8 +56,7 @@ export class LogMarks {
       if (set.map.get(fid) === undefined) this.#dirty = true
       else this.stats.load(fid, discarded)
     }
-    // A mark is kept until the next open has seen the file gone.
-    for (const fid of state?.retired ?? []) this.#retired.add(fid)
+    for (const fid of state?.retired ?? []) this.#retired.set(fid, undefined)
   }
 
   /** The log was opened: torn tails are cut, and from now on no file that was found may have one. */
@@ -65,8 +67,8 @@ export class LogMarks {
   }
 
   /** Remembers that a file is given up; durable when it resolves. */
-  async retire(fid: number): Promise<void> {
-    this.#retired.add(fid)
+  async retire({ fid, physical }: LogicalFile): Promise<void> {
+    this.#retired.set(fid, physical.number === fid && !physical.relocated ? physical : undefined)
     this.stats.forget(fid)
     await this.#save()
   }
@@ -105,6 +107,13 @@ export class LogMarks {
     await this.#writing
   }
 
+  /** Ascending. Their numbers never come back, whether they are remembered or not: {@link LogState.nextNumber} is above them. */
+  #retiredFids(): number[] {
+    // A copy of it, begun before it was given up, may come to be afterwards.
+    if (!this.#set.hasRelocated) for (const [fid, physical] of this.#retired) if (physical?.isGone === true) this.#retired.delete(fid)
+    return [...this.#retired.keys()].sort((a, b) => a - b)
+  }
+
   async #save(): Promise<void> {
     if (!this.#isPersistent) return
     const run = this.#writing.then(async () => {
@@ -114,7 +123,7 @@ export class LogMarks {
           nextNumber: this.#numbers.next,
           clean: this.#clean,
           discarded: this.stats.committed(),
-          retired: [...this.#retired].sort((a, b) => a - b),
+          retired: this.#retiredFids(),
           survivors: this.#survivors,
         })
         this.#savedClean = this.#clean

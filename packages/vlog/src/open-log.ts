@@ -78,6 +78,11 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
     if (strayLists.length > 0) await removeAll(dir, strayLists, options)
     if (highest > 0) set.noteDurable(highest)
   }
+  // Nothing tells of the others any more, and the directory was synced since: no crash brings them back.
+  if (state !== undefined && found.length > 0 && !readOnly) {
+    const told = fidsToldOf(found, removable)
+    state.retired = state.retired.filter((fid) => told.has(fid))
+  }
   if (!readOnly) for (const physical of waiting) set.leave(physical)
   if (!readOnly) for (const { physical, holes } of found) if (holes !== undefined && physical.fids.size > 0) set.noteHoles(physical, holes)
   const last = set.map.list().findLast(({ direct }) => !direct)
@@ -198,6 +203,18 @@ function mapFiles(
     else waiting.push(physical)
   }
   return { removable, waiting }
+}
+
+/** Numbers of logical files that a file in the directory tells of: whatever opening says of it has to be remembered. */
+function fidsToldOf(found: readonly FoundFile[], removed: readonly string[]): Set<number> {
+  const gone = new Set(removed)
+  const fids = new Set<number>()
+  for (const { physical, logical } of found) {
+    if (gone.has(physical.name)) continue
+    fids.add(physical.number)
+    for (const { fid } of logical) fids.add(fid)
+  }
+  return fids
 }
 
 /** Whether a host's mark says that what the file held, if it held something, was durable. */

@@ -41,6 +41,8 @@ export class PhysicalFile {
   highest: number
   /** Operations in flight on the handle: it stays open. */
   busy = 0
+  /** It was unlinked, and no crash brings it back. */
+  isGone = false
 
   constructor(dir: string, number: number, relocated: boolean, size: number) {
     this.number = number

@@ -244,6 +244,7 @@ export class RelocationWriter {
     // Either copy would be right, and one of them for nothing.
     if (this.#set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)
     this.#set.moving.add(fid)
+    this.#set.hasRelocated = true
     const { physical } = logical
     this.#set.pin(physical)
     const source = { logical, physical, runs: new RunTableBuilder(), end: 0 }

@@ -35,7 +35,7 @@ export interface LogState {
   clean: { fid: number; size: number } | undefined
   /** Ascending fid. */
   discarded: [number, Discarded][]
-  /** Given up, perhaps not unlinked yet. Ascending. */
+  /** Given up, perhaps not unlinked yet, or not durably. Ascending. */
   retired: number[]
   /**
    * Files for what survived a collection, begun since the log was opened and above the one that took fresh records then. Only the

@@ -252,7 +252,7 @@ export class ValueLog {
     const logical = this.#set.requireSealed(fid)
     if (logical.retired) return 0
     await this.sync()
-    await this.#marks.retire(fid)
+    await this.#marks.retire(logical)
     logical.retired = true
     if (logical.hostPins > 0) return 0
     const freed = this.#set.drop([fid])

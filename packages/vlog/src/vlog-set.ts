@@ -54,8 +54,12 @@ export class VlogSet {
   readonly handles: ReadHandles
   /** Logical files that a relocation is copying. */
   readonly moving = new Set<number>()
+  /** Records have been copied to another file since open: more than one may tell of a logical file. */
+  hasRelocated = false
   readonly #physical = new Map<number, PhysicalFile>()
   readonly #leaving = new Set<PhysicalFile>()
+  /** Unlinked since the directory was synced. */
+  #unlinked: PhysicalFile[] = []
   /** Files whose holes are still to be made, with all of their holes, and the bytes that will come back. */
   readonly #opening = new Map<PhysicalFile, { holes: readonly Hole[]; bytes: number }>()
   /** Files with holes of which it is not known whether they were made. */
@@ -266,14 +270,21 @@ export class VlogSet {
     if (this.#closed) return
     const failure = await this.#makeHoles()
     const ready = [...this.#leaving].filter(({ pins, highest }) => pins === 0 && !this.isHighest(highest))
-    if (ready.length === 0 && failure === undefined) return
+    if (ready.length === 0 && failure === undefined && !(isDurable && this.#unlinked.length > 0)) return
     const unlinks = await Promise.allSettled(ready.map((physical) => this.#unlink(physical)))
     const lists = ready.filter((physical, i) => physical.listBytes > 0 && unlinks[i]?.status === 'fulfilled')
-    if (isDurable || lists.length > 0) await this.fs.syncDir(this.dir)
+    if (isDurable || lists.length > 0) await this.#syncUnlinks()
     // Only now: a file that a crash brings back must not come without the list of its holes.
     for (const { runsPath } of lists) await this.#remove(runsPath)
     for (const unlink of unlinks) if (unlink.status === 'rejected') throw unlink.reason
     if (failure !== undefined) throw failure.error
+  }
+
+  async #syncUnlinks(): Promise<void> {
+    // Sweeps run one after another: nothing is unlinked meanwhile.
+    await this.fs.syncDir(this.dir)
+    for (const physical of this.#unlinked) physical.isGone = true
+    this.#unlinked = []
   }
 
   /** Resolves with the first failure; that file stays on the list. */
@@ -300,6 +311,7 @@ export class VlogSet {
     this.handles.close(physical)
     await this.#remove(physical.path)
     this.#leaving.delete(physical)
+    this.#unlinked.push(physical)
   }
 
   async #remove(path: string): Promise<void> {

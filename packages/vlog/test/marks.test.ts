@@ -1,4 +1,4 @@
-import { FaultFileSystem } from '@wk/fs'
+import { FaultFileSystem, type FileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { decodeState, encodeState, type LogState } from '../src/state-file.js'
 import { mulberry, SEED } from './support/bytes.js'
@@ -159,6 +159,78 @@ describe('retire', () => {
     await log.retire(1)
     const crashed = await openLog(fs.crashClone('P0'))
     expect(new TextDecoder().decode(crashed.readSync(copy!).value)).toBe('value')
+    await crashed.close()
+    await log.close()
+  })
+})
+
+describe('marks of files that were given up', () => {
+  const retiredIn = (fs: FileSystem): number[] => decodeState(readFile(fs, 'VLOGSTATE')).retired
+
+  test('go once the unlink is durable: VLOGSTATE does not grow with every file', async () => {
+    const fs = await newMemory()
+    const log = await openLog(fs)
+    for (let round = 0; round < 30; round++) {
+      await log.append([{ key: 'k', value: new Uint8Array(100) }])
+      await log.seal()
+      await log.append([{ key: 'k', value: 'v' }])
+      for (const { fid, sealed } of log.files()) if (sealed) await log.retire(fid)
+      expect(retiredIn(fs).length).toBeLessThanOrEqual(1)
+    }
+    const next = log.files().at(-1)!.fid + 1
+    await log.close()
+    const again = await openLog(fs.crashClone('P0'))
+    expect(await again.append([{ key: 'k', value: 'v' }])).toMatchObject([{ fid: next }])
+    await again.close()
+  })
+
+  test('stay while the file is pinned, and while its unlink is not durable', async () => {
+    const { fs, log } = await prepare()
+    log.pin(1)
+    await log.retire(1)
+    await log.retire(2)
+    expect(retiredIn(fs)).toEqual([1, 2])
+    log.unpin(1)
+    for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+    expect(await fs.list(DIR)).not.toContain('000001.vlog')
+    const crashed = fs.crashClone('P0')
+    expect(await crashed.list(DIR)).toContain('000001.vlog')
+    expect(retiredIn(crashed)).toContain(1)
+    await log.retire(3)
+    expect(retiredIn(fs)).toEqual([1, 3])
+    await log.seal()
+    await log.retire(4)
+    expect(retiredIn(fs)).toEqual([4])
+    await log.close()
+    const again = await openLog(crashed)
+    expect(again.hasFile(1)).toBe(false)
+    await again.close()
+  })
+
+  test('of an earlier life go with the first open that finds the files gone', async () => {
+    const { fs, log } = await prepare()
+    log.pin(1)
+    await log.retire(1)
+    const crashed = fs.crashClone('P0')
+    await placeFile(crashed, 'VLOGSTATE', encodeState({ ...decodeState(readFile(crashed, 'VLOGSTATE')), nextNumber: 900, retired: [1, 77, 800] }))
+    const again = await openLog(crashed)
+    await again.retire(2)
+    expect(retiredIn(crashed)).toEqual([2])
+    expect(await again.append([{ key: 'k', value: 'v' }])).toMatchObject([{ fid: 900 }])
+    await again.close()
+    await log.close()
+  })
+
+  test('a file that a relocated one tells of, too, keeps its mark', async () => {
+    const { fs, log, kept } = await prepare()
+    const move = await log.createRelocation()
+    for (const { pointer } of inFile(kept, 1).slice(0, 2)) await move.copy(1, pointer.offset, pointer.len)
+    await log.retire(1)
+    await move.finish()
+    await log.retire(2)
+    expect(retiredIn(fs)).toEqual([1, 2])
+    const crashed = await openLog(fs.crashClone('P0'))
+    expect(crashed.hasFile(1)).toBe(false)
     await crashed.close()
     await log.close()
   })
