@@ -66,6 +66,8 @@ export class WriteFiles implements GapWriter {
   readonly #zeros = new ZerosAhead()
   #active: LogicalFile | undefined
   #current: LogicalFile | undefined
+  /** Begun here and not sealed: those that this sequence writes, and after a failure has to let go of. Another one may write to the same set. */
+  readonly #begun = new Set<LogicalFile>()
   /** Files that are written to their end, oldest first: synced and sealed in order, on nobody's way. `done` once that has begun for one. */
   readonly #sealing: { readonly file: LogicalFile; done: Promise<void> | undefined }[] = []
   #sealAfter = 0
@@ -150,6 +152,7 @@ export class WriteFiles implements GapWriter {
     const file = this.#gaps.find((one) => isReady(one, length)) ?? this.#plainFile()
     this.#passOver(file.fid)
     if (file.gaps !== undefined) file.gaps.output = this.#openOutput(file)
+    this.#begun.add(file)
     this.#active = file
     return file
   }
@@ -358,10 +361,10 @@ export class WriteFiles implements GapWriter {
     this.giveUpGaps()
     await this.#sealing.at(-1)?.done?.catch(() => undefined)
     // After a failure also such as were left before anything of theirs was written.
-    const left = [...this.#set.map.list(), ...this.#next]
+    const left = [...this.#begun, ...this.#next]
     const files: File[] = []
     for (const logical of left) {
-      const file = logical.sealed ? undefined : outputOf(logical)
+      const file = outputOf(logical)
       if (file === undefined) continue
       files.push(file)
       if (logical.gaps === undefined) logical.physical.file = undefined
@@ -394,6 +397,7 @@ export class WriteFiles implements GapWriter {
     const next = this.#sealing[0]?.file ?? this.#current
     if (next !== undefined) this.#synced.note(next.fid, FILE_HEADER_LENGTH)
     logical.sealed = true
+    this.#begun.delete(logical)
     if (logical.gaps === undefined) this.#set.handles.adopt(logical.physical, file)
     else {
       logical.gaps = undefined
