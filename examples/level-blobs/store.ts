@@ -77,9 +77,9 @@ export class LevelBlobs implements PointerIndex {
   settle = async (): Promise<void> => void (await this.#last)
 
   async close(): Promise<void> {
-    await this.flush()
-    await this.vlog.close()
-    await this.#level.close()
+    const flushed = await Promise.allSettled([this.flush()]) // also after a failure everything is closed
+    const closed = await Promise.allSettled([this.vlog.close(), this.#level.close()])
+    for (const end of [...flushed, ...closed]) if (end.status === 'rejected') throw end.reason
   }
 
   #write(key: Bytes, value: Bytes | undefined): Promise<void> {

@@ -80,9 +80,9 @@ export class LmdbBlobs implements PointerIndex {
   settle = async (): Promise<void> => void (await this.#last)
 
   async close(): Promise<void> {
-    await this.flush()
-    await this.vlog.close()
-    await this.#pointers.close()
+    const flushed = await Promise.allSettled([this.flush()]) // also after a failure everything is closed
+    const closed = await Promise.allSettled([this.vlog.close(), this.#pointers.close()])
+    for (const end of [...flushed, ...closed]) if (end.status === 'rejected') throw end.reason
   }
 
   #pointer(key: Uint8Array): ValuePointer | undefined {

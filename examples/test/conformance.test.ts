@@ -107,6 +107,28 @@ describe.each([
   })
 })
 
+it.each([
+  ['lmdb', LmdbBlobs],
+  ['classic-level', LevelBlobs],
+] as const)('after a failed write close rejects, and closes everything: %s', async (_, { open }) => {
+  const root = mkdtempSync(join(tmpdir(), 'wk-examples-'))
+  try {
+    const store = await open(root, { fileSize: FILE_SIZE })
+    const key = new TextEncoder().encode('a')
+    await store.put(key, new Uint8Array(100))
+    await store.flush()
+    // As after a failed write of its own.
+    store.vlog.abandon(new Error('the disk is full'))
+    await expect(store.put(key, new Uint8Array(200))).rejects.toThrow()
+    await expect(store.close()).rejects.toThrow()
+    const again = await open(root, { fileSize: FILE_SIZE })
+    expect((await again.get(key))?.length).toBe(100)
+    await again.close()
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
+})
+
 it.each(['lmdb-blobs', 'level-blobs'])('%s is less than 120 lines to copy from', (name) => {
   expect(readFileSync(join(import.meta.dirname, '..', name, 'store.ts'), 'utf8').trimEnd().split('\n').length).toBeLessThan(120)
 })

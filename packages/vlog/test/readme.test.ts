@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ReadOnlyError } from '@wk/codec'
 import { expect, test } from 'vitest'
 import type { ValueLog } from '../src/index.js'
 
@@ -9,6 +10,7 @@ interface Host {
   put(key: string, value: string): Promise<void>
   delete(key: string): void
   get(key: string): Uint8Array | undefined
+  close(): Promise<void>
 }
 
 test('the example of the README runs', async () => {
@@ -35,7 +37,10 @@ test('the example of the README runs', async () => {
     await host.log.close()
     host = await store.open(join(root, 'data'))
     expect([host.get('more'), host.get('answer')?.length], 'not committed').toEqual([undefined, 9])
-    await host.log.close()
+    host.log.abandon(new Error('a write failed'))
+    await expect(host.close()).rejects.toThrow(ReadOnlyError)
+    host = await store.open(join(root, 'data'))
+    await host.close()
   } finally {
     await rm(root, { recursive: true, force: true })
   }
