@@ -2,16 +2,19 @@
  * What a value log that stands alone remembers in VLOGSTATE: garbage figures, files given up, where survivors are written, its clean end.
  *
  * A log whose host keeps its own marks (`durable`, `cleanEnd`) uses this in memory only. Writes of the file run one
- * after another; a failed one poisons the log, because which state a crash leaves is then unknown.
+ * after another. One that fails before it replaces the state that counts leaves that one; any other failure poisons the log, because
+ * which state a crash leaves is then unknown.
  */
+import { IoError } from '@wk/codec'
 import { DiscardStats } from './discard-stats.js'
 import type { LogicalFile } from './file-map.js'
 import type { FileNumbers } from './file-numbers.js'
 import type { PhysicalFile } from './physical-file.js'
-import { writeState, type LogState } from './state-file.js'
+import { prepareState, replaceState, type LogState } from './state-file.js'
 import type { VlogSet } from './vlog-set.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogWriter } from './vlog-writer.js'
+import { isOutOfSpace } from './zeros-ahead.js'
 
 /** Part of a file's size by which figures of garbage change until they are saved, and the least bytes. */
 const SAVE_SHARE = 1 / 8
@@ -66,11 +69,44 @@ export class LogMarks {
     await this.#save()
   }
 
-  /** Remembers that a file is given up; durable when it resolves. */
-  async retire({ fid, physical }: LogicalFile): Promise<void> {
-    this.#retired.set(fid, physical.number === fid && !physical.relocated ? physical : undefined)
+  /**
+   * Gives a file up, and takes it out of the log and unlinks it by `sweep` unless it is pinned. Resolves with the bytes that go. It is durable by
+   * then: there is a mark, or the file is gone. After a failure to make the mark the file stays as it is.
+   */
+  async retire(logical: LogicalFile, sweep: () => Promise<void>): Promise<number> {
+    const { fid, physical } = logical
+    let isMarked = true
+    this.#retired.set(fid, isAlone(logical) ? physical : undefined)
+    try {
+      await this.#save()
+    } catch (error) {
+      if (!isOutOfSpace(error) || !this.#canGoUnmarked(logical)) {
+        this.#retired.delete(fid)
+        throw error
+      }
+      isMarked = false
+    }
+    logical.retired = true
     this.stats.forget(fid)
-    await this.#save()
+    if (logical.hostPins > 0) return 0
+    const freed = this.#set.drop([fid])
+    if (isMarked) {
+      await sweep()
+    } else {
+      await this.#set.sweep()
+      if (!physical.isGone) await this.#save()
+    }
+    return freed
+  }
+
+  /**
+   * Whether the file may be unlinked at once, without a mark: nothing pins it, and a higher number is durable. A crash may bring it back, with records
+   * that nobody refers to, as garbage that is collected again.
+   */
+  #canGoUnmarked(logical: LogicalFile): boolean {
+    if (this.#writer.failure !== undefined || this.#set.hasRelocated || !isAlone(logical)) return false
+    const { hostPins, physical } = logical
+    return hostPins === 0 && physical.pins === 0 && physical.fids.size === 1 && !this.#set.isHighest(physical.highest)
   }
 
   /** Remembers that files for survivors come to be, now that those before are durable; durable when it resolves. */
@@ -87,7 +123,7 @@ export class LogMarks {
     if (!this.#isPersistent || this.stats.uncommittedBytes < this.#saveAfter) return
     this.stats.commit()
     this.#dirty = true
-    // A failure poisons the log, and the next call meets it.
+    // The next call meets a failure that poisons the log. After another one the figures are saved with the next state.
     this.#save().catch(() => undefined)
   }
 
@@ -118,21 +154,36 @@ export class LogMarks {
     if (!this.#isPersistent) return
     const run = this.#writing.then(async () => {
       this.#writer.checkWritable()
+      const { fs, dir } = this.#set
+      const clean = this.#clean
+      let isReplacing = false
       try {
-        await writeState(this.#set.fs, this.#set.dir, {
+        await prepareState(fs, dir, {
           nextNumber: this.#numbers.next,
-          clean: this.#clean,
-          discarded: this.stats.committed(),
+          clean,
+          discarded: this.stats.committed().filter(([fid]) => !this.#retired.has(fid)),
           retired: this.#retiredFids(),
           survivors: this.#survivors,
         })
-        this.#savedClean = this.#clean
+        isReplacing = true
+        await replaceState(fs, dir)
+        this.#savedClean = clean
       } catch (error) {
-        this.#writer.poison(error)
+        if (isReplacing || isFailedSync(error)) this.#writer.poison(error)
         throw error
       }
     })
     this.#writing = run.catch(() => undefined)
     await run
   }
+}
+
+/** Whether it lies in a file of its own, under its own number. */
+function isAlone({ fid, physical }: LogicalFile): boolean {
+  return physical.number === fid && !physical.relocated
+}
+
+/** A device that failed to sync may have lost more than this (law 9). One without room has lost nothing. */
+function isFailedSync(error: unknown): boolean {
+  return error instanceof IoError && error.operation === 'sync' && !isOutOfSpace(error)
 }

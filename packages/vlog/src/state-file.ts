@@ -121,17 +121,31 @@ export async function readState(fs: FileSystem, dir: string): Promise<LogState |
   }
 }
 
-/** Replaces the state; durable when it resolves. Requires that calls do not overlap and that no temporary file is there. */
-export async function writeState(fs: FileSystem, dir: string, state: LogState): Promise<void> {
-  const path = `${dir}/${STATE_NAME}`
+/**
+ * Writes a state beside the one that counts, durably, for {@link replaceState}. If that fails, nothing of it is left, or the next call removes it.
+ * Requires that calls do not overlap.
+ */
+export async function prepareState(fs: FileSystem, dir: string, state: LogState): Promise<void> {
+  const path = tempName(`${dir}/${STATE_NAME}`)
   const bytes = encodeState(state)
-  const file = await fs.open(tempName(path), 'create')
   try {
-    await writeFully(file, bytes, 0, bytes.length, 0)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await fs.open(path, 'create')
+    try {
+      await writeFully(file, bytes, 0, bytes.length, 0)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    // It would be in the way of the next one.
+    await fs.remove(path).catch(() => undefined)
+    throw error
   }
+}
+
+/** Puts the state that was prepared in place; durable when it resolves. */
+export async function replaceState(fs: FileSystem, dir: string): Promise<void> {
+  const path = `${dir}/${STATE_NAME}`
   await fs.rename(tempName(path), path)
   await fs.syncDir(dir)
 }

@@ -245,19 +245,15 @@ export class ValueLog {
   /**
    * Gives a sealed file up: no reference to it is left. It is unlinked as soon as nothing pins it; the decision is
    * durable when this resolves and survives a restart. Whatever was appended before is made durable first, so that what
-   * replaces the file is. Resolves with the bytes that go.
+   * replaces the file is. Resolves with the bytes that go. On a full disk, which has no room for the decision, a file that can be unlinked
+   * at once is; any other stays, and the log goes on. @throws InvalidArgumentError for a file that is not sealed, IoError
    */
   async retire(fid: number): Promise<number> {
     this.#checkWritable()
     const logical = this.#set.requireSealed(fid)
     if (logical.retired) return 0
     await this.sync()
-    await this.#marks.retire(logical)
-    logical.retired = true
-    if (logical.hostPins > 0) return 0
-    const freed = this.#set.drop([fid])
-    await this.#sweep()
-    return freed
+    return this.#marks.retire(logical, () => this.#sweep())
   }
 
   /** Waits for writes, makes everything durable, saves the marks, closes. After a failure it writes nothing. Idempotent. */

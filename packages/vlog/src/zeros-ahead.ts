@@ -62,7 +62,8 @@ export async function cutZeros({ end, physical }: LogicalFile): Promise<void> {
   physical.zerosEnd = 0
 }
 
-function isOutOfSpace(error: unknown): boolean {
+/** Whether something failed because the disk has no room for it. */
+export function isOutOfSpace(error: unknown): boolean {
   const code = errnoOf(error)
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }
