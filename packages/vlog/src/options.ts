@@ -58,6 +58,10 @@ export interface ValueLogOptions {
    * For hosts with durable marks of their own: every byte below this place was durable. Damage below it is
    * corruption, at or above it a torn tail. `null`: the host has promised nothing at all. Left out: a tail is torn if
    * no valid record follows the damage.
+   *
+   * It also turns the log's own figures of garbage and its marks off, which such a host keeps itself: `GarbageCollector` then finds
+   * nothing (`WK_NO_REWRITE`) and a retired file that is pinned comes back after a restart. Any other host passes it once at most, to get past an image
+   * that is refused, closes, and opens without it.
    */
   durable?: LogPosition | null | undefined
   /** For such hosts: the log was closed cleanly with its newest file at exactly this size. Then open scans nothing. */

@@ -3,7 +3,7 @@
  *
  * Files are walked in order, each up to its end when its turn came, with bounded memory. What the host reports meanwhile is
  * kept apart (`discard-stats.ts`), so that a record counts once: a figure may come out too low for records that die while
- * their batch is being looked up, never too high. A file that is damaged ends the recount and keeps its old figure.
+ * their batch is being looked up. It is too high only by records that were appended and whose pointer is not in the index yet: they count as dead. A file that is damaged ends the recount and keeps its old figure.
  */
 import { InvalidArgumentError, checkWork, isValuePointer, samePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
 import type { Runtime } from '@wk/fs'

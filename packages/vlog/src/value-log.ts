@@ -192,7 +192,7 @@ export class ValueLog {
 
   /**
    * Rebuilds the figures of garbage from the host's index: a record that `lookup` does not point to is dead. Records that
-   * the host overwrites meanwhile are told by `discard` as always, right after its index. Resolves with the garbage of
+   * the host overwrites meanwhile are told by `discard` as always, right after its index; one whose pointer is not in the index yet counts as dead. Resolves with the garbage of
    * all files. One at a time. @throws CorruptionError, AbortedError, what `lookup` throws; figures of files that were done stay
    */
   async recountDiscards(lookup: PointerLookup, options: VerifyOptions = {}): Promise<{ records: number; bytes: number }> {

@@ -2,7 +2,7 @@
  * A record as callers see it. Made from stored bytes by `stored-record.ts`.
  */
 
-/** One record of the log. The byte arrays are the receiver's own. */
+/** One record of the log. The byte arrays are the receiver's own; their `.buffer` may be larger and hold other values. */
 export interface VlogEntry {
   /** User key, without the version that Badger appends to it. */
   key: Uint8Array
