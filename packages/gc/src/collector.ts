@@ -5,7 +5,7 @@
  * ends. Picking is the picker's, moving one file the rewrite job's, unlinking the value log's.
  */
 
-import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, checkFlag, checkFunction, checkOptions, checkWork, throwIfAborted } from '@wk/codec'
+import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, checkFlag, checkFunction, checkOptions, checkWork, errnoOf, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
 import { hasMethods } from './arguments.js'
 import { settleIndex } from './index-calls.js'
@@ -62,7 +62,7 @@ export class GarbageCollector {
   readonly #vlog: GcValueLog
   readonly #index: PointerIndex
   readonly #runtime: Runtime
-  /** Files in which a pass met damage, or that it could not read; ranked last from then on. */
+  /** Files in which a pass met damage, that it could not read, or had no room to give up; ranked last from then on. */
   readonly #damaged = new Set<number>()
 
   /** @throws InvalidArgumentError */
@@ -172,7 +172,8 @@ export class GarbageCollector {
       }
       const context = { vlog: this.#vlog, index: this.#index, throttle, signal, onSlice, onUnreadable: () => void this.#damaged.add(victim.fid) }
       const result = await rewriteFile(context, victim).catch((error: unknown) => {
-        if (error instanceof CorruptionError) this.#damaged.add(victim.fid)
+        // Where there is no room to give this file up, another one may make some.
+        if (error instanceof CorruptionError || errnoOf(error) === 'ENOSPC') this.#damaged.add(victim.fid)
         throw error
       })
       filesCollected++
