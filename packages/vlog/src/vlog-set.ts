@@ -15,6 +15,9 @@ import type { LeftOver } from './run-lists.js'
 import type { RelocatedLogical } from './run-table.js'
 import type { Hole } from './runs-file.js'
 
+/** Unlinked files that are remembered until the directory is synced. */
+const MOST_UNLINKED = 1024
+
 /** A physical file, as {@link VlogSet.physicalFiles} tells it. */
 export interface PhysicalFileInfo {
   /** File number, from the same counter as fids. */
@@ -58,7 +61,7 @@ export class VlogSet {
   hasRelocated = false
   readonly #physical = new Map<number, PhysicalFile>()
   readonly #leaving = new Set<PhysicalFile>()
-  /** Unlinked since the directory was synced. */
+  /** Unlinked since the directory was synced: the last of them, for of the others nobody need know that no crash brings them back. */
   #unlinked: PhysicalFile[] = []
   /** Files whose holes are still to be made, with all of their holes, and the bytes that will come back. */
   readonly #opening = new Map<PhysicalFile, { holes: readonly Hole[]; bytes: number }>()
@@ -311,7 +314,7 @@ export class VlogSet {
     this.handles.close(physical)
     await this.#remove(physical.path)
     this.#leaving.delete(physical)
-    this.#unlinked.push(physical)
+    if (this.#unlinked.push(physical) > MOST_UNLINKED) this.#unlinked.shift()
   }
 
   async #remove(path: string): Promise<void> {
