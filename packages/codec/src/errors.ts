@@ -185,6 +185,20 @@ export function errnoOf(error: unknown): string | undefined {
   return undefined
 }
 
+/** Whether something failed because the disk has no room for it. */
+export function isOutOfSpace(error: unknown): boolean {
+  return NO_SPACE.has(errnoOf(error) ?? '')
+}
+
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** Whether something failed for want of room or of descriptors, which another time may have. */
+export function isOutOfResources(error: unknown): boolean {
+  return NO_RESOURCES.has(errnoOf(error) ?? '')
+}
+
+const NO_RESOURCES = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
 /** Throws the signal's abort as {@link AbortedError}. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw new AbortedError(undefined, { cause: signal.reason })

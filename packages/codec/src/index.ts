@@ -21,6 +21,8 @@ export {
   WkError,
   WrongKeyError,
   errnoOf,
+  isOutOfResources,
+  isOutOfSpace,
   throwIfAborted,
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'

@@ -28,6 +28,26 @@ export async function checkEncryption(fs: FileSystem, dir: string, key: Uint8Arr
   if (key !== undefined && isManifestHeader(number, start)) throw new WrongKeyError('a key was given for a database that is not encrypted')
 }
 
+/**
+ * Refuses a database of which no file of the tree opens with this key and one was written with another. Damage is left to whoever opens them.
+ * @throws WrongKeyError
+ */
+export async function checkKeyOfFiles(fs: FileSystem, dir: string, key: Uint8Array): Promise<void> {
+  const tree = treeFileSystem(fs, key)
+  let wrong: WrongKeyError | undefined
+  for (const name of await fs.list(dir)) {
+    if (!COVERED.test(name)) continue
+    try {
+      const file = await tree.open(`${dir}/${name}`, 'read')
+      await file.close()
+      return
+    } catch (error) {
+      if (error instanceof WrongKeyError) wrong ??= error
+    }
+  }
+  if (wrong !== undefined) throw wrong
+}
+
 /** The first bytes of a file; none if it is missing. */
 async function readStart(fs: FileSystem, path: string): Promise<Uint8Array> {
   let file

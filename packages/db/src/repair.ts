@@ -7,13 +7,13 @@
  * reported with file, bytes, and the keys and versions that may be concerned: whatever lies outside of all that is exactly
  * as it was last written.
  */
-import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, WrongKeyError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, isNotFound } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { SalvagedTree } from '@wk/lsm'
 import type { Loss, ManifestCondition, SalvageProblem } from '@wk/lsm'
 import type { CheckedOperation } from './batch.js'
-import { checkEncryption, treeFileSystem } from './encryption.js'
+import { checkEncryption, checkKeyOfFiles, treeFileSystem } from './encryption.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import type { DbOptions, ResolvedOptions } from './options.js'
 import { SalvagedValues } from './repair-values.js'
@@ -116,27 +116,10 @@ async function checkKey(fs: FileSystem, dir: string, key: Uint8Array | undefined
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
   }
-  if (key === undefined) return
-  const names = await fs.list(dir)
   // That of the value logs is judged when they are opened: with it a damaged header of another file is no more than that.
-  if (names.includes(formatFileName('keyRegistry'))) return
-  const encrypted = treeFileSystem(fs, key)
-  let wrong: WrongKeyError | undefined
-  for (const name of names) {
-    if (!KEYED.has(parseFileName(name)?.kind ?? '')) continue
-    try {
-      const file = await encrypted.open(`${dir}/${name}`, 'read')
-      await file.close()
-      return
-    } catch (error) {
-      if (error instanceof WrongKeyError) wrong ??= error
-    }
-  }
-  if (wrong !== undefined) throw wrong
+  if (key === undefined || (await fs.list(dir)).includes(formatFileName('keyRegistry'))) return
+  await checkKeyOfFiles(fs, dir, key)
 }
-
-/** Files of the tree that say which key they were written with. */
-const KEYED = new Set(['manifest', 'wal', 'table'])
 
 /** @throws NotFoundError where nothing of a database is */
 async function expectDatabase(fs: FileSystem, dir: string): Promise<void> {

@@ -7,7 +7,7 @@
  * further below the hard bound; above it writers are slowed (`gc-brake.ts`), unless that would not help. Damage and
  * failures end it and go to `onFailure`; what was damaged is kept.
  */
-import { AbortedError, WkError, errnoOf } from '@wk/codec'
+import { AbortedError, WkError, isOutOfResources } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
@@ -61,7 +61,6 @@ const LONGEST_PAUSE_MS = 50
 const LEAST_OPEN = 1 << 26
 /** Passes that may fail for want of space or descriptors, one after another, before that counts as a failure. */
 const RETRIES = 3
-const TRANSIENT = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
 
 export class SpaceKeeper {
   readonly brake: GcBrake
@@ -470,7 +469,7 @@ export class SpaceKeeper {
     this.#reason = failure.message
     publishGc(() => ({ dir: this.#parts.dir, type: 'failed', reason: failure.message }))
     // CR13: what a pass was writing is thrown away and may be written again, to a new file.
-    if (TRANSIENT.has(errnoOf(error) ?? '') && ++this.#failures <= RETRIES) return
+    if (isOutOfResources(error) && ++this.#failures <= RETRIES) return
     this.#parts.onFailure(failure)
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Batches as callers of the plain engine pass them in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
- * anything has happened. Bytes are not copied here: whoever keeps them copies them.
+ * anything has happened. Keys are copied, so that they are the same in log and memtable; values are not: whoever keeps them copies them.
  */
 import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, bytesOf, ownKeyBytes } from '@wk/codec'
 import type { QueuedOperation } from './plain-write-queue.js'

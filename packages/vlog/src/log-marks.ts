@@ -5,7 +5,7 @@
  * after another. One that fails before it replaces the state that counts leaves that one; any other failure poisons the log, because
  * which state a crash leaves is then unknown.
  */
-import { IoError } from '@wk/codec'
+import { IoError, isOutOfSpace } from '@wk/codec'
 import { DiscardStats } from './discard-stats.js'
 import type { LogicalFile } from './file-map.js'
 import type { FileNumbers } from './file-numbers.js'
@@ -14,7 +14,6 @@ import { prepareState, replaceState, type LogState } from './state-file.js'
 import type { VlogSet } from './vlog-set.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogWriter } from './vlog-writer.js'
-import { isOutOfSpace } from './zeros-ahead.js'
 
 /** Part of a file's size by which figures of garbage change until they are saved, and the least bytes. */
 const SAVE_SHARE = 1 / 8

@@ -180,10 +180,9 @@ export class VlogWriter implements StagedSource {
   #takesNow(length: number): boolean {
     if (length > DIRECT_WRITE_LIMIT || length >= this.#aloneFrom || this.#jobCount > 0) return false
     const files = this.#files
-    if (files.active !== undefined && files.active === this.#aloneIn) return false
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
-    return current !== undefined && current === files.active && current.gaps === undefined && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
+    return current !== undefined && current === files.active && current !== this.#aloneIn && current.gaps === undefined && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
   }
 
   /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */

@@ -7,7 +7,7 @@
  *
  * No record begins like zeros, so recovery takes them for a torn tail. Before a file is sealed they are cut off.
  */
-import { errnoOf } from '@wk/codec'
+import { isOutOfSpace } from '@wk/codec'
 import { writeFullySync } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 import type { LogPosition } from './sync-tracker.js'
@@ -60,10 +60,4 @@ export function zerosBehind({ written, physical }: LogicalFile): number {
 export async function cutZeros({ end, physical }: LogicalFile): Promise<void> {
   if (physical.zerosEnd > end) await physical.file?.truncate(end)
   physical.zerosEnd = 0
-}
-
-/** Whether something failed because the disk has no room for it. */
-export function isOutOfSpace(error: unknown): boolean {
-  const code = errnoOf(error)
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG'
 }

@@ -11,7 +11,7 @@
  *
  * It leaves to others: when a memtable is full, when its log is not needed any more.
  */
-import { IoError, ReadOnlyError, errnoOf, invariant } from '@wk/codec'
+import { IoError, ReadOnlyError, invariant, isOutOfResources } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import type { FileSystem } from '@wk/fs'
 import type { Memtable } from '@wk/memtable'
@@ -315,7 +315,5 @@ export class WriteAheadLog {
 
 /** Whether a file was not made for want of descriptors or room: nothing was written to it, nothing has been lost. */
 function isRefused(error: unknown): boolean {
-  return error instanceof IoError && (error.operation === 'open' || error.operation === 'create') && REFUSALS.has(errnoOf(error) ?? '')
+  return error instanceof IoError && (error.operation === 'open' || error.operation === 'create') && isOutOfResources(error)
 }
-
-const REFUSALS = new Set(['EMFILE', 'ENFILE', 'ENOSPC', 'EDQUOT'])
