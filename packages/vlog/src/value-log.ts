@@ -9,6 +9,7 @@
  */
 import { ClosedError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
 import { absoluteDirectory, type Lock } from '@wk/fs'
+import type { Appended } from './appended.js'
 import type { AppendEntry, AppendOptions } from './appender.js'
 import { checkArray, checkCount } from './arguments.js'
 import { openDirectory } from './directory.js'
@@ -31,7 +32,7 @@ import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
 import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'
-import { VlogWriter, type Appended } from './vlog-writer.js'
+import { VlogWriter } from './vlog-writer.js'
 
 export class ValueLog {
   /** Bytes of a torn tail that open cut (or, read-only, leaves unread). */
@@ -275,8 +276,8 @@ export class ValueLog {
   }
 
   /**
-   * Encodes a record into memory now and fills `out`; readable at once. One of 128 KiB to 8 MiB is written instead, after what was staged
-   * before it, if its file takes writes and none is on its way there. Arguments are not checked: key at most 65,000 bytes, value at most
+   * Encodes a record into memory now and fills `out`; readable at once. One of 128 KiB and more is written instead, after what was staged
+   * before it, if its file takes writes and none is on its way there; of more than 8 MiB what 12 milliseconds allow, and the rest is staged. Arguments are not checked: key at most 65,000 bytes, value at most
    * 1 GiB, numbers safe integers. @throws IoError if the write fails, ReadOnlyError after a failure
    */
   stage(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {

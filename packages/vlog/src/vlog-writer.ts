@@ -10,16 +10,19 @@
  *
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
-import { ReadOnlyError, crc32c, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
+import { ReadOnlyError, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
 import { writeFully, writeFullySync, type Runtime } from '@wk/fs'
+import { AppendedRecords } from './appended.js'
+import { isWrittenInPlace, writeValueSync, type DirectValue } from './direct-value.js'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
 import { GapCursor } from './gap-cursor.js'
 import type { GapWriter } from './gap-files.js'
 import { writePieces, writePiecesSync } from './gap-pieces.js'
 import { compressValue } from './lz4.js'
+import { LoneRecords } from './lone-records.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
-import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
+import { CHUNK_SIZE, Staging, type Chunk, type StagedPlace } from './staging.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
@@ -36,7 +39,7 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
  * write with its neighbours: many small writes cost the kernel up to twice the time of a large one.
  */
 export const DIRECT_FROM = 1 << 17
-/** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. */
+/** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. A longer value goes out for a while. */
 export const DIRECT_WRITE_LIMIT = 8 << 20
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
@@ -45,19 +48,6 @@ export const DIRECT_WRITE_LIMIT = 8 << 20
 const SYNC_AHEAD = 32 << 20
 /** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
 const SYNC_AHEAD_NEAR_END = 4 << 20
-
-/** What lies in a file already, in parts of a record that is to be alone, may stay beside it: it costs little to copy, and less than a file of its own that nobody ever merges. */
-const LITTLE = 1 / 16
-
-/** Sums over appended records. */
-export interface Appended {
-  /** Bytes of all. */
-  bytes: number
-  /** Of those that went into gaps of older files. */
-  bytesInGaps: number
-  /** Bytes of the longest one that has no file of its own, since whoever reads it last set it to 0. */
-  longest: number
-}
 
 export interface WriterOptions extends WriteFilesOptions {
   fileSize: number
@@ -77,20 +67,15 @@ export class VlogWriter implements StagedSource {
   readonly #options: WriterOptions
   readonly #staging = new Staging()
   readonly #compress: boolean
-  readonly appended: Appended = { bytes: 0, bytesInGaps: 0, longest: 0 }
+  readonly appended = new AppendedRecords()
   #failure: unknown
   /** Whether the owner was told of the failure, or told us. */
   #told = false
   readonly #files: WriteFiles
   /** In the active file, if that lies in gaps. */
   readonly #cursor = new GapCursor()
-  /** File that the last record went to, and records in it. */
-  #activeFid = 0
-  #activeEntries = 0
   #fileLimit = Infinity
-  /** Records from this many bytes on are alone in their file, and the file of the last such one. */
-  #aloneFrom = Infinity
-  #aloneIn: LogicalFile | undefined
+  readonly #lone = new LoneRecords()
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
   /** Blocks of gaps had to be read before the last ones were written. */
@@ -139,7 +124,21 @@ export class VlogWriter implements StagedSource {
   }
 
   find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
-    return this.#staging.find(fid, offset, length, out)
+    if (this.#staging.find(fid, offset, length, out)) return true
+    const { first } = this.#staging
+    if (first?.fid === fid && first.offset > offset) this.#writeRest(first)
+    return false
+  }
+
+  /** Writes the rest of a record that is in its file already, all but that. It stays staged: a job may be about to write it, to the same effect. */
+  #writeRest({ fid, bytes, length, offset, end }: Chunk): void {
+    const logical = this.#set.map.require(fid)
+    try {
+      writeFullySync(handleOf(logical), bytes, 0, length, offset)
+    } catch (error) {
+      throw this.#failAlone(error)
+    }
+    this.#noteWritten(logical, end)
   }
 
   /** @throws ReadOnlyError if nothing may be written */
@@ -167,22 +166,28 @@ export class VlogWriter implements StagedSource {
     const packed = this.#compress ? compressValue(value) : undefined
     const stored = packed ?? value
     const storedMeta = packed === undefined ? meta : meta | META_LZ4
-    if (stored.length < DIRECT_FROM || !this.#takesNow(recordLength(key.length, stored.length, expiresAt))) {
+    if (stored.length < DIRECT_FROM || !this.#takesNow(stored, recordLength(key.length, stored.length, expiresAt))) {
       this.stageStored(key, version, storedMeta, userMeta, expiresAt, stored, out)
       return
     }
-    this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
+    const isWhole = this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
     // Found in its file from here on, for nobody finds half a record in memory.
-    this.flushSync()
+    if (isWhole) this.flushSync()
   }
 
-  /** Whether a record of this length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
-  #takesNow(length: number): boolean {
-    if (length > DIRECT_WRITE_LIMIT || length >= this.#aloneFrom || this.#jobCount > 0) return false
+  /** Whether a record of this value and length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
+  #takesNow(value: Uint8Array, length: number): boolean {
+    if (this.#jobCount > 0) return false
     const files = this.#files
+    if (files.active !== undefined && this.#lone.keepsApart(files.active, length)) {
+      // Among gaps the first that fits is to be found.
+      if (files.gapBytes > 0) return false
+      this.#leaveActive()
+    }
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
-    return current !== undefined && current === files.active && current !== this.#aloneIn && current.gaps === undefined && current.end + length <= MAX_FILE_END && this.#staging.bytes <= SYNC_WRITE_LIMIT
+    if (current === undefined || current !== files.active || current.gaps !== undefined || this.#staging.bytes > SYNC_WRITE_LIMIT) return false
+    return current.end + length <= MAX_FILE_END && (length <= DIRECT_WRITE_LIMIT || isWrittenInPlace(value, current))
   }
 
   /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */
@@ -210,16 +215,9 @@ export class VlogWriter implements StagedSource {
   /** The active file, its end where the next record of `length` bytes begins. */
   #fileFor(length: number): LogicalFile {
     let file = this.#files.active
-    if (file !== undefined && this.#isKeptApart(file, length)) file = this.#beginFile(length)
+    if (file !== undefined && this.#lone.keepsApart(file, length)) file = this.#beginFile(length)
     while (file === undefined || !this.#place(file, length)) file = this.#beginFile(length)
-    if (length >= this.#aloneFrom && file.gaps === undefined) this.#aloneIn = file
     return file
-  }
-
-  /** Whether the file holds records that the next one, of `length` bytes, is not to lie beside. In gaps it may. */
-  #isKeptApart(file: LogicalFile, length: number): boolean {
-    if (file.gaps !== undefined) return false
-    return file === this.#aloneIn || (length >= this.#aloneFrom && file.end - FILE_HEADER_LENGTH > length * LITTLE)
   }
 
   /** Whether the active file takes a record of `length` bytes; in gaps its end moves to where. */
@@ -232,13 +230,9 @@ export class VlogWriter implements StagedSource {
   }
 
   #appended(file: LogicalFile, length: number): void {
-    if (this.#activeFid !== file.fid) this.#activeEntries = 0
-    this.#activeFid = file.fid
-    this.#activeEntries++
-    const { appended } = this
-    appended.bytes += length
-    if (file.gaps !== undefined) appended.bytesInGaps += length
-    if (length > appended.longest && file !== this.#aloneIn) appended.longest = length
+    const isLone = this.#lone.note(file, length)
+    if (isLone) this.#files.expectLone()
+    this.appended.add(file, length, isLone)
   }
 
   /**
@@ -248,42 +242,49 @@ export class VlogWriter implements StagedSource {
   beginGroup(short: number, long: number): boolean {
     this.#staging.expect(short)
     const current = this.#files.current
-    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || current === this.#aloneIn || this.#jobCount > 0 || this.#staging.bytes > 0) return false
-    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && short + long < this.#aloneFrom && current.end + short + long <= MAX_FILE_END
+    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#lone.isIn(current) || this.#jobCount > 0 || this.#staging.bytes > 0) return false
+    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && short + long < this.#lone.from && current.end + short + long <= MAX_FILE_END
   }
 
   /**
    * Writes a record now, or stages it beside its neighbours; {@link flushSync} ends the group. A long plain value goes
-   * from the caller's memory to the operating system without a copy here. The value is in its stored form. Requires
-   * {@link beginGroup}, and no other call in between. @throws IoError
+   * from the caller's memory to the operating system without a copy here, one of more than {@link DIRECT_WRITE_LIMIT} for a while: false if the rest of it is staged, for
+   * {@link writeStaged}. The value is in its stored form. Requires {@link beginGroup}, and no other call in between. @throws IoError
    */
-  putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
+  putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): boolean {
     const file = this.#files.active
-    if (file === undefined || value.length < DIRECT_FROM || file.cipher !== undefined || value.buffer instanceof SharedArrayBuffer) {
+    if (file === undefined || value.length < DIRECT_FROM || !isWrittenInPlace(value, file)) {
       this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
-      return
+      return true
     }
     const length = recordLength(key.length, value.length, expiresAt)
     const offset = file.end
     const headLength = length - value.length - RECORD_CRC_LENGTH
     const chunk = this.#staging.reserve(file.fid, offset, headLength)
     const headEnd = writeHead(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value.length)
-    const sum = crc32c(value, crc32cRange(chunk.bytes, headEnd - headLength, headEnd))
+    const seed = crc32cRange(chunk.bytes, headEnd - headLength, headEnd)
     this.#staging.filled(chunk, headLength)
     file.end = offset + length
     this.#appended(file, length)
     this.flushSync()
-    try {
-      writeFullySync(handleOf(file), value, 0, value.length, offset + headLength)
-    } catch (error) {
-      throw this.#fail(error)
-    }
-    const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH, RECORD_CRC_LENGTH)
-    writeU32BE(tail.bytes, tail.length, sum)
-    this.#staging.filled(tail, RECORD_CRC_LENGTH)
+    const { written, sum } = this.#writeValue(file, value, offset + headLength, seed)
+    const rest = value.length - written
+    const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH - rest, rest + RECORD_CRC_LENGTH)
+    if (rest > 0) tail.bytes.set(value.subarray(written), tail.length)
+    writeU32BE(tail.bytes, tail.length + rest, sum)
+    this.#staging.filled(tail, rest + RECORD_CRC_LENGTH)
     out.fid = file.fid
     out.offset = offset
     out.len = length
+    return rest === 0
+  }
+
+  #writeValue(file: LogicalFile, value: Uint8Array, position: number, seed: number): DirectValue {
+    try {
+      return writeValueSync(handleOf(file), value, position, seed, value.length > DIRECT_WRITE_LIMIT ? this.#options.runtime : undefined)
+    } catch (error) {
+      throw this.#fail(error)
+    }
   }
 
   /** Writes what {@link putSync} staged. False, with the rest still staged, if it may stop and blocks of gaps have to be read first. @throws IoError */
@@ -317,7 +318,7 @@ export class VlogWriter implements StagedSource {
    */
   limitFiles(bytes: number, waiting: number, alone: number): void {
     this.#fileLimit = bytes
-    this.#aloneFrom = alone
+    this.#lone.from = alone
     this.#files.sealAfter(waiting)
   }
 
@@ -325,8 +326,8 @@ export class VlogWriter implements StagedSource {
   endGroup(): void {
     const file = this.#files.active
     if (file === undefined || file.gaps !== undefined) return
-    const entries = this.#activeFid === file.fid ? this.#activeEntries : 0
-    if (file !== this.#aloneIn && file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
+    const entries = this.appended.countIn(file)
+    if (!this.#lone.isIn(file) && file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
     this.#leaveActive()
     // Otherwise whoever writes what is staged goes on.
     if (this.#staging.first === undefined && this.#jobCount === 0) this.#files.advance()

@@ -31,6 +31,10 @@ const LEAST_PREPARED = 2
  */
 const PREPARED_BYTES = 1 << 27
 const MOST_PREPARED = 8
+/** Of files that are left the next ones are made when there are fewer: as many are begun while names are made durable. */
+const LEAST_LEFT = 2
+/** The same where some records have files of their own: each begins two. */
+const LEAST_LEFT_LONE = 6
 /** Numbers kept for new files that records go to before those in gaps are ready, which have higher ones. */
 const KEPT_NUMBERS = 8
 /** Full files that wait for their sync at most: each has its handle open. */
@@ -80,6 +84,8 @@ export class WriteFiles implements GapWriter {
   #isClosed = false
   /** Files were made ahead: the log is not one of those that stay small. */
   #hasPrepared = false
+  /** Some records have files of their own. */
+  #hasLone = false
   /** Ends, always well, when all of `#next`, and those that they became, exist or have failed. */
   #preparing: Promise<void> = Promise.resolve()
   /** End of the newest file that is no longer active. */
@@ -252,6 +258,11 @@ export class WriteFiles implements GapWriter {
     return active?.gaps === undefined ? bytes : bytes + gapBytesLeft(active)
   }
 
+  /** From now on some records have files of their own. */
+  expectLone(): void {
+    this.#hasLone = true
+  }
+
   /** The active file takes no more records. */
   leaveActive(): void {
     const file = this.#active
@@ -270,9 +281,18 @@ export class WriteFiles implements GapWriter {
     }
     if (outputOf(logical) === undefined) await this.#preparing
     this.#host.checkWritable()
-    if (outputOf(logical) === undefined) await this.#create([logical])
+    if (outputOf(logical) === undefined) await this.#createNow(logical)
     this.#current = logical
     if (!this.isSealing) this.#synced.note(logical.fid, FILE_HEADER_LENGTH)
+  }
+
+  /** Makes a file that records wait for. @throws IoError */
+  async #createNow(logical: LogicalFile): Promise<void> {
+    // Names of several are made durable in the time that one takes.
+    const isAlone = !this.#hasLone || this.#next.length > 0 || this.#options.numbers.left <= MOST_PREPARED
+    const created = this.#create(isAlone ? [logical] : [logical, ...this.#planNext(MOST_PREPARED)])
+    this.#preparing = this.#preparing.then(() => created).catch(() => undefined)
+    await created
   }
 
   /** Whether a new file has to wait for the sync of an old one. */
@@ -300,15 +320,22 @@ export class WriteFiles implements GapWriter {
     const { standalone, prepareAhead, numbers } = this.#options
     if (this.#gaps.length > 0 || (active.gaps !== undefined && gapBytesLeft(active) > prepareAhead)) return
     if (standalone || limit < prepareAhead * LEAST_PREPARED || numbers.left <= MOST_PREPARED) return
-    const count = Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
-    // A short file may be full before its successors are there: they are begun while there is still another one.
-    const isDue = count > 1 && this.#hasPrepared ? this.#next.length < 2 : this.#next.length === 0 && (active.gaps !== undefined || active.end >= limit - prepareAhead)
+    const count = this.#hasLone ? MOST_PREPARED : Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
+    const least = this.#hasLone ? LEAST_LEFT_LONE : LEAST_LEFT
+    // A short file may be full before its successors are there: they are begun while there are still others.
+    const isDue = count > 1 && this.#hasPrepared ? this.#next.length < least : this.#next.length === 0 && (active.gaps !== undefined || active.end >= limit - prepareAhead)
     if (!isDue) return
+    const files = this.#planNext(count)
+    // The host keeps a failure, and the next call meets it.
+    this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))
+  }
+
+  /** The next files, to be made by the caller. */
+  #planNext(count: number): LogicalFile[] {
     this.#hasPrepared = true
     const files = Array.from({ length: count }, () => this.#maker.plan(this.#takeNumber()))
     this.#next.push(...files)
-    // The host keeps a failure, and the next call meets it.
-    this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))
+    return files
   }
 
   /** Begins to seal the file that took writes, if it is no longer active and all its bytes are written. */

@@ -1,4 +1,5 @@
-import { MemoryFileSystem, ScheduledFileSystem } from '@wk/fs'
+import { IoError, ReadOnlyError } from '@wk/codec'
+import { FaultFileSystem, MemoryFileSystem, ScheduledFileSystem, defaultRuntime } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { CHUNK_SIZE } from '../src/staging.js'
 import { DIRECT_FROM, SYNC_WRITE_LIMIT } from '../src/vlog-writer.js'
@@ -114,17 +115,51 @@ describe('the staged half', () => {
     expect(log.stagedBytes, 'a job').toBeGreaterThan(300_000 + DIRECT_FROM)
     await job
     expect(log.writeStagedSync()).toBe(true)
-    for (const length of [100, DIRECT_FROM, 3 << 20, 50, DIRECT_FROM - 1, 7 << 20]) {
+    for (const length of [100, DIRECT_FROM, 3 << 20, 50, DIRECT_FROM - 1, 7 << 20, 9 << 20]) {
       staged.push(stage(log, random, length))
       expectReadable(log, staged)
       if (length < DIRECT_FROM) continue
       expect(log.stagedBytes).toBe(0)
       expect(log.writtenPosition()).toEqual(log.position())
     }
-    staged.push(stage(log, random, 9 << 20))
-    expect(log.stagedBytes, 'it would hold the event loop').toBeGreaterThan(9 << 20)
-    expectReadable(log, staged)
     await log.close()
+  })
+
+  test('of one whose pages come slowly the rest is staged, and written for whoever reads it first', async () => {
+    const memory = await newMemory()
+    const faulty = new FaultFileSystem(memory)
+    let ms = 0
+    const log = await openLog(faulty, { durable: null, lock: false, fileSize: 2 ** 30, runtime: { ...defaultRuntime, monotonic: () => (ms += 4) } })
+    const random = mulberry(SEED)
+    const staged = [stage(log, random, 100)]
+    await log.writeStaged()
+    for (const isRead of [false, true]) {
+      const before = log.position()
+      const long = stage(log, random, 12 << 20)
+      expect(log.stagedBytes).toBeGreaterThan(4 << 20)
+      expect(log.stagedBytes).toBeLessThan(11 << 20)
+      expect(log.writtenPosition().offset, 'what was before it, and its head').toBeLessThan(before.offset + 100)
+      const behind = [stage(log, random, DIRECT_FROM), stage(log, random, 30)]
+      expectReadable(log, behind)
+      expect(log.writtenPosition().offset).toBeLessThan(before.offset + 100)
+      if (isRead) expectReadable(log, [long])
+      staged.push(long, ...behind)
+      expect(log.writeStagedSync(), 'it is too much').toBe(false)
+      const job = log.writeStaged()
+      if (!isRead) expectReadable(log, [long])
+      await job
+      expect(log.stagedBytes).toBe(0)
+      expect(log.writtenPosition()).toEqual(log.position())
+    }
+    expectReadable(log, staged)
+    const lost = stage(log, random, 12 << 20)
+    faulty.add({ operation: 'write', errno: 'EIO' })
+    expect(() => expectReadable(log, [lost])).toThrow(IoError)
+    expect(() => expectReadable(log, [lost])).toThrow(ReadOnlyError)
+    await log.close()
+    const again = await openLog(memory, { readOnly: true, durable: null })
+    expectReadable(again, staged)
+    await again.close()
   })
 
   test('long values that end files: each is written at the call once the next file is there', async () => {

@@ -1,4 +1,5 @@
 /** Records that are to have files of their own: nothing else lies beside them, and they are found as others are. */
+import { TraceFileSystem } from '@wk/fs'
 import { expect, test } from 'vitest'
 import type { ValueLog, ValuePointer } from '../src/index.js'
 import { mulberry, randomBytes } from './support/bytes.js'
@@ -119,5 +120,34 @@ test('make no gap too short for the others', async () => {
   await write(log, 1, [10, 2000, 5000, 10, 200_000])
   expect(log.appended.longest).toBeGreaterThan(2000)
   expect(log.appended.longest).toBeLessThan(ALONE)
+  await log.close()
+})
+
+test('long ones are written at the call, into files whose names were made durable together', async () => {
+  const trace = new TraceFileSystem(await newMemory())
+  const log = await openLog(trace, { ...OPTIONS, fileSize: 1 << 30 })
+  log.limitFiles(1 << 30, 1 << 30, 200_000)
+  const written = [...(await write(log, 1, [300_000])), ...(await write(log, 2, [30_000]))]
+  const count = (kind: string): number => trace.entries.filter((entry) => entry.kind === kind).length
+  const syncsBefore = count('syncDir')
+  let staged = 0
+  for (let version = 3; version < 20; version++) {
+    const pointer = { fid: 0, offset: 0, len: 0 }
+    const random = mulberry(version)
+    const length = version % 2 === 0 ? 30_000 : 300_000
+    const one = { key: randomBytes(random, 9), version, value: randomBytes(random, length), pointer }
+    log.stage(one.key, version, 0, 0, 0, one.value, pointer)
+    if (length > 200_000 && log.stagedBytes > 0) staged++
+    log.endGroup()
+    expectReadable(log, [one])
+    if (!log.writeStagedSync()) await log.writeStaged()
+    // Names are made in turns of the event loop.
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    written.push(one)
+  }
+  expect(staged).toBe(0)
+  expect(fidsOf(written)).toEqual(written.map((_, i) => i + 1))
+  expect(count('syncDir') - syncsBefore, 'eight names each').toBeLessThanOrEqual(Math.ceil(written.length / 8) + 1)
+  expectReadable(log, written)
   await log.close()
 })
