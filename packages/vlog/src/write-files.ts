@@ -213,7 +213,12 @@ export class WriteFiles implements GapWriter {
     const { numbers } = this.#options
     // Until they are ready records go to new files, which would be younger.
     while (this.#kept.length < KEPT_NUMBERS && numbers.left > KEPT_NUMBERS) this.#kept.push(numbers.take())
-    return places.map(({ physical, runs }) => this.#maker.planInGaps(numbers.take(), physical, runs))
+    return places.map(({ physical, runs }) => {
+      const file = this.#maker.planInGaps(numbers.take(), physical, runs)
+      // A record that is to have a file of its own may come between any two.
+      if (this.#hasLone && numbers.left > KEPT_NUMBERS) this.#kept.push(numbers.take())
+      return file
+    })
   }
 
   /** Files in gaps that records may go to. Those that come too late, because a later one was begun, are sealed. */

@@ -95,3 +95,26 @@ test('a relocation takes no file that is younger than it: that would read as one
   expectReadable(again, [added!, LIVE(kept)[0]!])
   await again.close()
 })
+
+test('a record that is to be alone comes between two files in gaps: those that were not begun stay open', async () => {
+  const prepared = await prepare()
+  const { fs, log, kept, put } = prepared
+  log.limitFiles(1 << 20, 0, 50_000)
+  const lone = [await put(60_000)]
+  await fill(prepared, 1, 2, 3)
+  const short = [await put(9000)]
+  for (let round = 0; round < 2; round++) {
+    lone.push(await put(60_000))
+    short.push(await put(9000))
+  }
+  const filled = [1, 2, 3].map((number) => gapFileOf(log, number))
+  expect(short.map(({ pointer }) => pointer.fid)).toEqual(filled)
+  // Numbers ascend in the order of writing.
+  expect(lone.slice(1).map(({ pointer }) => pointer.fid)).toEqual(filled.slice(0, 2).map((fid) => fid + 1))
+  const live = [...LIVE(kept, 1), ...LIVE(kept, 2), ...LIVE(kept, 3), ...short, ...lone]
+  expectReadable(log, live, [1, 2, 3].flatMap((fid) => GONE(kept, fid)))
+  await log.close()
+  const again = await openLog(fs, { lock: false, durable: log.syncedPosition(), expectedFids: new Set(live.map(({ pointer }) => pointer.fid)) })
+  expectReadable(again, live)
+  await again.close()
+})
