@@ -277,8 +277,8 @@ export class ValueLog {
 
   /**
    * Encodes a record into memory now and fills `out`; readable at once. One of 128 KiB and more is written instead, after what was staged
-   * before it, if its file takes writes and none is on its way there; of more than 8 MiB what 12 milliseconds allow, and the rest is staged. Arguments are not checked: key at most 65,000 bytes, value at most
-   * 1 GiB, numbers safe integers. @throws IoError if the write fails, ReadOnlyError after a failure
+   * before it, if its file takes writes and none is on its way there; one of more than 8 MiB (64 at most) as long as the last ones took less than 20
+   * milliseconds for as many bytes. Arguments are not checked: key at most 65,000 bytes, value at most 1 GiB, numbers safe integers. @throws IoError if the write fails, ReadOnlyError after a failure
    */
   stage(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
     if (this.#closed) this.#checkOpen()

@@ -170,8 +170,6 @@ export class VlogReader {
   findStaged(logical: LogicalFile, offset: number, len: number, out: StagedPlace): boolean {
     if (offset + len <= logical.written) return false
     if (this.#staged.find(logical.fid, offset, len, out)) return true
-    // Of one that was half in its file the rest has been written.
-    if (offset + len <= logical.written) return false
     const { failure } = this.#staged
     if (failure !== undefined) throw new ReadOnlyError('the record was lost by a failed write', { cause: failure })
     throw damage(logical, offset, 'a pointer to bytes that were never written')

@@ -13,7 +13,7 @@
 import { ReadOnlyError, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
 import { writeFully, writeFullySync, type Runtime } from '@wk/fs'
 import { AppendedRecords } from './appended.js'
-import { isWrittenInPlace, writeValueSync, type DirectValue } from './direct-value.js'
+import { DirectValues, isWrittenInPlace } from './direct-values.js'
 import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
 import { GapCursor } from './gap-cursor.js'
@@ -22,7 +22,7 @@ import { writePieces, writePiecesSync } from './gap-pieces.js'
 import { compressValue } from './lz4.js'
 import { LoneRecords } from './lone-records.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
-import { CHUNK_SIZE, Staging, type Chunk, type StagedPlace } from './staging.js'
+import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
@@ -39,7 +39,7 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
  * write with its neighbours: many small writes cost the kernel up to twice the time of a large one.
  */
 export const DIRECT_FROM = 1 << 17
-/** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. A longer value goes out for a while. */
+/** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. A longer value goes out alone, where that is quick. */
 export const DIRECT_WRITE_LIMIT = 8 << 20
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
@@ -76,6 +76,7 @@ export class VlogWriter implements StagedSource {
   readonly #cursor = new GapCursor()
   #fileLimit = Infinity
   readonly #lone = new LoneRecords()
+  readonly #direct: DirectValues
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
   /** Blocks of gaps had to be read before the last ones were written. */
@@ -86,7 +87,12 @@ export class VlogWriter implements StagedSource {
     this.#set = set
     this.#options = options
     this.#compress = options.compress
-    this.#files = new WriteFiles(set, options, { checkWritable: () => this.checkWritable(), fail: (error) => this.#failAlone(error) })
+    this.#direct = new DirectValues(options.runtime)
+    this.#files = new WriteFiles(set, options, {
+      checkWritable: () => this.checkWritable(),
+      fail: (error) => this.#failAlone(error),
+      isWriting: () => this.#jobCount > 0,
+    })
   }
 
   /** What poisoned the writer. */
@@ -124,21 +130,7 @@ export class VlogWriter implements StagedSource {
   }
 
   find(fid: number, offset: number, length: number, out: StagedPlace): boolean {
-    if (this.#staging.find(fid, offset, length, out)) return true
-    const { first } = this.#staging
-    if (first?.fid === fid && first.offset > offset) this.#writeRest(first)
-    return false
-  }
-
-  /** Writes the rest of a record that is in its file already, all but that. It stays staged: a job may be about to write it, to the same effect. */
-  #writeRest({ fid, bytes, length, offset, end }: Chunk): void {
-    const logical = this.#set.map.require(fid)
-    try {
-      writeFullySync(handleOf(logical), bytes, 0, length, offset)
-    } catch (error) {
-      throw this.#failAlone(error)
-    }
-    this.#noteWritten(logical, end)
+    return this.#staging.find(fid, offset, length, out)
   }
 
   /** @throws ReadOnlyError if nothing may be written */
@@ -170,9 +162,9 @@ export class VlogWriter implements StagedSource {
       this.stageStored(key, version, storedMeta, userMeta, expiresAt, stored, out)
       return
     }
-    const isWhole = this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
+    this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
     // Found in its file from here on, for nobody finds half a record in memory.
-    if (isWhole) this.flushSync()
+    this.flushSync()
   }
 
   /** Whether a record of this value and length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
@@ -187,7 +179,7 @@ export class VlogWriter implements StagedSource {
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
     if (current === undefined || current !== files.active || current.gaps !== undefined || this.#staging.bytes > SYNC_WRITE_LIMIT) return false
-    return current.end + length <= MAX_FILE_END && (length <= DIRECT_WRITE_LIMIT || isWrittenInPlace(value, current))
+    return current.end + length <= MAX_FILE_END && (length <= DIRECT_WRITE_LIMIT || (length <= this.#direct.most && isWrittenInPlace(value, current)))
   }
 
   /** {@link stage} of a value in its stored form; `meta` says whether it is compressed. Requires a writable log. */
@@ -248,14 +240,14 @@ export class VlogWriter implements StagedSource {
 
   /**
    * Writes a record now, or stages it beside its neighbours; {@link flushSync} ends the group. A long plain value goes
-   * from the caller's memory to the operating system without a copy here, one of more than {@link DIRECT_WRITE_LIMIT} for a while: false if the rest of it is staged, for
-   * {@link writeStaged}. The value is in its stored form. Requires {@link beginGroup}, and no other call in between. @throws IoError
+   * from the caller's memory to the operating system without a copy here. The value is in its stored form. Requires
+   * {@link beginGroup}, and no other call in between. @throws IoError
    */
-  putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): boolean {
+  putSync(key: Uint8Array, version: number, meta: number, userMeta: number, expiresAt: number, value: Uint8Array, out: ValuePointer): void {
     const file = this.#files.active
     if (file === undefined || value.length < DIRECT_FROM || !isWrittenInPlace(value, file)) {
       this.stageStored(key, version, meta, userMeta, expiresAt, value, out)
-      return true
+      return
     }
     const length = recordLength(key.length, value.length, expiresAt)
     const offset = file.end
@@ -266,31 +258,34 @@ export class VlogWriter implements StagedSource {
     this.#staging.filled(chunk, headLength)
     file.end = offset + length
     this.#appended(file, length)
-    this.flushSync()
-    const { written, sum } = this.#writeValue(file, value, offset + headLength, seed)
-    const rest = value.length - written
-    const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH - rest, rest + RECORD_CRC_LENGTH)
-    if (rest > 0) tail.bytes.set(value.subarray(written), tail.length)
-    writeU32BE(tail.bytes, tail.length + rest, sum)
-    this.#staging.filled(tail, rest + RECORD_CRC_LENGTH)
-    out.fid = file.fid
-    out.offset = offset
-    out.len = length
-    return rest === 0
-  }
-
-  #writeValue(file: LogicalFile, value: Uint8Array, position: number, seed: number): DirectValue {
+    let sum: number
     try {
-      return writeValueSync(handleOf(file), value, position, seed, value.length > DIRECT_WRITE_LIMIT ? this.#options.runtime : undefined)
+      // Nothing counts as written that is not a whole record: marks of what is durable are ends of records.
+      this.#flushChunks(file, false, offset)
+      sum = this.#direct.write(handleOf(file), value, offset + headLength, seed)
     } catch (error) {
       throw this.#fail(error)
     }
+    const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH, RECORD_CRC_LENGTH)
+    writeU32BE(tail.bytes, tail.length, sum)
+    this.#staging.filled(tail, RECORD_CRC_LENGTH)
+    out.fid = file.fid
+    out.offset = offset
+    out.len = length
   }
 
   /** Writes what {@link putSync} staged. False, with the rest still staged, if it may stop and blocks of gaps have to be read first. @throws IoError */
   flushSync(mayStop = false): boolean {
     const current = this.#files.current
     if (current === undefined) return true
+    if (!this.#flushChunks(current, mayStop)) return false
+    if (this.#files.active === undefined) this.#files.advance()
+    else this.#wrote(current)
+    return true
+  }
+
+  /** Whole records end at `end`, if that comes before the end of what is staged. */
+  #flushChunks(current: LogicalFile, mayStop: boolean, end = Infinity): boolean {
     const file = handleOf(current)
     const staging = this.#staging
     try {
@@ -301,14 +296,12 @@ export class VlogWriter implements StagedSource {
           this.#isCold = true
           return false
         }
-        this.#noteWritten(current, chunk.end)
+        this.#noteWritten(current, Math.min(chunk.end, end))
         staging.release()
       }
     } catch (error) {
       throw this.#fail(error)
     }
-    if (this.#files.active === undefined) this.#files.advance()
-    else this.#wrote(current)
     return true
   }
 

@@ -59,6 +59,8 @@ export interface WriteHost {
   checkWritable(): void
   /** Takes note of a failure in its turn, and returns it. */
   fail(error: unknown): unknown
+  /** Whether a job may be writing to the file that takes writes: what it has written counts only at its end. */
+  isWriting(): boolean
 }
 
 export class WriteFiles implements GapWriter {
@@ -294,7 +296,8 @@ export class WriteFiles implements GapWriter {
   /** Makes a file that records wait for. @throws IoError */
   async #createNow(logical: LogicalFile): Promise<void> {
     // Names of several are made durable in the time that one takes.
-    const isAlone = !this.#hasLone || this.#next.length > 0 || this.#options.numbers.left <= MOST_PREPARED
+    const { standalone, numbers } = this.#options
+    const isAlone = standalone || !this.#hasLone || this.#next.length > 0 || this.#gaps.length > 0 || numbers.left <= MOST_PREPARED
     const created = this.#create(isAlone ? [logical] : [logical, ...this.#planNext(MOST_PREPARED)])
     this.#preparing = this.#preparing.then(() => created).catch(() => undefined)
     await created
@@ -447,7 +450,7 @@ export class WriteFiles implements GapWriter {
     physical.busy++
     try {
       // A log that stands alone has none: there what lies behind a torn record tells damage from a crash.
-      if (!this.#options.standalone && current.gaps === undefined) this.#zeros.beforeSync(current, this.#synced.position)
+      if (!this.#options.standalone && current.gaps === undefined && !this.#host.isWriting()) this.#zeros.beforeSync(current, this.#synced.position)
       // In parallel; what is durable here counts only with everything before it.
       await Promise.all([handleOf(current).sync(), sealed])
     } catch (error) {

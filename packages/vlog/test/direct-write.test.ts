@@ -98,3 +98,32 @@ describe('law 9 in the middle of such a group', () => {
     expect(DIR).toBe('/log')
   })
 })
+
+test('law 3: what counts as durable ends with a record, also while the value of the next one is being written', async () => {
+  const memory = await newMemory()
+  const hosted = { durable: null, lock: false, fileSize: 2 ** 30 } as const
+  const log = await openLog(memory, hosted)
+  const ends: number[] = []
+  const put = (length: number): void => {
+    log.stage(Buffer.from('key'), ends.length, 0, 0, 0, randomBytes(random, length), { fid: 0, offset: 0, len: 0 })
+    ends.push(log.position().offset)
+  }
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  put(50)
+  await log.writeStaged()
+  // So much that it is synced ahead, in the midst of a turn.
+  for (let i = 0; i < 20; i++) put(4 << 20)
+  await turns()
+  put(4 << 20)
+  await turns()
+  const synced = log.syncedPosition()
+  expect(ends).toContain(synced.offset)
+  expect(synced.offset).toBeGreaterThan(32 << 20)
+  const image = memory.crashClone('P0')
+  await log.close()
+  const again = await openLog(image, { ...hosted, durable: synced })
+  expect(again.files()[0]!.validEnd).toBeGreaterThanOrEqual(synced.offset)
+  await again.close()
+})

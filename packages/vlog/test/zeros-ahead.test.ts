@@ -1,6 +1,6 @@
 /** Zeros behind records that are synced little by little: where there are some, that they go, and that nothing takes them for more. */
 import { errnoOf } from '@wk/codec'
-import { CRASH_POLICIES, FaultFileSystem, type FileSystem } from '@wk/fs'
+import { CRASH_POLICIES, FaultFileSystem, ScheduledFileSystem, type FileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import type { ValueLog, ValueLogOptions, ValuePointer } from '../src/index.js'
 import { mulberry, randomBytes, SEED } from './support/bytes.js'
@@ -58,6 +58,30 @@ describe('zeros ahead', () => {
     await appendSynced(log, 60_000)
     expect(fileEnd(fs)).toBe(log.position().offset + (1 << 20))
     await log.close()
+  })
+
+  test('law 1: are none while a job writes, for it would be they that are left', async () => {
+    for (let ticks = 0; ticks < 30; ticks++) {
+      const memory = await newMemory()
+      const log = await openLog(new ScheduledFileSystem(memory, SEED + ticks), HOSTED)
+      const staged: { pointer: ValuePointer; key: Uint8Array; version: number; value: Uint8Array }[] = []
+      const put = (length: number): void => {
+        const one = { pointer: { fid: 0, offset: 0, len: 0 }, key: Buffer.from(`k${staged.length}`), version: staged.length, value: randomBytes(mulberry(staged.length), length) }
+        log.stage(one.key, one.version, 0, 0, 0, one.value, one.pointer)
+        staged.push(one)
+      }
+      for (let i = 0; i < 4; i++) {
+        put(9000)
+        if (!log.writeStagedSync()) await log.writeStaged()
+        if (i < 3) await log.sync()
+      }
+      for (let i = 0; i < 20; i++) put(100_000)
+      const job = log.writeStaged()
+      for (let n = 0; n < ticks; n++) await Promise.resolve()
+      await Promise.all([log.sync(), job])
+      for (const { pointer: { fid, offset, len }, key, version, value } of staged) expect(Buffer.compare(log.readValueSync(fid, offset, len, key, version), value), `after ${ticks} ticks`).toBe(0)
+      await log.close()
+    }
   })
 
   test('are none in a log that stands alone', async () => {
