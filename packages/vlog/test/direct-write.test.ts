@@ -99,7 +99,7 @@ describe('law 9 in the middle of such a group', () => {
   })
 })
 
-test('law 3: what counts as durable ends with a record, also while the value of the next one is being written', async () => {
+test('laws 3 and 6: what counts as durable ends with a record, also while the value of the next one is being written', async () => {
   const memory = await newMemory()
   const hosted = { durable: null, lock: false, fileSize: 2 ** 30 } as const
   const log = await openLog(memory, hosted)
