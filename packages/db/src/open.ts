@@ -88,7 +88,7 @@ async function openLocked(fs: FileSystem, dir: string, lock: Lock, options: Reso
         return vlog.checkPointer(fid, offset, len, key, sequence)
       },
       minSequence: vlog?.maxVersion ?? 0,
-      unknownSequences: vlog !== undefined && recovery.cleanClose === undefined && hasGapsFrom(vlog, recovery.promise?.fid ?? 0) ? UNKNOWN_SEQUENCES : 0,
+      unknownSequences: vlog !== undefined && recovery.cleanClose === undefined && hasGapsFrom(vlog, firstUnknown(recovery)) ? UNKNOWN_SEQUENCES : 0,
       syncs,
     })
     wiring.tree = tree
@@ -108,6 +108,11 @@ const UNKNOWN_SEQUENCES = 2 ** 24
 /** Whether records may lie in gaps that were not durable. */
 function hasGapsFrom(vlog: ValueLog, first: number): boolean {
   return vlog.files().some(({ fid, physical }) => fid > physical && fid >= first)
+}
+
+/** The first file that may hold records of operations that a crash took from the logs: those below a mark may be durable, and their operations not. */
+function firstUnknown({ promise, unflushed }: LsmRecovery): number {
+  return Math.min(promise?.fid ?? 0, unflushed?.fid ?? 0)
 }
 
 /** All of it was durable. */

@@ -206,7 +206,7 @@ export class WriteQueue {
   /** Commits what {@link #drainSync} began and could not end, then the groups that came meanwhile. */
   #finish(group: Group, unwritten: WalGroup | undefined, pause: Promise<void> | undefined): Promise<void> {
     return this.#drain(group, async () => {
-      if (unwritten !== undefined) await this.#tree.writeGroup(unwritten, this.#promised())
+      if (unwritten !== undefined) await this.#underWay(this.#tree.writeGroup(unwritten, this.#promised()))
       group.isWritten = true
       await this.#sitOut(pause ?? this.#pause())
     })
@@ -236,10 +236,14 @@ export class WriteQueue {
   }
 
   async #writeGroup(group: Group): Promise<void> {
-    const written = this.#writeOut(group)
+    await this.#underWay(this.#writeOut(group))
+    group.isWritten = true
+  }
+
+  /** A group is being written: {@link settled} waits for it. */
+  async #underWay(written: Promise<void>): Promise<void> {
     this.#written = written.catch(() => undefined)
     await written
-    group.isWritten = true
   }
 
   async #writeOut(group: Group): Promise<void> {

@@ -55,7 +55,14 @@ export class PlainEngine {
     const lock = await lockDirectory(fs, place, readOnly)
     try {
       const host: { queue?: PlainWriteQueue } = {}
-      const tree = await LsmTree.open(place, { ...options, onFailure: (error) => host.queue?.fail(error) })
+      const tree = await LsmTree.open(place, {
+        ...options,
+        onFailure: (error) => host.queue?.fail(error),
+        beforePublish: async () => {
+          await host.queue?.settled()
+          return undefined
+        },
+      })
       host.queue = new PlainWriteQueue(tree)
       return new PlainEngine(tree, lock, host.queue, readOnly)
     } catch (error) {

@@ -10,6 +10,7 @@ import { LoopGuard } from '@wk/fs'
 import { asWkError } from './failure.js'
 import { NO_DEPENDENCY } from './lsm-tree.js'
 import type { LsmTree } from './lsm-tree.js'
+import type { WalGroup } from './write-group.js'
 
 export interface QueuedOperation {
   kind: number
@@ -22,6 +23,8 @@ class Group {
   sync = false
   /** Sequence number of the first operation; `undefined` for a sync alone. */
   firstSequence: number | undefined
+  /** As safe as its writers asked for; it may have to wait for room all the same. */
+  isWritten = false
   readonly done: Promise<void>
   resolve!: () => void
   reject!: (error: WkError) => void
@@ -43,6 +46,8 @@ export class PlainWriteQueue {
   /** On its way to the disk. */
   #writing: Group | undefined
   #pump: Promise<void> | undefined
+  /** The group that is being written, its sync included, or was last. */
+  #written: Promise<unknown> = Promise.resolve()
   readonly #guard: LoopGuard
 
   constructor(tree: LsmTree) {
@@ -70,8 +75,22 @@ export class PlainWriteQueue {
     await this.#pump
   }
 
-  /** Answers a failure in its own turn: nothing that was not acknowledged stays visible, and all writers are told. */
+  /** Resolves when the group that is being written is as safe as it has to be, or was refused. What a table holds must be that before. */
+  async settled(): Promise<void> {
+    // Whoever is told of a write in the midst of it is a moment early.
+    await undefined
+    await this.#written
+  }
+
+  /**
+   * Answers a failure in its own turn: a group that is written and only waits is acknowledged, for tables may hold it, without what it replaced; of all
+   * others nothing stays visible, and their writers are told.
+   */
   fail(error: WkError): void {
+    if (this.#writing?.isWritten === true) {
+      this.#writing.resolve()
+      this.#writing = undefined
+    }
     const first = this.#writing?.firstSequence ?? this.#open?.firstSequence ?? this.#tree.nextSequence()
     this.#tree.fail(error, first)
     const told = new ReadOnlyError('the write failed', { cause: error })
@@ -116,8 +135,10 @@ export class PlainWriteQueue {
       if (group === undefined && staged === undefined) break
       this.#writing = group
       try {
-        if (staged !== undefined && !this.#tree.writeGroupSync(staged, NO_DEPENDENCY)) await this.#tree.writeGroup(staged, NO_DEPENDENCY)
-        if (group?.sync === true) await this.#tree.syncWal()
+        const written = this.#write(staged, group?.sync === true)
+        this.#written = written.catch(() => undefined)
+        await written
+        if (group !== undefined) group.isWritten = true
         // Only now: a group that waited unwritten could hold up the very flush that makes room for it.
         const room = this.#tree.waitForRoom() ?? this.#guard.due()
         if (room !== undefined) await room
@@ -129,5 +150,10 @@ export class PlainWriteQueue {
       }
     }
     this.#pump = undefined
+  }
+
+  async #write(staged: WalGroup | undefined, sync: boolean): Promise<void> {
+    if (staged !== undefined && !this.#tree.writeGroupSync(staged, NO_DEPENDENCY)) await this.#tree.writeGroup(staged, NO_DEPENDENCY)
+    if (sync) await this.#tree.syncWal()
   }
 }

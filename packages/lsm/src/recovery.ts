@@ -89,6 +89,8 @@ export class LsmRecovery {
   readonly exists: boolean
   /** Position up to which the value log was promised to be durable; `null` if nothing promises anything. */
   readonly promise: DependencyPosition | null
+  /** Position of the value log before which nothing belongs to operations that only logs say; `undefined` if nobody knows. */
+  readonly unflushed: DependencyPosition | undefined
   /** Present after a clean close: newest value-log file (0: none) and its exact size. */
   readonly cleanClose: CleanClose | undefined
   /** Value-log files that tables reference; logs may reference more. */
@@ -103,6 +105,7 @@ export class LsmRecovery {
     const { state, scan } = found
     this.exists = state !== undefined
     this.promise = laterOf(state?.dependency, scan.dependency) ?? null
+    this.unflushed = state?.unflushed
     this.cleanClose = state?.cleanClose
     this.referencedFids = new Set(state?.version.references().keys())
     this.names = found.listing.names

@@ -1,5 +1,5 @@
 /** Frames of a write-ahead log whose checksums are right and whose contents no writer makes. */
-import { writeU32 } from '@wk/codec'
+import { KIND_VALUE, writeUvarint, writeU32 } from '@wk/codec'
 import { defaultRuntime } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { LOG_HEADER_LENGTH, type WalFramePrefix } from '../src/log/format.js'
@@ -69,10 +69,11 @@ test('a torn tail made of headers that all look like frames is given up on, in b
   const fs = await logOf({}, PUT)
   const bytes = await readFile(fs, walPath(5))
   const tail = new Uint8Array(2 << 20)
-  for (let at = 0; at < tail.length / 2; at += 16) {
+  for (let at = 0; at < tail.length / 2; at += 32) {
     writeU32(tail, at + 4, 1 << 20)
-    // A sequence number that could follow, one operation, no promise.
-    tail.set([2, 1, 0], at + 8)
+    // A sequence number that could follow, one operation, no promise; a value without a key that ends with the frame.
+    tail.set([2, 1, 0, 0, 0, 0, KIND_VALUE, 0], at + 8)
+    writeUvarint(tail, at + 16, (1 << 20) - 11)
   }
   await replaceFile(fs, walPath(5), Uint8Array.from([...bytes, ...tail]))
   await expect(readBack(fs, [5])).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: '000005.wal', offset: bytes.length })

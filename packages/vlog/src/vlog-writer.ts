@@ -372,12 +372,14 @@ export class VlogWriter implements StagedSource {
   /** Makes the file that takes the next record exist, so that the one with the highest number so far may go (law 11). */
   async createSuccessor(): Promise<void> {
     await this.#run(async () => {
-      if (this.#files.active === undefined) {
-        this.#files.skipNumbers()
-        this.#beginFile(0)
-      }
       await this.#writeAll()
-      if (this.#files.active !== undefined && this.#files.current !== this.#files.active) await this.#files.goOnTo(this.#files.active)
+      // What came meanwhile may have filled its file. Whoever writes it makes the next one, and a sweep follows.
+      if (this.#staging.first !== undefined) return
+      const files = this.#files
+      if (files.active === undefined) files.skipNumbers()
+      // Nothing may come between: a file that is begun and left again without a record would never be made.
+      const next = files.active ?? this.#beginFile(0)
+      if (files.current !== next) await files.goOnTo(next)
     })
   }
 

@@ -78,10 +78,10 @@ export class FrameScanner {
 
   /**
    * The next valid frame after the current offset, wherever it begins; `undefined` if there is none. `isPlausible`
-   * may refuse a payload by its first bytes before its checksum is computed: without it crafted contents could make
-   * the search quadratic. A search that would still cost too much ends with `'exhausted'`.
+   * may refuse a payload, whose end is `payloadEnd`, by its bytes up to `end`, the first ones at least, before its checksum is computed: without it
+   * contents could make the search quadratic. A search that would still cost too much ends with `'exhausted'`.
    */
-  async findNext(isPlausible?: (bytes: Uint8Array, start: number, end: number) => boolean): Promise<Frame | 'exhausted' | undefined> {
+  async findNext(isPlausible?: (bytes: Uint8Array, start: number, end: number, payloadEnd: number) => boolean): Promise<Frame | 'exhausted' | undefined> {
     let effort = SEARCH_EFFORT * (this.size - this.#offset) + SEARCH_ALLOWANCE
     const last = this.size - FRAME_HEADER_LENGTH - 1
     for (let at = this.#offset + 1; at <= last; at++) {
@@ -90,7 +90,7 @@ export class FrameScanner {
       const length = readU32(this.#window, at - this.#windowAt + 4)
       if (!this.#mayBeLength(at, length)) continue
       const start = at - this.#windowAt + FRAME_HEADER_LENGTH
-      if (isPlausible !== undefined && !isPlausible(this.#window, start, Math.min(start + length, this.#windowEnd - this.#windowAt))) continue
+      if (isPlausible !== undefined && !isPlausible(this.#window, start, Math.min(start + length, this.#windowEnd - this.#windowAt), start + length)) continue
       effort -= length
       if (effort < 0) return 'exhausted'
       await this.#load(at, FRAME_HEADER_LENGTH + length)

@@ -6,10 +6,10 @@
  * unless some valid frame, before or after it, promises that the place was durable: then it is corruption (CR9). Frames
  * after the end are looked for too, for their promises and because their sequence numbers must not come back (CR12).
  */
-import { ByteReader, CorruptionError, formatFileName } from '@wk/codec'
+import { ByteReader, CorruptionError, MAX_KEY_LENGTH, formatFileName, isKind } from '@wk/codec'
 import type { File, FileSystem, Runtime } from '@wk/fs'
 import type { DependencyPosition } from '../options.js'
-import { LOG_HEADER_LENGTH, WAL_FORMAT, checkLogHeader, readWalPrefix } from './format.js'
+import { LOG_HEADER_LENGTH, MIN_OPERATION_LENGTH, WAL_FORMAT, checkLogHeader, readWalPrefix } from './format.js'
 import type { WalFramePrefix } from './format.js'
 import { FrameScanner } from './frame-scanner.js'
 import type { Frame } from './frame-scanner.js'
@@ -135,7 +135,7 @@ class Scan {
     if (scanner.atEnd) return undefined
     const position = { file: number, offset: scanner.offset }
     this.#endAt({ ...position, isGap: false })
-    const found = await scanner.findNext((bytes, start, end) => this.#isPlausible(number, bytes, start, end))
+    const found = await scanner.findNext((bytes, start, end, payloadEnd) => this.#isPlausible(number, bytes, start, end, payloadEnd))
     if (found === 'exhausted') throw damaged(position, 'damage whose end cannot be found')
     return found
   }
@@ -159,16 +159,43 @@ class Scan {
     this.#end ??= end
   }
 
-  /** Whether a payload could begin with a prefix that belongs behind what was read: cheap, before its checksum. */
-  #isPlausible(number: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const first = peekUvarint(bytes, start, end)
-    if (first === undefined || first.value < this.#next - 1) return false
-    const count = peekUvarint(bytes, first.end, end)
-    if (count === undefined || count.value < 1) return false
-    const walFile = peekUvarint(bytes, count.end, end)
-    return walFile !== undefined && walFile.value <= number
+  /**
+   * Whether a payload could begin with a prefix that belongs behind what was read, with operations behind it that look like some: cheap, before its
+   * checksum. Values may hold numbers of any kind, and a search that takes them for frames would give up.
+   */
+  #isPlausible(number: number, bytes: Uint8Array, start: number, end: number, payloadEnd: number): boolean {
+    let at = start
+    let count = 0
+    for (let field = 0; field < PREFIX_FIELDS; field++) {
+      const read = peekUvarint(bytes, at, end)
+      if (read === undefined) return false
+      at = read.end
+      if (field === 0 && read.value < this.#next - 1) return false
+      if (field === 1) count = read.value
+      if (field === 2 && read.value > number) return false
+    }
+    if (count < 1 || count > (payloadEnd - at) / MIN_OPERATION_LENGTH) return false
+    for (let left = Math.min(count, LOOKED_AT); left > 0; left--) {
+      if (at >= end) return at < payloadEnd
+      if (!isKind(bytes[at] ?? 0)) return false
+      const key = peekUvarint(bytes, at + 1, end)
+      if (key === undefined) return at + 1 + 8 > end && end < payloadEnd
+      if (key.value > MAX_KEY_LENGTH) return false
+      at = key.end + key.value
+      if (at >= end) return at < payloadEnd
+      const payload = peekUvarint(bytes, at, end)
+      if (payload === undefined) return at + 8 > end && end < payloadEnd
+      at = payload.end + payload.value
+      if (at > payloadEnd) return false
+    }
+    return count > LOOKED_AT || at === payloadEnd
   }
 }
+
+/** Numbers before the operations of a frame. */
+const PREFIX_FIELDS = 6
+/** Operations of what may be a frame that are looked at before its checksum. */
+const LOOKED_AT = 16
 
 /** The later of two positions. */
 export function laterOf(a: DependencyPosition | undefined, b: DependencyPosition | undefined): DependencyPosition | undefined {
