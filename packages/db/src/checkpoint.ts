@@ -129,7 +129,9 @@ class DirectoryCopy {
     // CR2: what the manifest names is durable first.
     await fs.syncDir(this.#target)
     this.#names.push(formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current'))
-    const state = { version: view.version, manifestNumber, lastSequence: sequence, droppedTombstone: tree.droppedTombstone, cleanClose }
+    // What was dropped since the view was taken is in it.
+    const droppedTombstone = Math.min(tree.droppedTombstone, sequence)
+    const state = { version: view.version, manifestNumber, lastSequence: sequence, droppedTombstone, cleanClose }
     await writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
     this.#step()
   }

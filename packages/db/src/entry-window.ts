@@ -56,20 +56,24 @@ export class EntryWindow<T> {
     return Math.max(1, bytes / Math.max(1, this.#expected))
   }
 
-  /** Moves the cursor over up to `most` entries, or until they reach `bytes`. Reads nothing. */
+  /** Moves the cursor over up to `most` entries, or until they reach `bytes`. Reads no value. Throws as the cursor does; what came before is in the window then. */
   collect(cursor: WalkedCursor, reader: EntryReader, most: number, bytes: number): void {
     const keys = this.#keys
     const batch = this.#batch
     const isKeys = this.#mode === 'keys'
     let sum = 0
-    for (; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
-      const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
-      sum += key.length
-      if (!isKeys) sum += reader.collect(cursor, key, batch, keys.length)
-      keys.push(key)
+    try {
+      for (; keys.length < most && sum < bytes && cursor.valid; cursor.next()) {
+        const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
+        sum += key.length
+        if (!isKeys) sum += reader.collect(cursor, key, batch, keys.length)
+        keys.push(key)
+      }
+    } finally {
+      // What was collected before a failure is good.
+      this.#expected = sum
+      this.#isFull = sum >= bytes && batch.count > 0
     }
-    this.#expected = sum
-    this.#isFull = sum >= bytes && batch.count > 0
   }
 
   /** Begins to read the values, as far as another thread or the thread pool does it. */

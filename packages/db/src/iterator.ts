@@ -95,6 +95,8 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #open = true
   /** A `seek` went outside the range. */
   #ended = false
+  /** What the cursor failed with: it is not at its end. Who asks for what lies behind meets it again, until the next `seek`. */
+  #failure: { error: unknown } | undefined
   /** Counts seeks: a window that was asked for before one is not to be kept. */
   #epoch = 0
   /** Settles when the last call that had to wait has ended. */
@@ -174,7 +176,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
     this.#ended = !isInRange(this.#source.range, key)
     if (this.#ended) return
     this.#source.observer?.sought(key)
-    this.#source.cursor.seek(key)
+    this.#move((cursor) => cursor.seek(key))
   }
 
   /** Gives up the view, when calls made before are answered. Idempotent; from then on `next()` is `WK_CLOSED`. */
@@ -264,12 +266,13 @@ export class DbIterator<T> implements AsyncIterable<T> {
         const turn = guard.due()
         if (turn !== undefined) await turn
         // A `seek` may have come meanwhile.
-        if (cursor.paused) cursor.resume()
+        if (cursor.paused) this.#move((paused) => paused.resume())
         continue
       }
       const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
       this.#ahead = undefined
       if (window.left === 0) {
+        if (this.#failure !== undefined && !this.#ended && this.#left > 0) throw this.#failure.error
         if (!this.#ended && this.#left > 0) this.#source.observer?.ended()
         return
       }
@@ -281,7 +284,12 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #collect(window: EntryWindow<T>): EntryWindow<T> {
     const { cursor, reader, highWaterMarkBytes } = this.#source
     const most = this.#careful > 0 ? 1 : this.#windowSize
-    if (!this.#ended) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes / this.#inflation)
+    try {
+      if (!this.#ended && this.#failure === undefined) window.collect(cursor, reader, Math.min(most, this.#left), this.#windowBytes / this.#inflation)
+    } catch (error) {
+      // What lies before is delivered first.
+      this.#failure = { error }
+    }
     this.#careful -= Math.min(this.#careful, window.left)
     this.#left -= window.left
     this.#windowSize = Math.min(this.#mode === 'keys' ? MAX_WINDOW_KEYS : MAX_WINDOW_ENTRIES, this.#windowSize * GROWTH)
@@ -291,7 +299,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
 
   /** Reads the values of a window and makes it the current one. */
   async #load(window: EntryWindow<T>): Promise<void> {
-    const { guard, reader, cursor } = this.#source
+    const { guard, reader } = this.#source
     const epoch = this.#epoch
     try {
       const turn = guard.due()
@@ -309,7 +317,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
       // The keys of the window are not to be skipped: whoever asks again meets them again.
       this.#left += window.left
       if (epoch !== this.#epoch) return
-      cursor.seek(window.key)
+      this.#move((failed) => failed.seek(window.key))
       if (window.left === 1) throw error
       // So that everything before the failure is delivered.
       this.#careful = window.left
@@ -322,7 +330,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
    */
   #readAhead(): void {
     if (!this.#open || this.#careful > 0 || this.#source.observer !== undefined) return
-    const { cursor, reader } = this.#source
+    const { reader } = this.#source
     const left = this.#left
     const ahead = new EntryWindow<T>(this.#mode)
     try {
@@ -331,7 +339,18 @@ export class DbIterator<T> implements AsyncIterable<T> {
     } catch {
       // Whoever asks for that window meets it again.
       this.#left = left
-      if (ahead.left > 0) cursor.seek(ahead.key)
+      if (ahead.left > 0) this.#move((cursor) => cursor.seek(ahead.key))
+    }
+  }
+
+  /** Moves the cursor elsewhere than from entry to entry. One that fails stands beside all entries, which is not the end. */
+  #move(move: (cursor: WalkedCursor) => void): void {
+    this.#failure = undefined
+    try {
+      move(this.#source.cursor)
+    } catch (error) {
+      this.#failure = { error }
+      throw error
     }
   }
 

@@ -72,3 +72,20 @@ function backward(cursor: LevelCursor): string[] {
   for (; cursor.valid; cursor.prev()) seen.push(show(entryAt(cursor)))
   return seen
 }
+
+test('a table that could not be opened is not taken for the one before, when it is sought again', () => {
+  const contents = [['a', 'b'], ['c', 'd'], ['e', 'f']].map((keys) => keys.map((key): Entry => ({ key: bytes(key), sequence: 1, kind: 1, payload: bytes('') })))
+  let failures = 1
+  const cursor = new LevelCursor(
+    contents.map((entries, i) => summaryOf(i + 1, entries)),
+    ({ number }) => {
+      if (number === 2 && failures-- > 0) throw new Error('EMFILE')
+      return new ArrayCursor(contents[number - 1]!)
+    },
+  )
+  cursor.first()
+  cursor.next()
+  expect(() => cursor.next()).toThrow('EMFILE')
+  cursor.seek(bytes('c'), 1)
+  expect(text(cursor.keyBytes.subarray(cursor.keyStart, cursor.keyEnd))).toBe('c')
+})

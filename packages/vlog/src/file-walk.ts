@@ -32,7 +32,8 @@ interface Stretch {
 
 function stretchesOf({ runs, written }: LogicalFile, from: number): Stretch[] {
   const start = Math.max(FILE_HEADER_LENGTH, from)
-  if (runs === undefined) return [{ logical: start, physical: start, length: Math.max(0, written - start) }]
+  // One that holds nothing may not have been made yet: all that goes there waits in memory.
+  if (runs === undefined) return written > start ? [{ logical: start, physical: start, length: written - start }] : []
   const stretches: Stretch[] = []
   for (let run = 0; run < runs.count; run++) {
     const skipped = Math.max(0, start - runs.logicalStart(run))

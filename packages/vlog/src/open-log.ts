@@ -246,7 +246,7 @@ function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFi
  * clean end is a stray: made ahead and not used, or its name outlived a crash.
  */
 function newestPlainsOf(found: readonly FoundFile[], cleanFid: number | undefined, survivors: readonly number[]): Set<FoundFile> {
-  const plain = found.filter(({ physical: { relocated, number, size } }) => !relocated && (size > FILE_HEADER_LENGTH || number <= (cleanFid ?? MAX_FID)))
+  const plain = found.filter(({ physical: { relocated, number, size } }) => !relocated && ((size > 0 && size !== FILE_HEADER_LENGTH) || number <= (cleanFid ?? MAX_FID)))
   const last = survivors.at(-1)
   const fresh = plain.findLast(({ physical }) => !survivors.includes(physical.number))
   return new Set(plain.filter((file) => file === fresh || file.physical.number === last))

@@ -5,7 +5,7 @@
  * reorder. (`HandleCache` of `@wk/fs` moves a map entry at every use, a tenth of the cost of a small cached read.)
  * A handle is closed only when no operation is in flight on it; the writer's own handle is not in the set until it is sealed.
  */
-import { CorruptionError, errnoOf, formatFileName } from '@wk/codec'
+import { ClosedError, CorruptionError, errnoOf, formatFileName } from '@wk/codec'
 import { isNotFound, type File, type FileSystem } from '@wk/fs'
 import { FILE_HEADER_LENGTH } from './format.js'
 
@@ -80,6 +80,7 @@ export class ReadHandles {
   readonly #maxOpen: number
   readonly #open = new Set<PhysicalFile>()
   #tick = 0
+  #closed = false
 
   constructor(fs: FileSystem, maxOpen: number) {
     this.#fs = fs
@@ -119,11 +120,14 @@ export class ReadHandles {
   /** Closes the handle of a file. Operations in flight end first. */
   close(physical: PhysicalFile): void {
     if (!this.#open.delete(physical)) return
-    physical.file?.closeSync()
+    const { file } = physical
+    // One whose close fails is closed all the same: nobody must read through it again.
     physical.file = undefined
+    file?.closeSync()
   }
 
   async closeAll(): Promise<void> {
+    this.#closed = true
     const files = [...this.#open]
     this.#open.clear()
     await Promise.all(
@@ -136,6 +140,8 @@ export class ReadHandles {
   }
 
   #openFile(physical: PhysicalFile): File {
+    // Whoever goes on after the close would keep the handle for good, and read what is no longer ours.
+    if (this.#closed) throw new ClosedError('the value log is closed')
     this.#trim(this.#maxOpen - 1)
     try {
       physical.file = openToRead(this.#fs, physical.path, physical.name)

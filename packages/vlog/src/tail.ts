@@ -69,6 +69,11 @@ export async function recoverTails(
     return recovered
   }
   for (const file of files) {
+    // Durable since a clean close: what does not verify there is damage, whichever files came after it. Its size is compared by the caller.
+    if (marks.clean !== undefined && file.physical.number <= marks.clean.fid) {
+      onEnd(file.physical, file.physical.size)
+      continue
+    }
     const tail = await recoverTail(options, file, marks)
     onEnd(file.physical, tail.end)
     recovered.cutBytes += tail.cutBytes

@@ -56,6 +56,7 @@ export class ValueLog {
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
   readonly #relocations = new Set<RelocationWriter>()
+  readonly #endings = new Set<Promise<void>>()
   #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
@@ -253,8 +254,10 @@ export class ValueLog {
     this.#checkWritable()
     const logical = this.#set.requireSealed(fid)
     if (logical.retired) return 0
-    await this.sync()
-    return this.#marks.retire(logical, () => this.#sweep())
+    return this.#ending(async () => {
+      await this.sync()
+      return this.#marks.retire(logical, () => this.#sweep())
+    })
   }
 
   /** Waits for writes, makes everything durable, saves the marks, closes. After a failure it writes nothing. Idempotent. */
@@ -418,9 +421,11 @@ export class ValueLog {
     this.#checkWritable()
     const present = fids.filter((fid) => this.hasFile(fid))
     for (const fid of present) this.#set.requireSealed(fid)
-    const freed = this.#set.drop(present)
-    await this.#sweep()
-    return freed
+    return this.#ending(async () => {
+      const freed = this.#set.drop(present)
+      await this.#sweep()
+      return freed
+    })
   }
 
   /** Unlinks the empty files at or below the mark `durable`, which opening left: nothing that the host refers to was missing. */
@@ -458,8 +463,18 @@ export class ValueLog {
 
   // ---- Inside ----
 
+  /** Work that may make a file, or write the marks: the close waits for it. */
+  async #ending<T>(work: () => Promise<T>): Promise<T> {
+    const run = work()
+    const ended = run.then(() => undefined, () => undefined)
+    this.#endings.add(ended)
+    void ended.then(() => this.#endings.delete(ended))
+    return run
+  }
+
   async #closeOnce(): Promise<void> {
     try {
+      await Promise.all(this.#endings)
       await this.#writes.close()
       if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writes.end())
     } finally {

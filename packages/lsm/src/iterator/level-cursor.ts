@@ -102,6 +102,8 @@ export class LevelCursor implements EntryCursor {
   #moveTo(at: number): boolean {
     if (at === this.#at && this.#current !== undefined) return true
     const table = this.#tables[at]
+    // Opening may fail: the table before must not be taken for this one.
+    this.#current = undefined
     this.#at = at
     this.#current = table === undefined ? undefined : this.#open(table)
     return table !== undefined

@@ -30,6 +30,9 @@ const EMPTY = new Uint8Array(0)
 /** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
 const STEPS_BEFORE_SEEK = 8
 
+/** In reverse, where a seek to the newest version that is seen takes some tens of others: versions of one key that are stepped over one by one before. */
+const STEPS_BEFORE_SEARCH = 64
+
 /** Default of {@link VisibleCursorOptions.patience}. */
 const PATIENCE = 256
 
@@ -200,13 +203,38 @@ export class VisibleCursor {
         }
         seen = this.#isVisible(entries)
         if (seen) this.#copy(entries)
-        entries.prev()
+        if (steps < STEPS_BEFORE_SEARCH) entries.prev()
+        else {
+          seen = this.#searchNewest(entries.sequence, seen)
+          this.#leaveKeyBackward()
+          break
+        }
       }
       if (seen) {
         this.valid = true
         return
       }
     }
+  }
+
+  /**
+   * Finds the newest version of the held key that the reader sees, by bisection: a reverse merge finds the oldest from a sequence number on.
+   * `low`: of one that it sees, the current one, of which `seen` says whether it is visible. Returns whether the newest is.
+   */
+  #searchNewest(low: number, seen: boolean): boolean {
+    const entries = this.#entries
+    const key = this.#key.subarray(0, this.#keyLength)
+    let high = this.#sequence
+    while (low < high) {
+      const middle = low + Math.ceil((high - low) / 2)
+      entries.seekReverse(key, middle)
+      if (entries.valid && entries.sequence <= this.#sequence && this.#isHeldKey(entries)) {
+        seen = this.#isVisible(entries)
+        if (seen) this.#copy(entries)
+        low = entries.sequence
+      } else high = middle - 1
+    }
+    return seen
   }
 
   #leaveKeyBackward(): void {
