@@ -73,7 +73,7 @@ function backward(cursor: LevelCursor): string[] {
   return seen
 }
 
-test('a table that could not be opened is not taken for the one before, when it is sought again', () => {
+test('law 7: a table that could not be opened is not taken for the one before, when it is sought again', () => {
   const contents = [['a', 'b'], ['c', 'd'], ['e', 'f']].map((keys) => keys.map((key): Entry => ({ key: bytes(key), sequence: 1, kind: 1, payload: bytes('') })))
   let failures = 1
   const cursor = new LevelCursor(

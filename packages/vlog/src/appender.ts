@@ -7,6 +7,7 @@ import type { LoopGuard, Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import { compressValue, uncompressedLength } from './lz4.js'
+import { UnderWay } from './under-way.js'
 import { DIRECT_FROM, DIRECT_WRITE_LIMIT, SYNC_WRITE_LIMIT, type VlogWriter } from './vlog-writer.js'
 
 /** A record to append. Its bytes may be reused as soon as `append` has returned its promise: by then they are copied or written. */
@@ -79,7 +80,7 @@ export class Appender {
   /** Takes the next append; undefined = none waits. */
   #group: Group | undefined
   #isWriting = false
-  readonly #pending = new Set<Promise<unknown>>()
+  readonly #underWay = new UnderWay()
 
   /** `compress`: values are compressed where it pays. `sync`: the default of {@link AppendOptions.sync}. `onSync` is told when one has reached the device. */
   constructor(writer: VlogWriter, runtime: Runtime, guard: LoopGuard, { compress, sync }: { compress: boolean; sync: boolean }, onSync: () => void) {
@@ -127,15 +128,15 @@ export class Appender {
     writer.endGroup()
     if (isDirect) writer.flushSync()
     const written = isDirect ? undefined : this.#join()
-    if (sync) return this.#track(this.#settle(pointers, written))
+    if (sync) return this.#underWay.add(this.#settle(pointers, written))
     if (written !== undefined) return written.then(() => pointers)
     const turn = this.#guard.due()
-    return turn === undefined ? Promise.resolve(pointers) : this.#track(turn.then(() => pointers))
+    return turn === undefined ? Promise.resolve(pointers) : this.#underWay.add(turn.then(() => pointers))
   }
 
   /** Resolves when every append called before has settled, however it did. */
   async settled(): Promise<void> {
-    await Promise.allSettled([...this.#pending])
+    await this.#underWay.settled()
   }
 
   async #settle(pointers: ValuePointer[], written: Promise<void> | undefined): Promise<ValuePointer[]> {
@@ -150,7 +151,7 @@ export class Appender {
     let group = this.#group
     if (group === undefined) {
       const begun = (this.#group = group = new Group())
-      void this.#track(begun.written)
+      void this.#underWay.add(begun.written)
       this.#runtime.microtask(() => this.#write(begun))
     }
     return group.written
@@ -185,15 +186,6 @@ export class Appender {
       this.#isWriting = false
       if (this.#group !== undefined) this.#write(this.#group)
     }
-  }
-
-  #track<T>(promise: Promise<T>): Promise<T> {
-    this.#pending.add(promise)
-    const remove = (): void => {
-      this.#pending.delete(promise)
-    }
-    promise.then(remove, remove)
-    return promise
   }
 }
 

@@ -29,6 +29,7 @@ import { streamRecords, type PointerSource, type StreamOptions } from './record-
 import { recountDiscards, type PointerLookup } from './recount.js'
 import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js'
 import type { LogPosition } from './sync-tracker.js'
+import { UnderWay } from './under-way.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
 import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'
@@ -56,7 +57,8 @@ export class ValueLog {
   readonly #marks: LogMarks
   readonly #lock: Lock | undefined
   readonly #relocations = new Set<RelocationWriter>()
-  readonly #endings = new Set<Promise<void>>()
+  /** Work that may make a file, or write the marks. */
+  readonly #underWay = new UnderWay()
   #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
@@ -254,10 +256,7 @@ export class ValueLog {
     this.#checkWritable()
     const logical = this.#set.requireSealed(fid)
     if (logical.retired) return 0
-    return this.#ending(async () => {
-      await this.sync()
-      return this.#marks.retire(logical, () => this.#sweep())
-    })
+    return this.#underWay.add(this.sync().then(() => this.#marks.retire(logical, () => this.#sweep())))
   }
 
   /** Waits for writes, makes everything durable, saves the marks, closes. After a failure it writes nothing. Idempotent. */
@@ -421,11 +420,9 @@ export class ValueLog {
     this.#checkWritable()
     const present = fids.filter((fid) => this.hasFile(fid))
     for (const fid of present) this.#set.requireSealed(fid)
-    return this.#ending(async () => {
-      const freed = this.#set.drop(present)
-      await this.#sweep()
-      return freed
-    })
+    const freed = this.#set.drop(present)
+    await this.#underWay.add(this.#sweep())
+    return freed
   }
 
   /** Unlinks the empty files at or below the mark `durable`, which opening left: nothing that the host refers to was missing. */
@@ -463,18 +460,9 @@ export class ValueLog {
 
   // ---- Inside ----
 
-  /** Work that may make a file, or write the marks: the close waits for it. */
-  async #ending<T>(work: () => Promise<T>): Promise<T> {
-    const run = work()
-    const ended = run.then(() => undefined, () => undefined)
-    this.#endings.add(ended)
-    void ended.then(() => this.#endings.delete(ended))
-    return run
-  }
-
   async #closeOnce(): Promise<void> {
     try {
-      await Promise.all(this.#endings)
+      await this.#underWay.settled()
       await this.#writes.close()
       if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writes.end())
     } finally {
