@@ -2,12 +2,13 @@
  * One database through many crashes, each life of which goes on where the last one was lost: with the same keys and lengths, so that versions that were
  * lost are given again, and records lie where lost ones lay, but with other values. What was lost must not come back. `WK_SEED` is the first seed, `WK_RUNS` the number of databases.
  */
-import { MemoryFileSystem, readFully, type CrashPolicy } from '@wk/fs'
+import { MemoryFileSystem, type CrashPolicy } from '@wk/fs'
 import { CrashOracle, readAll, Rng, SMALLEST, valueBytes, withGaps, writeStep, type Change } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import type { DB } from '../src/index.js'
 import { openBounded } from '../src/testing.js'
 import { keep, large } from './harness.js'
+import { placeOf } from './value-place.js'
 
 const FIRST_SEED = Number(process.env.WK_SEED ?? 1)
 const RUNS = Number(process.env.WK_RUNS ?? (process.env.WK_SEED === undefined ? 4 : 1))
@@ -90,21 +91,6 @@ describe.each(['P1', 'P2', 'P3', 'P4'] as const)('lives under %s', (policy) => {
   }, 30_000 * (RUNS + 2))
 })
 
-/** Where a value lies in the value logs. */
-async function placeOf(fs: MemoryFileSystem, value: Uint8Array): Promise<{ path: string; at: number; file: Uint8Array }> {
-  for (const name of await fs.list('/db')) {
-    if (!name.endsWith('log')) continue
-    const path = `/db/${name}`
-    const handle = await fs.open(path, 'read')
-    const file = new Uint8Array(await handle.size())
-    await readFully(handle, file, 0, file.length, 0)
-    await handle.close()
-    const at = Buffer.from(file).indexOf(value)
-    if (at !== -1) return { path, at, file }
-  }
-  throw new Error('the value is in no value log')
-}
-
 async function overwrite(fs: MemoryFileSystem, path: string, at: number, bytes: Uint8Array): Promise<void> {
   const file = await fs.open(path, 'update')
   await file.write(bytes, 0, bytes.length, at)
@@ -124,8 +110,8 @@ it('laws 1 and 4: the whole record of a lost write behind a torn one is not take
   await db.sync()
   await db.put('y1', large(length, 201))
   await db.put('y2', large(length, 202))
-  const first = await placeOf(fs, large(length, 201))
-  const other = await placeOf(fs, large(length, 202))
+  const first = (await placeOf(fs, large(length, 201)))!
+  const other = (await placeOf(fs, large(length, 202)))!
   const from = first.at + length + 4
   expect(other.path).toBe(first.path)
   expect(other.at - from, 'they lie in one gap').toBeLessThan(40)
@@ -139,7 +125,7 @@ it('laws 1 and 4: the whole record of a lost write behind a torn one is not take
   await next.compact()
   await next.put('y1', large(length, 301))
   await next.put('y2', large(length, 302))
-  const { path, at } = await placeOf(image, large(length, 302))
+  const { path, at } = (await placeOf(image, large(length, 302)))!
   expect({ path, at }, 'it lies where the lost one lay').toEqual({ path: other.path, at: other.at })
   // This time the second record is what did not get there.
   const again = image.crashClone('P1')
