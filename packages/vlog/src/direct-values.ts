@@ -18,7 +18,7 @@ const FIRST_RATE = 1 / (1 << 20)
 const NEWEST_WEIGHT = 0.5
 /** Shorter values tell too little of the time. */
 const LEAST_MEASURED = 1 << 20
-/** Longer ones are written at the call however quick that is. */
+/** Longer ones are not written at the call, however quick that is. */
 const MOST_BYTES = 64 << 20
 
 export class DirectValues {

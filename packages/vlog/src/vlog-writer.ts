@@ -258,10 +258,10 @@ export class VlogWriter implements StagedSource {
     this.#staging.filled(chunk, headLength)
     file.end = offset + length
     this.#appended(file, length)
+    // Nothing counts as written that is not a whole record: marks of what is durable are ends of records.
+    this.#flushChunks(file, false, offset)
     let sum: number
     try {
-      // Nothing counts as written that is not a whole record: marks of what is durable are ends of records.
-      this.#flushChunks(file, false, offset)
       sum = this.#direct.write(handleOf(file), value, offset + headLength, seed)
     } catch (error) {
       throw this.#fail(error)

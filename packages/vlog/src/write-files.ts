@@ -296,9 +296,8 @@ export class WriteFiles implements GapWriter {
   /** Makes a file that records wait for. @throws IoError */
   async #createNow(logical: LogicalFile): Promise<void> {
     // Names of several are made durable in the time that one takes.
-    const { standalone, numbers } = this.#options
-    const isAlone = standalone || !this.#hasLone || this.#next.length > 0 || this.#gaps.length > 0 || numbers.left <= MOST_PREPARED
-    const created = this.#create(isAlone ? [logical] : [logical, ...this.#planNext(MOST_PREPARED)])
+    const hasOthers = this.#hasLone && this.#next.length === 0 && this.#mayPrepare
+    const created = this.#create(hasOthers ? [logical, ...this.#planNext(MOST_PREPARED)] : [logical])
     this.#preparing = this.#preparing.then(() => created).catch(() => undefined)
     await created
   }
@@ -325,9 +324,8 @@ export class WriteFiles implements GapWriter {
 
   /** Makes the next files if the active one is near the end that it is to have at `limit` bytes. */
   prepareNext(active: LogicalFile, limit: number): void {
-    const { standalone, prepareAhead, numbers } = this.#options
-    if (this.#gaps.length > 0 || (active.gaps !== undefined && gapBytesLeft(active) > prepareAhead)) return
-    if (standalone || limit < prepareAhead * LEAST_PREPARED || numbers.left <= MOST_PREPARED) return
+    const { prepareAhead } = this.#options
+    if (!this.#mayPrepare || limit < prepareAhead * LEAST_PREPARED || (active.gaps !== undefined && gapBytesLeft(active) > prepareAhead)) return
     const count = this.#hasLone ? MOST_PREPARED : Math.max(1, Math.min(MOST_PREPARED, Math.floor(PREPARED_BYTES / limit)))
     const least = this.#hasLone ? LEAST_LEFT_LONE : LEAST_LEFT
     // A short file may be full before its successors are there: they are begun while there are still others.
@@ -336,6 +334,12 @@ export class WriteFiles implements GapWriter {
     const files = this.#planNext(count)
     // The host keeps a failure, and the next call meets it.
     this.#preparing = this.#preparing.then(() => this.#create(files)).catch((error: unknown) => void this.#host.fail(error))
+  }
+
+  /** Whether files may be made ahead: not in a log that stands alone, nor before gaps, which would be passed over, nor where numbers end. */
+  get #mayPrepare(): boolean {
+    const { standalone, numbers } = this.#options
+    return !standalone && this.#gaps.length === 0 && numbers.left > MOST_PREPARED
   }
 
   /** The next files, to be made by the caller. */

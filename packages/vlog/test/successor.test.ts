@@ -42,7 +42,8 @@ test.each([true, false])('law 9: a dead file with the highest number is dropped 
 
 const key = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-test.each([0, 1, 2, 3, 6])('an empty file that took over the highest number is not left behind by a seal that comes while it waits for its turn (%i ticks)', async (ticks) => {
+/** A log whose first file is sealed, with its one record at `pointer`. */
+async function firstSealed(): Promise<{ fs: MemoryFileSystem; log: ValueLog; pointer: ValuePointer }> {
   const fs = new MemoryFileSystem()
   const log = await ValueLog.open('/log', { fs, durable: null, lock: false, fileSize: 4096 })
   const pointer = { fid: 0, offset: 0, len: 0 }
@@ -50,6 +51,11 @@ test.each([0, 1, 2, 3, 6])('an empty file that took over the highest number is n
   await log.writeStaged()
   await log.seal()
   expect(pointer.fid).toBe(1)
+  return { fs, log, pointer }
+}
+
+test.each([0, 1, 2, 3, 6])('an empty file that took over the highest number is not left behind by a seal that comes while it waits for its turn (%i ticks)', async (ticks) => {
+  const { fs, log, pointer } = await firstSealed()
   log.stage(key('b'), 2, 0, 0, 0, new Uint8Array(5000), pointer)
   expect(pointer.fid).toBe(2)
   // The file is full, and its record not written yet.
@@ -67,12 +73,7 @@ test.each([0, 1, 2, 3, 6])('an empty file that took over the highest number is n
 })
 
 test('records that are staged while an empty file is about to take over the highest number, and fill their file meanwhile, do not end writing', async () => {
-  const fs = new MemoryFileSystem()
-  const log = await ValueLog.open('/log', { fs, durable: null, lock: false, fileSize: 4096 })
-  const pointer = { fid: 0, offset: 0, len: 0 }
-  log.stage(key('a'), 1, 0, 0, 0, new Uint8Array(5000), pointer)
-  await log.writeStaged()
-  await log.seal()
+  const { log, pointer } = await firstSealed()
   log.stage(key('b'), 2, 0, 0, 0, new Uint8Array(3000), pointer)
   expect(pointer.fid).toBe(2)
   const dropped = log.dropLogical([1])

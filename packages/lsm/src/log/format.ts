@@ -14,7 +14,7 @@
  *
  * One frame is one write group: all there or not at all. The byte-range tables are in docs/format.md.
  */
-import { ByteReader, MAX_KEY_LENGTH, MAX_SEQUENCE, formatFileName, isKind, uvarintLength, writeU32, writeU64, writeUvarint } from '@wk/codec'
+import { ByteReader, MAX_KEY_LENGTH, MAX_SEQUENCE, MAX_UVARINT_LENGTH, formatFileName, isKind, uvarintLength, writeU32, writeU64, writeUvarint } from '@wk/codec'
 import type { NumberedFileKind } from '@wk/codec'
 
 /** Bytes before the first frame. */
@@ -23,8 +23,11 @@ export const LOG_HEADER_LENGTH = 16
 /** Largest payload of one frame. */
 export const MAX_FRAME_LENGTH = 0x7fff_ffff
 
-/** Most bytes that the fields before the operations take: six uvarints. */
-export const MAX_WAL_PREFIX_LENGTH = 6 * 8
+/** Fields before the operations of a WAL frame, each a uvarint. */
+export const WAL_PREFIX_FIELDS = 6
+
+/** Most bytes that they take. */
+export const MAX_WAL_PREFIX_LENGTH = WAL_PREFIX_FIELDS * MAX_UVARINT_LENGTH
 
 /** Fewest bytes an operation takes. */
 export const MIN_OPERATION_LENGTH = 3

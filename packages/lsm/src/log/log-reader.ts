@@ -6,10 +6,10 @@
  * unless some valid frame, before or after it, promises that the place was durable: then it is corruption (CR9). Frames
  * after the end are looked for too, for their promises and because their sequence numbers must not come back (CR12).
  */
-import { ByteReader, CorruptionError, MAX_KEY_LENGTH, formatFileName, isKind } from '@wk/codec'
+import { ByteReader, CorruptionError, MAX_KEY_LENGTH, MAX_UVARINT_LENGTH, formatFileName, isKind } from '@wk/codec'
 import type { File, FileSystem, Runtime } from '@wk/fs'
 import type { DependencyPosition } from '../options.js'
-import { LOG_HEADER_LENGTH, MIN_OPERATION_LENGTH, WAL_FORMAT, checkLogHeader, readWalPrefix } from './format.js'
+import { LOG_HEADER_LENGTH, MIN_OPERATION_LENGTH, WAL_FORMAT, WAL_PREFIX_FIELDS, checkLogHeader, readWalPrefix } from './format.js'
 import type { WalFramePrefix } from './format.js'
 import { FrameScanner } from './frame-scanner.js'
 import type { Frame } from './frame-scanner.js'
@@ -166,7 +166,7 @@ class Scan {
   #isPlausible(number: number, bytes: Uint8Array, start: number, end: number, payloadEnd: number): boolean {
     let at = start
     let count = 0
-    for (let field = 0; field < PREFIX_FIELDS; field++) {
+    for (let field = 0; field < WAL_PREFIX_FIELDS; field++) {
       const read = peekUvarint(bytes, at, end)
       if (read === undefined) return false
       at = read.end
@@ -179,12 +179,12 @@ class Scan {
       if (at >= end) return at < payloadEnd
       if (!isKind(bytes[at] ?? 0)) return false
       const key = peekUvarint(bytes, at + 1, end)
-      if (key === undefined) return at + 1 + 8 > end && end < payloadEnd
+      if (key === undefined) return at + 1 + MAX_UVARINT_LENGTH > end && end < payloadEnd
       if (key.value > MAX_KEY_LENGTH) return false
       at = key.end + key.value
       if (at >= end) return at < payloadEnd
       const payload = peekUvarint(bytes, at, end)
-      if (payload === undefined) return at + 8 > end && end < payloadEnd
+      if (payload === undefined) return at + MAX_UVARINT_LENGTH > end && end < payloadEnd
       at = payload.end + payload.value
       if (at > payloadEnd) return false
     }
@@ -192,8 +192,6 @@ class Scan {
   }
 }
 
-/** Numbers before the operations of a frame. */
-const PREFIX_FIELDS = 6
 /** Operations of what may be a frame that are looked at before its checksum. */
 const LOOKED_AT = 16
 
@@ -230,7 +228,7 @@ function problemOf(number: number, header: Uint8Array): CorruptionError | undefi
 function peekUvarint(bytes: Uint8Array, start: number, end: number): { value: number; end: number } | undefined {
   let value = 0
   let scale = 1
-  for (let at = start; at < end && at < start + 8; at++) {
+  for (let at = start; at < end && at < start + MAX_UVARINT_LENGTH; at++) {
     const byte = bytes[at] ?? 0
     value += (byte & 0x7f) * scale
     if (byte < 0x80) return { value, end: at + 1 }
