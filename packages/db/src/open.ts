@@ -5,8 +5,6 @@
  * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
  * Whatever fails on the way releases everything that was taken.
  */
-import { createRequire } from 'node:module'
-import { pathToFileURL } from 'node:url'
 import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { LoopGuard, MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
@@ -24,6 +22,7 @@ import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
 import { ValueLogGc, type CollectorBounds } from './value-log-gc.js'
+import { ownWorker } from './worker-pool.js'
 import { WriteQueue } from './write-queue.js'
 
 /** Everything a database consists of. */
@@ -224,22 +223,6 @@ function lsmOptions(fs: FileSystem, options: ResolvedOptions, wiring: Wiring): L
     dependencyEnd: () => wiring.vlog?.writtenPosition() ?? NO_DEPENDENCY,
     onUnwritten: () => wiring.writeAll?.(),
     onFailure: (error) => noteFailure(wiring, error),
-  }
-}
-
-let worker: { readonly url: URL | undefined } | undefined
-
-/** The worker's file of this package; `undefined` where it is not built: the tree's own then does what it knows. Looked for once. */
-function ownWorker(): URL | undefined {
-  worker ??= { url: findWorker() }
-  return worker.url
-}
-
-function findWorker(): URL | undefined {
-  try {
-    return pathToFileURL(createRequire(import.meta.url).resolve('@wk/db/worker'))
-  } catch {
-    return undefined
   }
 }
 

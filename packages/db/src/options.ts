@@ -6,6 +6,7 @@
 import { InvalidArgumentError, checkOptions, flagOption, integerOption, wordOption } from '@wk/codec'
 import { copyEncryptionKey, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
+import { WorkerPool } from './worker-pool.js'
 
 /** How the background garbage collector works; see {@link DbOptions.gc}. */
 export interface GcOptions {
@@ -121,9 +122,10 @@ export interface DbOptions {
   gc?: GcOptions
   /**
    * Background threads for flush, compaction and the copying of garbage collection, 0 to 64; with nothing else to do they read for long scans. 0 runs all on the calling
-   * thread in time slices, as does a file system that is not Node's. One is right for most machines: a second one takes a core from the callers. Default 1.
+   * thread in time slices, as does a file system that is not Node's. One is right for most machines: a second one takes a core from the callers. A {@link WorkerPool}: threads
+   * that databases share, for a process that has many or opens one after the other. Default 1.
    */
-  workers?: number
+  workers?: number | WorkerPool
   /**
    * Where the worker's script lies, for bundled applications: a file that imports `@wk/db/worker`. Default: found by itself; where
    * it cannot be, the work is done on the calling thread and the database emits `warning`.
@@ -183,7 +185,7 @@ export function resolveOptions(options: DbOptions): ResolvedOptions {
     maxBatchCount: integerOption('maxBatchCount', options.maxBatchCount, 1_000_000, 1, 0xffff_ffff),
     maxBatchSize: integerOption('maxBatchSize', options.maxBatchSize, 256 * MIB, 1, 1024 * MIB),
     numVersionsToKeep: integerOption('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
-    workers: integerOption('workers', options.workers, 1, 0, 64),
+    workers: options.workers instanceof WorkerPool ? options.workers : integerOption('workers', options.workers, 1, 0, 64),
     gc,
     encryptionKey: options.encryptionKey === undefined ? undefined : copyEncryptionKey(options.encryptionKey),
     fs: fileSystem(options.fs),

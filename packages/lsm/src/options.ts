@@ -8,6 +8,7 @@ import type { WkError } from '@wk/codec'
 import { defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import type { Executor } from './compaction/executor.js'
+import { WorkerPool } from './compaction/worker-pool.js'
 import type { LsmWarning } from './compaction/worker-executor.js'
 
 /** A place in the host's value log; everything before it, and every lower file, is meant too. */
@@ -69,9 +70,9 @@ export interface LsmOptions {
 
   /**
    * Threads that flushes and compactions run in, started at the first job; 0: they run on the calling thread, in time
-   * slices, as they always do where the file system is not Node's. Default 1.
+   * slices, as they always do where the file system is not Node's. Or those that several trees share ({@link WorkerPool}). Default 1.
    */
-  workers?: number
+  workers?: number | WorkerPool
   /**
    * The file that such a thread runs, for bundled applications: a URL or an absolute path of a file that imports
    * `@wk/lsm/worker`. Default: found by itself; where it cannot be, jobs run on the calling thread and `onWarning` is told.
@@ -141,7 +142,7 @@ export function resolveOptions(options: LsmOptions): ResolvedLsmOptions {
     l0SlowdownTrigger: integerOption('l0SlowdownTrigger', options.l0SlowdownTrigger, 12, 1, 10_000),
     l0StopTrigger: integerOption('l0StopTrigger', options.l0StopTrigger, 20, 1, 10_000),
     numVersionsToKeep: integerOption('numVersionsToKeep', options.numVersionsToKeep, 1, 1, Number.MAX_SAFE_INTEGER),
-    workers: integerOption('workers', options.workers, 1, 0, 64),
+    workers: options.workers instanceof WorkerPool ? options.workers : integerOption('workers', options.workers, 1, 0, 64),
   }
   if (resolved.l0SlowdownTrigger < resolved.l0CompactionTrigger || resolved.l0StopTrigger < resolved.l0SlowdownTrigger) {
     throw new InvalidArgumentError('l0CompactionTrigger <= l0SlowdownTrigger <= l0StopTrigger does not hold')

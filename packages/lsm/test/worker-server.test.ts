@@ -34,11 +34,13 @@ beforeEach(() => {
   port = channel.port1
   received = []
   port.on('message', (reply: WorkerReply) => received.push(reply))
-  serve(channel.port2, new NodeFileSystem().description, [double, fail, wait])
+  serve(channel.port2, [double, fail, wait])
 })
 afterEach(() => port.close())
 
+const fs = new NodeFileSystem().description
 const post = (request: WorkerRequest): void => port.postMessage(request)
+const run = (id: number, kind: string, data: unknown): void => post({ type: 'run', id, kind, data, fs })
 
 /** The replies once there are `count` of them, after the first, which says that the worker is loaded. */
 async function replies(count: number): Promise<WorkerReply[]> {
@@ -54,24 +56,24 @@ function errorOf(reply: WorkerReply | undefined): Error {
 }
 
 test('it runs what it knows, several at a time, and answers each by its number', async () => {
-  post({ type: 'run', id: 1, kind: 'wait', data: null })
-  post({ type: 'run', id: 2, kind: 'double', data: 21 })
+  run(1, 'wait', null)
+  run(2, 'double', 21)
   expect(await replies(1)).toEqual([{ type: 'done', id: 2, result: 42 }])
   post({ type: 'abort', id: 1 })
   expect(errorOf((await replies(2))[1])).toMatchObject({ code: 'WK_ABORTED', name: 'AbortError' })
 })
 
 test('what fails is told with all its facts', async () => {
-  post({ type: 'run', id: 7, kind: 'fail', data: null })
+  run(7, 'fail', null)
   const [reply] = await replies(1)
   expect(reply).toMatchObject({ type: 'failed', id: 7 })
   expect(errorOf(reply)).toMatchObject({ code: 'WK_CORRUPTION', file: 'f', offset: 3 })
 })
 
 test('what it does not know is not supported, and what has ended cannot be aborted', async () => {
-  post({ type: 'run', id: 1, kind: 'treble', data: 21 })
+  run(1, 'treble', 21)
   expect(errorOf((await replies(1))[0])).toMatchObject({ code: 'WK_NOT_SUPPORTED', message: 'this worker runs no treble' })
   post({ type: 'abort', id: 1 })
-  post({ type: 'run', id: 2, kind: 'double', data: 4 })
+  run(2, 'double', 4)
   expect((await replies(2))[1]).toEqual({ type: 'done', id: 2, result: 8 })
 })

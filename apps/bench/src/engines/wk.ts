@@ -3,13 +3,15 @@
  * memory is what is measured), no compression; everything else, background collection included, as it comes.
  */
 import { createRequire } from 'node:module'
-import { DB, type DbOptions } from '@wk/db'
+import { DB, WorkerPool, type DbOptions } from '@wk/db'
 import { packageVersion } from './package-version.js'
 import type { Database, Engine, EngineName, PutOperation, Scan } from './engine.js'
 
 const MIB = 1024 * 1024
 const UNCOMPRESSED = { compression: 'none' } as const
 const OPTIONS = { memTableSize: 64 * MIB, blockCacheSize: 64 * MIB, ...UNCOMPRESSED } as const
+/** One thread for all databases of the process, that of the warm-up included: those of the native engines outlive a database, too. */
+const THREADS = new WorkerPool()
 const CHUNK = { entries: 256, keys: 1024, bytes: MIB }
 /** A value-log file is collected if at least this share of it is garbage; the rivals' compaction rewrites everything. */
 const DISCARD_RATIO = 0.2
@@ -44,12 +46,12 @@ function variant(name: EngineName, options: DbOptions): Engine {
   return {
     name,
     version: packageVersion('@wk/db', createRequire(import.meta.url).resolve('@wk/db/package.json')),
-    settings: { ...OPTIONS, 'memory in scale': 'its defaults', ...Object.fromEntries(Object.entries(options.gc ?? {}).map(([name, value]) => [`gc.${name}`, value])), 'scan highWaterMarkBytes': CHUNK.bytes },
+    settings: { ...OPTIONS, 'memory in scale': 'its defaults', workers: 'one, for all databases of the process', ...Object.fromEntries(Object.entries(options.gc ?? {}).map(([name, value]) => [`gc.${name}`, value])), 'scan highWaterMarkBytes': CHUNK.bytes },
     durability: 'syncWrites: false (its default): an acknowledged write is with the operating system; survives a crash of the process',
     syncedDurability: 'syncWrites: true: a put resolves once value log and WAL are on the device',
     collection: null,
     async open(dir, { sync, ownMemory, ...own }) {
-      const db = await DB.open(dir, { ...(ownMemory === true ? UNCOMPRESSED : OPTIONS), ...options, ...own, syncWrites: sync })
+      const db = await DB.open(dir, { ...(ownMemory === true ? UNCOMPRESSED : OPTIONS), ...options, ...own, workers: THREADS, syncWrites: sync })
       return name === 'wk-gc-loop' ? new LoopedDatabase(db) : new WkDatabase(db)
     },
   }

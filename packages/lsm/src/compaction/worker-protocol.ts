@@ -10,7 +10,7 @@ import type { WkErrorCode } from '@wk/codec'
 import type { FileSystemDescription } from '@wk/fs'
 
 /** Changes with every change of messages, jobs or results. */
-export const WORKER_PROTOCOL = 5
+export const WORKER_PROTOCOL = 6
 
 /** Kind of the tree's own jobs. */
 export const TREE_JOB = 'job'
@@ -18,14 +18,12 @@ export const TREE_JOB = 'job'
 /** What a worker is started with (`workerData`). */
 export interface WorkerStart {
   wkLsmWorker: number
-  /** The file system it is to use. */
-  fs: FileSystemDescription
 }
 
 /** To the worker. */
 export type WorkerRequest =
-  /** Run what `kind` names. */
-  | { type: 'run'; id: number; kind: string; data: unknown }
+  /** Run what `kind` names, with the file system that `fs` describes. */
+  | { type: 'run'; id: number; kind: string; data: unknown; fs: FileSystemDescription }
   /** End the job soon; its answer comes all the same. */
   | { type: 'abort'; id: number }
 

@@ -41,9 +41,9 @@ export class WorkerThread {
   #cause: unknown
 
   /** Starts the thread. Throws what `new Worker` throws. */
-  constructor(url: URL, fs: FileSystemDescription, onEnd: WorkerEnd) {
+  constructor(url: URL, onEnd: WorkerEnd) {
     this.#onEnd = onEnd
-    const workerData: WorkerStart = { wkLsmWorker: WORKER_PROTOCOL, fs }
+    const workerData: WorkerStart = { wkLsmWorker: WORKER_PROTOCOL }
     // No options of the process: loaders and conditions of a development set-up must not reach the built file.
     this.#worker = new Worker(url, { name: 'wk-lsm', workerData, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } })
     this.#worker.unref()
@@ -65,15 +65,15 @@ export class WorkerThread {
     return this.#loaded && !this.#ended && this.#pending.size === 0
   }
 
-  /** Runs what `kind` names. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
-  run(kind: string, data: unknown, signal: AbortSignal): Promise<unknown> {
+  /** Runs what `kind` names, with the file system that `fs` describes. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
+  run(kind: string, data: unknown, fs: FileSystemDescription, signal: AbortSignal): Promise<unknown> {
     if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
     const id = this.#nextId++
     const abort = (): void => this.#post({ type: 'abort', id })
     return new Promise<unknown>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject })
       this.#worker.ref()
-      this.#post({ type: 'run', id, kind, data })
+      this.#post({ type: 'run', id, kind, data, fs })
       signal.addEventListener('abort', abort, { once: true })
     }).finally(() => {
       signal.removeEventListener('abort', abort)
