@@ -1,7 +1,7 @@
 /**
  * The database directory before it is opened, and when it is destroyed: which files in it are ours.
  */
-import { CorruptionError, InvalidArgumentError, formatFileName, parseFileName } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, errnoOf, formatFileName, parseFileName } from '@wk/codec'
 import { isNotFound } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
 
@@ -64,30 +64,45 @@ export async function destroyDirectory(fs: FileSystem, dir: string): Promise<voi
     throw error
   }
   const ours = names.filter((name) => parseFileName(name) !== undefined)
-  if (ours.length > 0) await removeOurs(fs, dir, ours)
-  if (ours.length === names.length) await fs.rmdir(dir)
+  const stays = ours.length > 0 && (await removeOurs(fs, dir, ours))
+  if (!stays && ours.length === names.length) await fs.rmdir(dir)
 }
 
-async function removeOurs(fs: FileSystem, dir: string, ours: string[]): Promise<void> {
+/** Resolves with whether something stays that has a name of ours. */
+async function removeOurs(fs: FileSystem, dir: string, ours: string[]): Promise<boolean> {
   const lockName = formatFileName('lock')
   const lock = await fs.lock(`${dir}/${lockName}`)
   try {
     // CURRENT first: a crash in the middle leaves a directory that is refused, never one that opens with half its data.
     const order = (name: string): number => (name === formatFileName('current') ? 0 : name === lockName ? 2 : 1)
-    for (const name of [...ours].sort((a, b) => order(a) - order(b))) {
-      if (name !== lockName) await removeIfThere(fs, `${dir}/${name}`)
+    let stays = false
+    for (const name of [...ours.filter((name) => name !== lockName), lockName].sort((a, b) => order(a) - order(b))) {
+      if (!(await removeFile(fs, `${dir}/${name}`))) stays = true
     }
-    await removeIfThere(fs, `${dir}/${lockName}`)
     await fs.syncDir(dir)
+    return stays
   } finally {
     await lock.release()
   }
 }
 
-async function removeIfThere(fs: FileSystem, path: string): Promise<void> {
+/** Whether there is no file of that name any more. A directory is none of ours, whatever it is called. */
+async function removeFile(fs: FileSystem, path: string): Promise<boolean> {
   try {
     await fs.remove(path)
+    return true
   } catch (error) {
-    if (!isNotFound(error)) throw error
+    if (isNotFound(error)) return true
+    if (isDirectory(fs, path)) return false
+    throw error
+  }
+}
+
+function isDirectory(fs: FileSystem, path: string): boolean {
+  try {
+    fs.openSync(path, 'read').closeSync()
+    return false
+  } catch (error) {
+    return errnoOf(error) === 'EISDIR'
   }
 }

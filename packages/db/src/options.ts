@@ -109,7 +109,7 @@ export interface DbOptions {
   maxBatchCount?: number
   /** Most bytes (keys and values) of one batch. Default 256 MiB. */
   maxBatchSize?: number
-  /** Newest versions of a key that compaction keeps. Default 1. */
+  /** Newest versions of a key that compaction keeps. Default 1. Where it was smaller before, `versions()` may leave some out, a deletion too, and then list what is older. */
   numVersionsToKeep?: number
   /**
    * Encryption at rest: 16, 24 or 32 bytes (AES-128, -192, -256), copied. Covers keys and values in every file; names and

@@ -238,7 +238,7 @@ describe('missing pieces', () => {
     const db = await at.open()
     for (let i = 0; i < 20; i++) await db.put(`k${i}`, large(300, i))
     await db.close()
-    const strays = ['000900.vlog', '000901.sst', '000902.wal', '000007.rlog.tmp']
+    const strays = ['000900.vlog', '000901.sst', '000902.wal', '000007.rlog', '000007.rlog.tmp']
     const foreign = ['notes.txt', '.DS_Store', '._000001.vlog', '1.vlog', '000001.vlog.bak', 'MANIFEST-x', '-1.sst']
     for (const name of [...strays, ...foreign]) if (!existsSync(join(at.dir, name))) writeFileSync(join(at.dir, name), foreign.includes(name) ? 'mine' : '')
     mkdirSync(join(at.dir, 'sub'))
@@ -375,15 +375,18 @@ describe('DB.destroy', () => {
     await at.destroy()
   })
 
-  it('leaves foreign files and their directory', async () => {
+  it('leaves foreign files, and directories of any name, and their directory', async () => {
     const at = nodePlace()
     const db = await at.open()
     for (let i = 0; i < 30; i++) await db.put(`k${i}`, large(500, i))
     await db.flush()
     await db.close()
     writeFileSync(join(at.dir, 'notes.txt'), 'mine')
+    mkdirSync(join(at.dir, '000777.sst'))
+    writeFileSync(join(at.dir, '000777.sst', 'inside.txt'), 'mine')
     await at.destroy()
-    expect(readdirSync(at.dir)).toEqual(['notes.txt'])
+    expect(readdirSync(at.dir).sort()).toEqual(['000777.sst', 'notes.txt'])
+    expect(readdirSync(join(at.dir, '000777.sst'))).toEqual(['inside.txt'])
     rmSync(at.dir, { recursive: true })
   })
 

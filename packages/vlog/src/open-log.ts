@@ -139,6 +139,8 @@ function readPlain(file: File, physical: PhysicalFile): FoundFile {
 function readRelocated(file: File, physical: PhysicalFile, wanted: ReadonlySet<number> | undefined): FoundFile {
   const { name, number, size } = physical
   const short = (): CorruptionError => new CorruptionError(`${name} ends too early`, { file: name, offset: size })
+  // Nothing made it that way (it gets its name whole): a stray, unless a file that the host refers to is missing (`expectFiles`).
+  if (size === 0 && wanted !== undefined) return { physical, keyId: 0, baseIv: new Uint8Array(0), logical: [] }
   if (size < FILE_HEADER_LENGTH + RELOCATED_FOOTER_LENGTH) throw short()
   const header = readExactly(file, 0, FILE_HEADER_LENGTH, short)
   checkRelocatedHeader(header, number, name)
@@ -225,7 +227,7 @@ function isCovered({ relocated, number }: PhysicalFile, { durable }: ResolvedOpt
 /** Whether pointers name the relocated file itself, or may do so. */
 function isAddressed({ physical, logical, holes }: FoundFile, { expectedFids, salvage }: ResolvedOptions): boolean {
   // A list says it itself.
-  if (!physical.relocated || holes !== undefined || logical.some(({ keyId }) => keyId !== 0)) return false
+  if (!physical.relocated || physical.size === 0 || holes !== undefined || logical.some(({ keyId }) => keyId !== 0)) return false
   return salvage || expectedFids?.has(physical.number) === true
 }
 
@@ -234,6 +236,8 @@ function expectFiles({ map }: VlogSet, found: readonly FoundFile[], { expectedFi
   if (salvage) return
   for (const fid of expectedFids) {
     if (map.get(fid) !== undefined) continue
+    const emptied = found.find(({ physical: { relocated, size } }) => relocated && size === 0)?.physical.name
+    if (emptied !== undefined) throw new CorruptionError(`${emptied} ends too early`, { file: emptied, offset: 0 })
     const physical = found.find(({ physical: { number, relocated } }) => number === fid && !relocated)?.physical
     const file = physical?.name ?? formatFileName('vlog', fid)
     if (physical === undefined) throw new CorruptionError(`the value log ${file} is missing`, { file })
@@ -276,12 +280,12 @@ function gapFilesOf({ map }: VlogSet, { durable, cleanEnd, salvage }: ResolvedOp
   return map.list().filter((logical) => isInGaps(logical) && logical.fid >= (durable?.fid ?? 0))
 }
 
-/** A plain file without records. @throws CorruptionError for one that is cut inside its header: only the newest may be */
+/** A plain file without records, or a relocated one without anything. @throws CorruptionError for one that is cut inside its header: only the newest may be */
 function isEmpty({ name, relocated, size }: PhysicalFile): boolean {
   if (!relocated && size > 0 && size < FILE_HEADER_LENGTH) {
     throw new CorruptionError(`${name} ends inside its header`, { file: name, offset: size })
   }
-  return !relocated && size <= FILE_HEADER_LENGTH
+  return size <= (relocated ? 0 : FILE_HEADER_LENGTH)
 }
 
 /** A sealed file keeps the size that it had at a clean close. */

@@ -40,3 +40,25 @@ test('an emptied file that the mark of the host covers stays until the host has 
   expect(await fs.list(DIR)).not.toContain('000002.vlog')
   await again.close()
 })
+
+test('an empty relocated file is a stray where the host misses nothing, and damage where it does, or may', async () => {
+  const fs = await newMemory()
+  const log = await openLog(fs, { maxEntries: 1 })
+  for (let i = 0; i < 2; i++) {
+    await log.append([entryOf(random)])
+    await log.seal()
+  }
+  await log.close()
+  await placeFile(fs, '000009.rlog', new Uint8Array(0))
+  const host = { fs, durable: { fid: 2, offset: 20 }, lock: false }
+  const damage = { code: 'WK_CORRUPTION', file: '000009.rlog', offset: 0 }
+  expect(await failureOf(ValueLog.open(DIR, { fs }))).toMatchObject(damage)
+  expect(await failureOf(ValueLog.open(DIR, { ...host, expectedFids: new Set([1, 2, 7]) }))).toMatchObject(damage)
+  expect(await failureOf(ValueLog.open(DIR, { ...host, expectedFids: new Set([1, 2, 9]) }))).toMatchObject(damage)
+  expect(await fs.list(DIR)).toContain('000009.rlog')
+  const again = await ValueLog.open(DIR, { ...host, expectedFids: new Set([1, 2]) })
+  await again.append([entryOf(random)])
+  expect(again.files().map(({ fid }) => fid)).toEqual([1, 2, 10])
+  expect(await fs.list(DIR)).not.toContain('000009.rlog')
+  await again.close()
+})
