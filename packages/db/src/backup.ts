@@ -34,6 +34,9 @@ const MOST_INFLATION = 255
 /** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
 const STEPS_BEFORE_SEEK = 8
 
+/** Versions of one key between two questions for the time. */
+const STEPS = 64
+
 interface Change {
   record: Omit<BackupRecord, 'value'>
   /** Absent for a deletion. */
@@ -84,7 +87,13 @@ export class Backup {
     this.#now = Math.floor(resolved.runtime.now() / 1000)
     this.#slice = new TimeSlice(resolved.runtime)
     this.#view = tree.acquireView()
-    this.#cursor = tree.entries(this.#view, { since })
+    try {
+      this.#cursor = tree.entries(this.#view, { since })
+    } catch (error) {
+      // A table could not be opened: nobody is there to close what was not made.
+      this.#view.release()
+      throw error
+    }
   }
 
   /** The next part of the stream; `undefined` behind the last one. One call at a time. */
@@ -180,7 +189,10 @@ export class Backup {
     const changes: Change[] = []
     for (let bytes = 0; cursor.valid && bytes < FRAME_TARGET; ) {
       if (this.#slice.due()) await this.#pause()
-      for (const change of this.#takeKey()) {
+      const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
+      const versions: Change[] = []
+      while (!this.#takeVersions(key, versions)) await this.#pause()
+      for (const change of versions.reverse()) {
         changes.push(change)
         bytes += RECORD_OVERHEAD + change.record.key.length + this.#lengthOf(change.value)
       }
@@ -188,24 +200,24 @@ export class Backup {
     return changes
   }
 
-  /** The changes of the key at the cursor, oldest first; the cursor goes on to the next key. */
-  #takeKey(): Change[] {
+  /** Adds the changes of the key at the cursor, newest first; the cursor goes on to the next key. False when a pause is due before it is there. */
+  #takeVersions(key: Uint8Array, changes: Change[]): boolean {
     const cursor = this.#cursor
-    const key = copyBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd)
-    const changes: Change[] = []
-    let isComplete = false
-    for (let passed = 0; isAt(cursor, key); cursor.next()) {
-      if (isComplete && ++passed === STEPS_BEFORE_SEEK) {
-        // The last place that a version of this key can have.
-        cursor.seek(key, 0)
-        if (!isAt(cursor, key)) break
+    const most = this.#parts.options.numVersionsToKeep
+    for (let steps = 1, passed = 0; isAt(cursor, key); steps++) {
+      if (steps % STEPS === 0 && this.#slice.due()) return false
+      const isComplete = cursor.sequence <= this.#since || changes.length >= most || (changes.length > 0 && changes.at(-1)?.value === undefined)
+      if (!isComplete && cursor.sequence <= this.lastVersion) {
+        changes.push(this.#change(key))
+        passed = 0
+      } else if (++passed === STEPS_BEFORE_SEEK) {
+        // Over what was written since to the first version that counts, or to the last place that a version of this key can have.
+        cursor.seek(key, isComplete ? 0 : this.lastVersion)
+        continue
       }
-      if (isComplete || cursor.sequence > this.lastVersion || cursor.sequence <= this.#since) continue
-      const change = this.#change(key)
-      changes.push(change)
-      isComplete = change.value === undefined || changes.length >= this.#parts.options.numVersionsToKeep
+      cursor.next()
     }
-    return changes.reverse()
+    return true
   }
 
   #change(key: Uint8Array): Change {

@@ -216,7 +216,7 @@ export class DB extends EventEmitter {
   async getEntry(key: BytesLike, options?: ReadOptions): Promise<Entry | undefined> {
     const found = this.#reader.findEntry(keyBytes(key), this.#sequence(options))
     if (found === undefined) return this.#parts.guard.due()?.then(() => undefined)
-    const [value] = await this.#reader.fill([found.value])
+    const [value] = await this.#reader.follow(this.#reader.fill([found.value]))
     await this.#parts.guard.due()
     return { ...found.entry, value: value as Uint8Array }
   }

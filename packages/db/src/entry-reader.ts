@@ -91,7 +91,7 @@ export class EntryReader {
     const len = readPointerLen(valueBytes, valueStart)
     const log = this.#log()
     if (log.readsAtOnce(len)) return log.readValueSync(fid, offset, len, key, this.#found.sequence)
-    return log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence)
+    return this.follow(log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence))
   }
 
   /**
@@ -104,7 +104,7 @@ export class EntryReader {
     const { values } = batch
     this.#lookUp(keys, 0, sequence, batch, slice)
     const reading = this.beginBatch(batch)?.finish()
-    if (slice === undefined || values.length === keys.length) return reading?.then(() => values) ?? values
+    if (slice === undefined || values.length === keys.length) return reading === undefined ? values : this.follow(reading.then(() => values))
     return this.follow(this.#getRest(keys, sequence, values, reading, slice))
   }
 

@@ -93,6 +93,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
   /** Entries up to `limit` that no window took. */
   #left: number
   #open = true
+  #closing: Promise<void> | undefined
   /** A `seek` went outside the range. */
   #ended = false
   /** What the cursor failed with: it is not at its end. Who asks for what lies behind meets it again, until the next `seek`. */
@@ -180,16 +181,21 @@ export class DbIterator<T> implements AsyncIterable<T> {
   }
 
   /** Gives up the view, when calls made before are answered. Idempotent; from then on `next()` is `WK_CLOSED`. */
-  async close(): Promise<void> {
-    if (!this.#open) return
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#open = false
-    this.#onClose(this)
     // A read may still be using the view.
     await this.#busy
     this.#dropAhead()
     await this.#dropped
     this.#window = new EntryWindow(this.#mode)
     this.#source.release()
+    // Only now: `db.close()` waits for those whose close nobody awaits, too.
+    this.#onClose(this)
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -35,25 +35,26 @@ export function openIterator<T>(
   const range = rangeBytes(options ?? {})
   const entries = limitOf(limit)
   const view = tree.acquireView()
-  const base = tree.cursor(view, sequence, { reverse, range })
-  const layer = lay?.(base, range, reverse)
-  const cursor = layer?.cursor ?? base
   try {
+    // Opens tables, which may fail, as reading them may.
+    const base = tree.cursor(view, sequence, { reverse, range })
+    const layer = lay?.(base, range, reverse)
+    const cursor = layer?.cursor ?? base
     cursor.first()
+    const source = {
+      cursor,
+      observer: layer?.observer,
+      reader,
+      range,
+      limit: entries,
+      highWaterMarkBytes,
+      assertReadable: () => health.assertReadable(),
+      guard,
+      release: () => view.release(),
+    }
+    return new DbIterator<T>(source, mode, onClose)
   } catch (error) {
     view.release()
     throw error
   }
-  const source = {
-    cursor,
-    observer: layer?.observer,
-    reader,
-    range,
-    limit: entries,
-    highWaterMarkBytes,
-    assertReadable: () => health.assertReadable(),
-    guard,
-    release: () => view.release(),
-  }
-  return new DbIterator<T>(source, mode, onClose)
 }

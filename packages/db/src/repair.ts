@@ -146,6 +146,8 @@ class Salvage {
   readonly #slice: TimeSlice
   /** Entries that only the value log knows. */
   readonly #added = new Set<string>()
+  /** Those of which it is not known whether they count. */
+  readonly #doubted = new Set<string>()
 
   constructor(tree: SalvagedTree, values: SalvagedValues, runtime: Runtime, options: MaintenanceOptions) {
     this.#tree = tree
@@ -160,9 +162,13 @@ class Salvage {
 
   /** Adds the records of the value log that may be entries that the tree lost, and puts that its logs do not say yet. */
   async fillHoles(): Promise<void> {
-    const { losses, lastSequence } = this.#tree
+    const { lastSequence } = this.#tree
+    // What was dropped with a table that was given up would come back.
+    const losses = this.#tree.losses.filter(({ isDoubtful }) => isDoubtful !== true)
+    const highest = lastSequence ?? (await this.#highestSequence())
     for await (const { key, sequence: version, kind, payload, commits } of this.#values.records()) {
       if (this.#slice.due()) await this.#pause('value log')
+      if (commits && lastSequence === undefined && version > highest && version <= MAX_SEQUENCE) this.#doubt(key, version, payload)
       const isNew = commits && lastSequence !== undefined && version > lastSequence
       if (!isNew && !losses.some((loss) => fits(loss, key, version))) continue
       const name = nameOf(key, version)
@@ -171,6 +177,28 @@ class Salvage {
       this.#added.add(name)
       this.#tree.add(key, version, kind, payload)
     }
+  }
+
+  /** The highest sequence number in tables and logs. */
+  async #highestSequence(): Promise<number> {
+    const cursor = this.#tree.cursor()
+    let highest = 0
+    for (cursor.first(); cursor.valid; cursor.next()) {
+      highest = Math.max(highest, cursor.sequence)
+      if (this.#slice.due()) await this.#pause('entries')
+    }
+    return highest
+  }
+
+  /** A put that is newer than all that is left: the last ones, which no log says yet, or dropped by a compaction with a deletion behind it. Without the manifest nothing tells. */
+  #doubt(key: Uint8Array, version: number, payload: Uint8Array): void {
+    // It may be in more than one file.
+    if (this.#doubted.has(nameOf(key, version))) return
+    this.#doubted.add(nameOf(key, version))
+    const fid = readPointerFid(payload, 0)
+    const one = copyBytes(key, 0, key.length)
+    const message = 'it was put after all that is left in tables and logs, and nothing tells whether it was deleted again'
+    this.#lose({ file: fid === 0 ? '' : formatFileName('vlog', fid), offset: fid === 0 ? undefined : readPointerOffset(payload, 0), length: undefined, message, fromKey: one, toKey: one, fromVersion: version, toVersion: version })
   }
 
   async run(write: EntryWriter): Promise<RepairReport> {

@@ -109,3 +109,25 @@ it('one read that fails is told by the call that meets it, and not by the next',
   }
   expect(failed).toBeGreaterThan(5)
 }, 60_000)
+
+it.each<[string, (db: DB) => Promise<unknown>]>([
+  ['iterator', async (db) => db.iterator()],
+  ['iterator of a transaction', (db) => db.transaction((txn) => txn.keys().all())],
+  ['backup', (db) => db.backup().next()],
+])('a table that cannot be opened ends a new %s, whose view holds on to nothing then', async (_, begin) => {
+  const fs = new FaultFileSystem(await filled(1 << 20))
+  let db = keep(await DB.open('/db', { ...OPTIONS, fs }))
+  await db.put(name(0), 'new')
+  await db.close()
+  db = keep(await DB.open('/db', { ...OPTIONS, fs }))
+  fs.add({ operation: 'open', path: '.sst', errno: 'EMFILE', times: 2 })
+  const failure = await begin(db).catch((error: unknown) => error)
+  expect(errnoOf(failure)).toBe('EMFILE')
+  fs.clear()
+  const before = new Set(db.tables().map(({ number }) => number))
+  await db.compact()
+  const after = db.tables().map(({ number }) => number)
+  expect(after.some((number) => before.has(number))).toBe(false)
+  await expect.poll(async () => (await fs.list('/db')).filter((file) => file.endsWith('.sst'))).toHaveLength(after.length)
+  expect(await WAYS['all keys']!(db, false)).toBe(COUNT)
+})

@@ -291,6 +291,53 @@ describe('law 10: backups', () => {
   })
 })
 
+describe('law 10: backups of a key with many versions', () => {
+  const COUNT = 20_000
+
+  /** Puts a key again and again, in one memtable. */
+  async function heated(turns: Turns, numVersionsToKeep = 1): Promise<{ db: DB; heat: () => Promise<void> }> {
+    const db = await memoryPlace().open({ runtime: turns, memTableSize: 16 * 1024 * 1024, workers: 0, numVersionsToKeep })
+    await db.put('a', 'x')
+    const heat = (): Promise<void> => db.batch(Array.from({ length: COUNT }, (_, i) => ({ type: 'put' as const, key: 'hot', value: String(i) })))
+    return { db, heat }
+  }
+
+  it('let the loop turn while all are taken', async () => {
+    const turns = new Turns()
+    const { db, heat } = await heated(turns, COUNT)
+    await heat()
+    const other = await memoryPlace().open({ workers: 0, numVersionsToKeep: COUNT })
+    expect(await turns.during(() => other.load(db.backup()))).toBeGreaterThan(COUNT / 100)
+    expect((await other.versions('hot')).map(({ value }) => text(value))).toEqual(Array.from({ length: COUNT }, (_, i) => String(COUNT - 1 - i)))
+  })
+
+  it('step over those that came since, and over those of the backup before', async () => {
+    const turns = new Turns()
+    const { db, heat } = await heated(turns)
+    await db.put('hot', 'first')
+    const backup = db.backup()
+    const chunks = [(await backup.next()).value as Uint8Array]
+    await heat()
+    // Whoever walked over them would have to let the loop turn many times.
+    const before = turns.count
+    let step = await backup.next()
+    for (; step.done !== true; step = await backup.next()) chunks.push(step.value)
+    const { version } = (await db.getEntry('hot')) as { version: number }
+    await db.put('z', 'last')
+    const [whole, rest] = [[] as Uint8Array[], [] as Uint8Array[]]
+    for await (const chunk of db.backup({ since: step.value })) whole.push(chunk)
+    for await (const chunk of db.backup({ since: version })) rest.push(chunk)
+    expect(turns.count - before).toBeLessThan(50)
+
+    const other = await memoryPlace().open({ workers: 0 })
+    await other.load(chunks)
+    expect([text(await other.get('a')), text(await other.get('hot'))]).toEqual(['x', 'first'])
+    await other.load(whole)
+    await other.load(rest)
+    expect([text(await other.get('hot')), text(await other.get('z'))]).toEqual([String(COUNT - 1), 'last'])
+  })
+})
+
 describe('law 10: transactions that read many ranges', () => {
   it('let the loop turn while their commit asks whether these have changed', async () => {
     const turns = new Turns()

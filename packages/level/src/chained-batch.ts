@@ -5,8 +5,7 @@
  */
 import { AbstractChainedBatch } from 'abstract-level'
 import type { BatchOperation, WriteOptions } from '@wk/db'
-import { toEngine } from './format.js'
-import type { Stored } from './format.js'
+import { ownCopy } from './format.js'
 
 /** The database, as far as a chained batch needs it. */
 interface Target {
@@ -24,8 +23,8 @@ export class WkChainedBatch<D extends Target, K, V> extends AbstractChainedBatch
 
   /** @internal */
   _add(operation: BatchOperation): void {
-    operation.key = owned(operation.key)
-    if (operation.type === 'put') operation.value = owned(operation.value)
+    operation.key = ownCopy(operation.key)
+    if (operation.type === 'put') operation.value = ownCopy(operation.value)
     this.#operations.push(operation)
   }
 
@@ -38,9 +37,4 @@ export class WkChainedBatch<D extends Target, K, V> extends AbstractChainedBatch
   _write(options: WriteOptions): Promise<void> {
     return this.db._batch(this.#operations, options)
   }
-}
-
-function owned(data: Stored): Stored {
-  const given = toEngine(data)
-  return typeof given === 'string' ? given : new Uint8Array(given)
 }

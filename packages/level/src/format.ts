@@ -21,3 +21,9 @@ export function toEngine(data: Stored): Stored {
 export function fromEngine(bytes: Uint8Array, format: string | undefined): Stored {
   return format === 'utf8' ? decoder.decode(bytes) : bytes
 }
+
+/** {@link toEngine}, of which the caller may change nothing any more. */
+export function ownCopy(data: Stored): Stored {
+  const given = toEngine(data)
+  return typeof given === 'string' ? given : new Uint8Array(given)
+}

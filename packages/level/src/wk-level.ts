@@ -13,7 +13,7 @@ import { DB } from '@wk/db'
 import type { BatchOperation, HealthEvent, MaintenanceOptions, ReadOptions, RepairOptions, RepairReport, WriteOptions } from '@wk/db'
 import { WkChainedBatch } from './chained-batch.js'
 import { levelError, notOpen, openError } from './error-codes.js'
-import { fromEngine, toEngine } from './format.js'
+import { fromEngine, ownCopy, toEngine } from './format.js'
 import type { Stored } from './format.js'
 import { WkIterator, WkKeyIterator, WkValueIterator, engineRange } from './iterator.js'
 import type { IteratorRequest } from './iterator.js'
@@ -33,6 +33,9 @@ import type {
 } from './options.js'
 import { propertyOf } from './property.js'
 import { WkSnapshot } from './snapshot.js'
+
+/** Keys that `hasMany` looks up in one turn. */
+const KEYS_AT_ONCE = 64
 
 /** Options of a read as `abstract-level` hands them over. */
 interface ReadRequest {
@@ -205,11 +208,21 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     return this.#run((db) => db.has(toEngine(key), readOptions(options)))
   }
 
-  /** @internal All are looked up in one turn, hence in one state of the database. */
+  /** @internal All are looked up in one state of the database. */
   _hasMany(keys: Stored[], options: ReadRequest): Promise<boolean[]> {
-    return this.#run((db) => {
+    return this.#run(async (db) => {
       const read = readOptions(options)
-      return Promise.all(keys.map((key) => db.has(toEngine(key), read)))
+      if (keys.length <= KEYS_AT_ONCE) return Promise.all(keys.map((key) => db.has(toEngine(key), read)))
+      // Many take longer than a turn of the event loop may: what they are asked of is kept meanwhile.
+      const wanted = keys.map(ownCopy)
+      const snapshot = read?.snapshot ?? db.snapshot()
+      const has: boolean[] = []
+      try {
+        for (const key of wanted) has.push(await db.has(key, { snapshot }))
+      } finally {
+        if (read === undefined) snapshot.close()
+      }
+      return has
     })
   }
 

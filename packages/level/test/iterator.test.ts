@@ -1,7 +1,7 @@
 /**
  * Iterators beyond abstract-level's suite: bytes of `nextv`, many at once, recursion, the event loop, reads of values.
  */
-import { FaultFileSystem, MemoryFileSystem, TraceFileSystem } from '@wk/fs'
+import { FaultFileSystem, MemoryFileSystem, TraceFileSystem, defaultRuntime } from '@wk/fs'
 import { expect, it } from 'vitest'
 import { failureOf, fill, make, numbered } from './harness.js'
 
@@ -24,6 +24,25 @@ it('a thousand large values are not in memory at once by default', async () => {
   const part = await iterator.nextv(1000)
   expect(part.length).toBeLessThan(32)
   await iterator.close()
+})
+
+it('hasMany of many keys lets the loop turn, and sees one state of the database, the bytes of the call', async () => {
+  let turns = 0
+  let time = 0
+  // On this clock every question for the time finds a turn used up.
+  const runtime = { ...defaultRuntime, monotonic: () => (time += 100), yield: () => (turns++, defaultRuntime.yield()) }
+  const db = make<Uint8Array>({ keyEncoding: 'view', runtime })
+  const keys = Array.from({ length: 500 }, (_, i) => new Uint8Array(Buffer.from(numbered(i))))
+  await db.batch(keys.map((key) => ({ type: 'put' as const, key, value: '' })))
+  const given = [...keys, new Uint8Array(Buffer.from('no'))].map((key) => key.slice())
+  turns = 0
+  const answer = db.hasMany(given)
+  for (const key of given) key.fill(0)
+  const cleared = db.clear()
+  expect(await answer).toEqual([...keys.map(() => true), false])
+  expect(turns).toBeGreaterThan(100)
+  await cleared
+  expect(await db.hasMany(keys)).toEqual(keys.map(() => false))
 })
 
 it('next and nextv go on where the other left off, and seek starts anew', async () => {

@@ -4,10 +4,13 @@
 import { CorruptionError, formatFileName } from '@wk/codec'
 import type { FileSystem } from '@wk/fs'
 import { TableReader } from '@wk/sstable'
+import { openDamaged } from './salvage/open-damaged.js'
 
 /** The largest sequence number in a table; 0 if it is not a whole table. */
 export async function largestSequence(dir: string, { fs }: { fs: FileSystem }, number: number): Promise<number> {
-  const file = await fs.open(`${dir}/${formatFileName('table', number)}`, 'read')
+  const file = await openDamaged(fs, dir, formatFileName('table', number))
+  // An encrypted one that is damaged at its very beginning.
+  if (typeof file === 'string') return 0
   try {
     return TableReader.openSync(file, number, await file.size()).properties.largestSequence
   } catch (error) {

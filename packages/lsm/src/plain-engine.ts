@@ -106,8 +106,14 @@ export class PlainEngine {
     const range = rangeBytes(options)
     const sequence = PlainSnapshot.sequenceOf(snapshot, this.tree)
     const view = this.tree.acquireView()
-    const cursor = this.tree.cursor(view, sequence, { reverse, range })
-    return walk(cursor, most, () => view.release(), () => this.#check())
+    try {
+      const cursor = this.tree.cursor(view, sequence, { reverse, range })
+      return walk(cursor, most, () => view.release(), () => this.#check())
+    } catch (error) {
+      // A table could not be opened: nobody is there to end what was not made.
+      view.release()
+      throw error
+    }
   }
 
   /** A view of everything written so far, until it is released. */

@@ -2,7 +2,7 @@
  * Snapshots that are alive, by sequence number. Compactions keep what they see.
  *
  * Synchronous: a snapshot is a number and a registration. It pins no file: entries at or below its sequence stay in
- * whatever tables there are.
+ * whatever tables there are. However many there are, one more or less costs the same.
  */
 import { invariant } from '@wk/codec'
 
@@ -16,11 +16,20 @@ export interface Snapshot {
 
 export class SnapshotList {
   readonly #counts = new Map<number, number>()
+  /** Ascending, from `#first` on: the sequence numbers of `#counts`, and some that nothing sees any more, but never as many again. */
+  #order: number[] = []
+  #first = 0
   readonly #onReleased: () => void
+  readonly #defer: (task: () => void) => void
+  #isTelling = false
 
-  /** @param onReleased told when nothing sees a sequence number any more: what was kept for it may go */
-  constructor(onReleased: () => void = () => {}) {
+  /**
+   * @param onReleased told when the oldest sequence number is seen no more: what was kept for it may go
+   * @param defer when it is told: once for all that are released in a row, for to look what may go takes longer than to release one
+   */
+  constructor(onReleased: () => void = () => {}, defer: (task: () => void) => void = (task) => task()) {
     this.#onReleased = onReleased
+    this.#defer = defer
   }
 
   /** Number of snapshots alive. */
@@ -32,7 +41,9 @@ export class SnapshotList {
 
   acquire(sequence: number): Snapshot {
     invariant(Number.isSafeInteger(sequence) && sequence >= 0, 'a snapshot has a sequence number')
-    this.#counts.set(sequence, (this.#counts.get(sequence) ?? 0) + 1)
+    const others = this.#counts.get(sequence)
+    if (others === undefined) this.#insert(sequence)
+    this.#counts.set(sequence, (others ?? 0) + 1)
     let released = false
     return {
       sequence,
@@ -41,23 +52,41 @@ export class SnapshotList {
         released = true
         const count = this.#counts.get(sequence) ?? 0
         if (count > 1) this.#counts.set(sequence, count - 1)
-        else {
-          this.#counts.delete(sequence)
-          this.#onReleased()
-        }
+        else this.#remove(sequence)
       },
     }
   }
 
   /** The distinct sequence numbers, ascending. */
   sequences(): number[] {
-    return [...this.#counts.keys()].sort((a, b) => a - b)
+    return this.#order.slice(this.#first).filter((sequence) => this.#counts.has(sequence))
   }
 
   /** The oldest sequence number, if there is a snapshot. */
   oldest(): number | undefined {
-    let oldest: number | undefined
-    for (const sequence of this.#counts.keys()) if (oldest === undefined || sequence < oldest) oldest = sequence
-    return oldest
+    return this.#order[this.#first]
+  }
+
+  /** Nearly always at the end: time only goes back where a failure has hidden what was visible. */
+  #insert(sequence: number): void {
+    let at = this.#order.length
+    while (at > this.#first && (this.#order[at - 1] as number) >= sequence) at--
+    if (this.#order[at] !== sequence) this.#order.splice(at, 0, sequence)
+  }
+
+  #remove(sequence: number): void {
+    this.#counts.delete(sequence)
+    const isOldest = this.#order[this.#first] === sequence
+    while (this.#first < this.#order.length && !this.#counts.has(this.#order[this.#first] as number)) this.#first++
+    if (this.#order.length > 2 * this.#counts.size) {
+      this.#order = this.sequences()
+      this.#first = 0
+    }
+    if (!isOldest || this.#isTelling) return
+    this.#isTelling = true
+    this.#defer(() => {
+      this.#isTelling = false
+      this.#onReleased()
+    })
   }
 }

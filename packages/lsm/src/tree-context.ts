@@ -58,6 +58,7 @@ export function makeContext(
   const versions = new VersionSet({ fs, dir, obsolete, onFailure: (error) => events.onFailure(error, undefined) }, state)
   const memtables = new MemtableList(options.memTableSize)
   const blockCache = options.blockCacheSize === 0 ? undefined : new BlockCache(options.blockCacheSize)
+  const lifecycle = new Lifecycle()
   const { maxOpenFiles, verifyChecksums } = options
   const tables = new TableCache({ fs, dir, maxOpenFiles, verifyChecksums, blockCache })
   return {
@@ -75,12 +76,15 @@ export function makeContext(
       onObsolete: (number) => obsolete.remove(formatFileName('wal', number)),
     }),
     memtables,
-    views: new ReadViews(memtables.memtables(), state.version, events.onViewDropped),
-    snapshots: new SnapshotList(events.onSnapshotDropped),
+    views: new ReadViews(memtables.memtables(), state.version, () => {
+      // Once closed, the directory may be somebody else's: what is left in it is an orphan for the next open.
+      if (!lifecycle.isClosed) events.onViewDropped()
+    }),
+    snapshots: new SnapshotList(events.onSnapshotDropped, (task) => options.runtime.microtask(task)),
     obsolete,
     tables,
     retirement: new TableRetirement(tables, obsolete),
-    lifecycle: new Lifecycle(),
+    lifecycle,
   }
 }
 

@@ -1,5 +1,5 @@
 import { KIND_VALUE } from '@wk/codec'
-import { MemoryFileSystem, NodeFileSystem } from '@wk/fs'
+import { FaultFileSystem, MemoryFileSystem, NodeFileSystem } from '@wk/fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,6 +29,23 @@ describe('the plain engine', () => {
     } finally {
       await rm(dir, { recursive: true })
     }
+  })
+
+  test('lets go of the view of a walk that could not begin', async () => {
+    const fs = new FaultFileSystem(new MemoryFileSystem())
+    let engine = await PlainEngine.open(DIR, smallOptions(fs))
+    await engine.put(text('a'), text('x'))
+    await engine.close()
+    engine = await PlainEngine.open(DIR, smallOptions(fs))
+    const { views } = engine.stats()
+    fs.add({ operation: 'open', path: '.sst', errno: 'EMFILE', times: 2 })
+    expect(() => engine.iterate()).toThrow(/EMFILE/)
+    fs.clear()
+    await engine.put(text('b'), text('y'))
+    await engine.compact()
+    expect(engine.stats().views).toBe(views)
+    expect([...dump(engine).keys()]).toHaveLength(2)
+    await engine.close()
   })
 
   test('takes empty keys and values, and refuses what is not allowed', async () => {

@@ -73,6 +73,39 @@ test('snapshots count', () => {
   expect([list.sequences(), list.oldest(), list.size]).toEqual([[], undefined, 0])
 })
 
+test('snapshots are dropped in any order: the oldest is known, and told of when it goes', () => {
+  let told = 0
+  const list = new SnapshotList(() => told++)
+  // What a failure hid is not seen by those that come after it.
+  const held = [5, 7, 7, 9, 12, 3, 8].map((sequence) => list.acquire(sequence))
+  expect(list.sequences()).toEqual([3, 5, 7, 8, 9, 12])
+  const drop = (at: number): [number | undefined, number[], number] => {
+    held[at]!.release()
+    return [list.oldest(), list.sequences(), told]
+  }
+  expect(drop(3)).toEqual([3, [3, 5, 7, 8, 12], 0])
+  expect(drop(1)).toEqual([3, [3, 5, 7, 8, 12], 0])
+  expect(drop(2)).toEqual([3, [3, 5, 8, 12], 0])
+  expect(drop(5)).toEqual([5, [5, 8, 12], 1])
+  held.push(list.acquire(12), list.acquire(9))
+  expect(list.sequences()).toEqual([5, 8, 9, 12])
+  expect(drop(0)).toEqual([8, [8, 9, 12], 2])
+  for (const snapshot of held) snapshot.release()
+  expect([list.oldest(), list.sequences(), list.size]).toEqual([undefined, [], 0])
+})
+
+test('snapshots that are dropped in a row are told of once', () => {
+  let told = 0
+  const tasks: (() => void)[] = []
+  const list = new SnapshotList(() => told++, (task) => tasks.push(task))
+  const held = [1, 2, 3, 4].map((sequence) => list.acquire(sequence))
+  for (const snapshot of held.slice(0, 3)) snapshot.release()
+  expect([tasks.length, told]).toEqual([1, 0])
+  tasks.pop()?.()
+  held[3]!.release()
+  expect([tasks.length, told]).toEqual([1, 1])
+})
+
 test('options have defaults and bounds', () => {
   const fs = new MemoryFileSystem()
   expect(resolveOptions({ fs })).toMatchObject({ memTableSize: 32 * 2 ** 20, maxLevels: 7, l0CompactionTrigger: 4, l0SlowdownTrigger: 12, l0StopTrigger: 20 })

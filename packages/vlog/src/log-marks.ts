@@ -36,6 +36,8 @@ export class LogMarks {
   readonly #saveAfter: number
   /** Files given up, each with the only one in the directory that tells of it: once that is gone, the mark has done its work. `undefined`: there may be more. */
   readonly #retired = new Map<number, PhysicalFile | undefined>()
+  /** Being given up. */
+  readonly #retiring = new Map<LogicalFile, Promise<number>>()
   /** See {@link LogState.survivors}. */
   #survivors: number[]
   #clean: LogState['clean']
@@ -70,9 +72,24 @@ export class LogMarks {
 
   /**
    * Gives a file up, and takes it out of the log and unlinks it by `sweep` unless it is pinned. Resolves with the bytes that go. It is durable by
-   * then: there is a mark, or the file is gone. After a failure to make the mark the file stays as it is.
+   * then: there is a mark, or the file is gone. After a failure to make the mark the file stays as it is. Who gives up one that is given up already waits for that, and
+   * frees nothing.
    */
   async retire(logical: LogicalFile, sweep: () => Promise<void>): Promise<number> {
+    // A second attempt of its own, if it failed, would take the mark of the first back.
+    const before = this.#retiring.get(logical)
+    if (before !== undefined) await before
+    if (logical.retired) return 0
+    const retiring = this.#retireOnce(logical, sweep)
+    this.#retiring.set(logical, retiring)
+    try {
+      return await retiring
+    } finally {
+      this.#retiring.delete(logical)
+    }
+  }
+
+  async #retireOnce(logical: LogicalFile, sweep: () => Promise<void>): Promise<number> {
     const { fid, physical } = logical
     let isMarked = true
     this.#retired.set(fid, isAlone(logical) ? physical : undefined)

@@ -64,3 +64,22 @@ test('a file whose handle failed to close can be read again', async () => {
   for (const pointer of pointers) expect(log.readSync(pointer).value.length).toBe(3)
   await log.close()
 })
+
+test.each(['a log that stands alone', 'a host with marks'])('a file is sealed while the handle that makes room for it fails to close: %s', async (kind) => {
+  const memory = await newMemory()
+  const fs = new FaultFileSystem(memory)
+  const log = await openLog(fs, { maxOpenFiles: 1, ...(kind === 'a host with marks' ? { durable: null, lock: false } : {}) })
+  const [first] = await log.append([{ key: 'a', value: 'one' }])
+  await log.seal()
+  const [second] = await log.append([{ key: 'b', value: 'two' }])
+  await log.read(first!)
+  fs.add({ operation: 'close' })
+  await log.seal()
+  expect(fs.injected).toHaveLength(1)
+  // The log goes on, and the next file is sealed behind this one.
+  const [third] = await log.append([{ key: 'c', value: 'six' }], { sync: true })
+  await log.seal()
+  for (const pointer of [first!, second!, third!]) expect(log.readSync(pointer).value.length).toBe(3)
+  await log.close()
+  expect(memory.openFiles).toBe(0)
+})

@@ -78,7 +78,7 @@ function fromEdits(edits: readonly VersionEdit[], present: readonly number[], pr
     }
     logNumber = Math.max(logNumber, log ?? 0)
   }
-  // One that is named and gone may have been given up by an edit that is lost: nothing is missed then.
+  // One that is named and gone may have been given up by an edit that is lost: what it held is not looked for, but told.
   const tables = present.filter((number) => !dead.has(number))
   return { condition: edits.length > 0 ? 'damaged' : 'missing', logNumber, lastSequence: undefined, summaries, problems, tables }
 }

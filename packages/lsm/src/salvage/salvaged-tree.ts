@@ -36,6 +36,8 @@ export interface Loss {
   /** Their sequence numbers. */
   fromSequence: number | undefined
   toSequence: number | undefined
+  /** Perhaps nothing is missed: what lay there may be in another table by now, as far as it is still needed. */
+  isDoubtful?: boolean
 }
 
 /** Damage of a file with which no entry is lost. */
@@ -147,6 +149,12 @@ async function readTables(dir: string, listing: DirectoryListing, manifest: Salv
     if (summary !== undefined && table.losses.length === 0 && table.entries < summary.entries) {
       losses.push({ ...bounds, file: name, offset: size, length: Math.max(0, summary.size - size), message: `${name} has ${table.entries} of ${summary.entries} entries` })
     }
+  }
+  // Other tables may stand for one that a damaged manifest names; or it is gone, and those are what an unfinished job left.
+  for (const [number, summary] of manifest.summaries) {
+    if (present.has(number) || manifest.condition === 'intact') continue
+    const name = formatFileName('table', number)
+    losses.push({ file: name, offset: undefined, length: undefined, message: `${name} is missing, unless an edit that is lost gave it up`, ...boundsOf(summary), isDoubtful: true })
   }
   return tables
 }
