@@ -28,7 +28,7 @@ export type { TransactionIteratorOptions, TransactionOptions, TransactionPutOpti
 export type { DbStats } from './stats.js'
 export type { TableInfo } from './table-info.js'
 export type { Problem, VerifyReport } from './verify.js'
-export { WorkerPool } from './worker-pool.js'
+export { WorkerPool } from '@wk/lsm'
 export type { WorkerPoolOptions } from '@wk/lsm'
 export type { GcReport } from '@wk/gc'
 export { CorruptionError, IoError, LockedError, WkError } from '@wk/codec'

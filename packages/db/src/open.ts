@@ -22,7 +22,7 @@ import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
 import { ValueLogGc, type CollectorBounds } from './value-log-gc.js'
-import { ownWorker } from './worker-pool.js'
+import { ownWorker } from './worker-file.js'
 import { WriteQueue } from './write-queue.js'
 
 /** Everything a database consists of. */

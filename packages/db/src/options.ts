@@ -6,7 +6,7 @@
 import { InvalidArgumentError, checkOptions, flagOption, integerOption, wordOption } from '@wk/codec'
 import { copyEncryptionKey, defaultRuntime } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
-import { WorkerPool } from './worker-pool.js'
+import { WorkerPool } from '@wk/lsm'
 
 /** How the background garbage collector works; see {@link DbOptions.gc}. */
 export interface GcOptions {

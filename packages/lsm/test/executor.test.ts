@@ -218,6 +218,16 @@ describe('workers', () => {
     await executor.close()
   })
 
+  test('one that ends before it can work, for want of memory perhaps, is started once more', async () => {
+    process.env['WK_STILLBORN'] = join(dir, 'stillborn')
+    const executor = workers({ workerUrl: new URL('workers/stillborn.mjs', import.meta.url) })
+    await expect(executor.run(flushOf(many(3000)))).rejects.toMatchObject({ code: 'WK_IO', operation: 'worker' })
+    await expect(runAgain(executor)).resolves.toHaveLength(3000)
+    expect(executor.threads).toBe(1)
+    expect(warnings).toEqual([])
+    await executor.close()
+  })
+
   test('when they go on dying the job runs in-line, with a warning', async () => {
     const executor = workers({ workerUrl: dying('deaths=9') })
     await expect(runAgain(executor, many(30_000))).resolves.toHaveLength(30_000)

@@ -66,14 +66,14 @@ test('the thread stays when a tree is closed, and the next one finds it started'
   await fill(second, new History(), 10)
   await first.close()
   expect(pool.threads).toBe(1)
-  const thread = pool.idle()
+  const thread = pool.idle(undefined)
   expect(thread).toBeDefined()
   await fill(second, new History(), 10)
   await second.close()
   const third = await open('third')
-  expect(pool.idle()).toBe(thread)
+  expect(pool.idle(undefined)).toBe(thread)
   await fill(third, new History())
-  expect(pool.idle()).toBe(thread)
+  expect(pool.idle(undefined)).toBe(thread)
   await third.close()
 })
 
@@ -110,12 +110,12 @@ test('when the pool is closed its trees go on without, and nobody is warned', as
 })
 
 test('a thread that dies is lost to all, and each does its work again', async () => {
-  await using mortal = new WorkerPool({ workerUrl: new URL('workers/dying.mjs', import.meta.url) })
+  await using mortal = new WorkerPool()
   process.env['WK_DYING'] = `marker=${encodeURIComponent(join(dir, 'deaths'))}&deaths=2&after=10`
   await Promise.all(
     ['a', 'b', 'c'].map(async (name) => {
       const history = new History()
-      const engine = await open(name, { workers: mortal })
+      const engine = await open(name, { workers: mortal, workerUrl: new URL('workers/dying.mjs', import.meta.url) })
       await fill(engine, history)
       expect(sameState(dump(engine), history.latest)).toBe(true)
       await engine.close()
@@ -126,13 +126,18 @@ test('a thread that dies is lost to all, and each does its work again', async ()
 })
 
 test('every tree is told once when there are no threads to be had', async () => {
-  const none = new WorkerPool({ workerUrl: join(dir, 'nothing.mjs') })
   for (const name of ['a', 'b']) {
-    const engine = await open(name, { workers: none })
+    const engine = await open(name, { workerUrl: join(dir, 'nothing.mjs') })
     await fill(engine, new History())
     await engine.close()
   }
   expect(warnings.map(({ code }) => code)).toEqual(['WK_WORKER_UNAVAILABLE', 'WK_WORKER_UNAVAILABLE'])
+  // One with another file has its own.
+  const engine = await open('c')
+  await fill(engine, new History())
+  expect(pool.threads).toBe(1)
+  await engine.close()
+  expect(warnings).toHaveLength(2)
 })
 
 test('as many threads as were asked for, while there is work for them', async () => {
@@ -143,9 +148,8 @@ test('as many threads as were asked for, while there is work for them', async ()
   await Promise.all(engines.map((engine) => engine.close()))
 })
 
-test('what is no number of threads, no file and no pool is refused', async () => {
+test('what is no number of threads and no pool is refused', async () => {
   for (const threads of [0, 65, 1.5, '2']) expect(() => new WorkerPool({ threads: threads as never })).toThrow(expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' }))
-  for (const workerUrl of [1, {}, null]) expect(() => new WorkerPool({ workerUrl: workerUrl as never })).toThrow(expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' }))
   expect(() => new WorkerPool(null as never)).toThrow(expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' }))
   for (const workers of [-1, 65, {}]) await expect(open('none', { workers: workers as never })).rejects.toMatchObject({ code: 'WK_INVALID_ARGUMENT' })
 })

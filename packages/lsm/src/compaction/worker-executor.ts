@@ -34,7 +34,7 @@ export interface WorkerExecutorOptions {
   runtime: Runtime
   /** Most threads of its own, or those that it shares with others, which are not closed with it. Default 1. */
   workers?: number | WorkerPool
-  /** Of threads of its own the worker's file: a URL or an absolute path. Default: `@wk/lsm/worker`, wherever that is. */
+  /** The worker's file: a URL or an absolute path. Default: `@wk/lsm/worker`, wherever that is. */
   workerUrl?: URL | string | undefined
   onWarning?: ((warning: LsmWarning) => void) | undefined
   /** Jobs with fewer bytes of input run in-line. Default 32 KiB. */
@@ -64,9 +64,9 @@ export class WorkerExecutor implements Executor {
   constructor(options: WorkerExecutorOptions) {
     this.#options = options
     this.#inline = new InlineExecutor(options.fs, options.runtime)
-    const { workers = 1, workerUrl } = options
+    const { workers = 1 } = options
     this.#isShared = workers instanceof WorkerPool
-    this.#pool = workers instanceof WorkerPool ? workers : new WorkerPool({ threads: workers, workerUrl })
+    this.#pool = workers instanceof WorkerPool ? workers : new WorkerPool({ threads: workers })
   }
 
   /** Threads that live now. */
@@ -84,13 +84,13 @@ export class WorkerExecutor implements Executor {
 
   findIdle<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined {
     const { description } = this.#options.fs
-    const thread = this.#closed || description === undefined ? undefined : this.#pool.idle()
+    const thread = this.#closed || description === undefined ? undefined : this.#pool.idle(this.#options.workerUrl)
     if (thread === undefined || description === undefined) return undefined
     return (data) => this.#tracked((own) => thread.run(task.kind, data, description, own) as Promise<R>, undefined)
   }
 
   prepare(): void {
-    if (!this.#closed && this.#options.fs.description !== undefined) this.#pool.prepare()
+    if (!this.#closed && this.#options.fs.description !== undefined) this.#pool.prepare(this.#options.workerUrl)
   }
 
   async #tracked<R>(work: (signal: AbortSignal) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
@@ -166,14 +166,14 @@ export class WorkerExecutor implements Executor {
   #thread(): ReadyThread | undefined {
     const { description } = this.#options.fs
     if (description === undefined) return undefined
-    const thread = this.#pool.take()
+    const thread = this.#pool.take(this.#options.workerUrl)
     if (thread !== undefined) return { thread, description }
     this.#tellOfNone()
     return undefined
   }
 
   #onLoss({ cause }: WorkerLostError): void {
-    if (this.#pool.failure !== undefined) {
+    if (this.#pool.failure(this.#options.workerUrl) !== undefined) {
       this.#tellOfNone()
       return
     }
@@ -186,7 +186,7 @@ export class WorkerExecutor implements Executor {
 
   /** Once. Not where somebody closed the threads: that was meant. */
   #tellOfNone(): void {
-    const { failure } = this.#pool
+    const failure = this.#pool.failure(this.#options.workerUrl)
     if (failure === undefined || this.#hasWarned) return
     this.#hasWarned = true
     const message = 'the background thread could not be started (bundled applications name its file by the option workerUrl): flushes and compactions run on the main thread'

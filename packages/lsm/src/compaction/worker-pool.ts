@@ -1,52 +1,59 @@
 /**
  * Worker threads: of one tree, or of several that share them, one after the other or at the same time.
  *
- * Threads are started when somebody has a job for them, or foresees one, at most so many, and keep the process alive only while they have one.
- * A thread knows nothing of a tree: each job brings what it needs, and jobs of several trees take turns in time slices. A thread that dies is
- * replaced at the next job. Where threads cannot be had at all (the worker's file is not there, as in bundled applications) there are none
+ * Threads are started when somebody has a job for them, or foresees one, at most so many for each worker's file, and keep the process alive only while
+ * they have one. A thread knows nothing of a tree: each job brings what it needs, and jobs of several trees take turns in time slices. A thread
+ * that dies is replaced at the next job. Where threads cannot be had at all (the worker's file is not there, as in bundled applications) there are none
  * from then on.
  */
 import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { InvalidArgumentError, checkOptions, integerOption } from '@wk/codec'
+import { checkOptions, integerOption } from '@wk/codec'
 import { WorkerThread } from './worker-thread.js'
 
 export interface WorkerPoolOptions {
   /** Most threads, 1 to 64. Default 1. */
   threads?: number
-  /** The worker's file: a URL or an absolute path. Default: that of the package, wherever it is. */
-  workerUrl?: URL | string | undefined
 }
 
+/** A worker's file as it was named: a URL or an absolute path; `undefined`: `@wk/lsm/worker`. */
+export type WorkerFile = URL | string | undefined
+
+/** Threads of one file that end, one after the other, before they can work. After so many there are none to be had: once may be for want of memory. */
+const STILLBORN = 2
+
+/** Threads of one file. */
+interface Crew {
+  readonly threads: Set<WorkerThread>
+  stillborn: number
+  /** Why there are none to be had. */
+  failure: { readonly cause: unknown } | undefined
+}
+
+/**
+ * Background threads that databases of one process share: those that are open at the same time, so that a hundred databases need no hundred
+ * threads, or one after the other, so that the next one finds them started and their code compiled.
+ *
+ * Give it to each as its option `workers`, with any options beside, encryption included: a thread keeps nothing of a database. Threads are started when
+ * there is something to do, and keep no process alive. They stay when a database is closed. Closing the pool while one is open is allowed: what ran in its
+ * threads then runs again on the calling thread.
+ */
 export class WorkerPool {
   readonly #most: number
-  readonly #url: URL | string | undefined
-  readonly #threads = new Set<WorkerThread>()
-  #failure: { cause: unknown } | undefined
+  readonly #crews = new Map<string, Crew>()
   #closed = false
 
   /** Starts nothing. @throws InvalidArgumentError */
   constructor(options: WorkerPoolOptions = {}) {
-    const { threads, workerUrl } = checkOptions(options)
-    if (workerUrl !== undefined && typeof workerUrl !== 'string' && !(workerUrl instanceof URL)) throw new InvalidArgumentError('workerUrl must be a URL or a path')
-    this.#most = integerOption('threads', threads, 1, 1, 64)
-    this.#url = workerUrl
+    this.#most = integerOption('threads', checkOptions(options).threads, 1, 1, 64)
   }
 
   /** Threads that live now. */
   get threads(): number {
-    return this.#threads.size
-  }
-
-  /** Ends the threads. Whoever still uses them does without: what ran in them runs again, on the calling thread. Idempotent. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await Promise.all([...this.#threads].map((thread) => thread.stop()))
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    let count = 0
+    for (const { threads } of this.#crews.values()) count += threads.size
+    return count
   }
 
   /** Whether it was closed. */
@@ -54,50 +61,67 @@ export class WorkerPool {
     return this.#closed
   }
 
-  /** @internal Why there are no threads to be had, if there are none. */
-  get failure(): { readonly cause: unknown } | undefined {
-    return this.#failure
+  /** Ends the threads. Whoever still uses them does without: what ran in them runs again, on the calling thread. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#crews.values()].flatMap(({ threads }) => [...threads].map((thread) => thread.stop())))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** @internal Why there are no threads to be had that run `file`, if there are none. */
+  failure(file: WorkerFile): { readonly cause: unknown } | undefined {
+    return this.#crews.get(String(file))?.failure
   }
 
   /** @internal A thread that has started, and has nothing to do. */
-  idle(): WorkerThread | undefined {
-    for (const thread of this.#threads) if (thread.isIdle) return thread
+  idle(file: WorkerFile): WorkerThread | undefined {
+    for (const thread of this.#crews.get(String(file))?.threads ?? []) if (thread.isIdle) return thread
     return undefined
   }
 
   /** @internal The thread with the least to do, a new one if that helps; `undefined` where there are none to be had. */
-  take(): WorkerThread | undefined {
-    if (this.#closed || this.#failure !== undefined) return undefined
+  take(file: WorkerFile): WorkerThread | undefined {
+    const crew = this.#crewOf(file)
+    if (this.#closed || crew.failure !== undefined) return undefined
     let idlest: WorkerThread | undefined
-    for (const thread of this.#threads) if (idlest === undefined || thread.load < idlest.load) idlest = thread
-    if (idlest !== undefined && (idlest.load === 0 || this.#threads.size >= this.#most)) return idlest
+    for (const thread of crew.threads) if (idlest === undefined || thread.load < idlest.load) idlest = thread
+    if (idlest !== undefined && (idlest.load === 0 || crew.threads.size >= this.#most)) return idlest
     try {
-      const thread = new WorkerThread(urlOf(this.#url), (ended, loaded, cause) => this.#onEnd(ended, loaded, cause))
-      this.#threads.add(thread)
+      const thread = new WorkerThread(urlOf(file), (ended, loaded, cause) => this.#onEnd(crew, ended, loaded, cause))
+      crew.threads.add(thread)
       return thread
     } catch (cause) {
-      this.#failure = { cause }
+      crew.failure = { cause }
       return undefined
     }
   }
 
   /** @internal Starts a thread if there is none. */
-  prepare(): void {
-    if (this.#threads.size === 0) this.take()
+  prepare(file: WorkerFile): void {
+    if (this.#crewOf(file).threads.size === 0) this.take(file)
   }
 
-  #onEnd(thread: WorkerThread, loaded: boolean, cause: unknown): void {
-    this.#threads.delete(thread)
-    if (!loaded && !this.#closed) this.#failure ??= { cause }
+  #crewOf(file: WorkerFile): Crew {
+    const name = String(file)
+    let crew = this.#crews.get(name)
+    if (crew === undefined) this.#crews.set(name, (crew = { threads: new Set(), stillborn: 0, failure: undefined }))
+    return crew
+  }
+
+  #onEnd(crew: Crew, thread: WorkerThread, loaded: boolean, cause: unknown): void {
+    crew.threads.delete(thread)
+    if (this.#closed) return
+    crew.stillborn = loaded ? 0 : crew.stillborn + 1
+    if (crew.stillborn >= STILLBORN) crew.failure = { cause }
   }
 }
 
-/**
- * The worker's file: the one named, or the package's own built one, found through its own exports, from sources and from
- * the built package alike. Throws where there is none.
- */
-function urlOf(given: URL | string | undefined): URL {
-  if (given instanceof URL) return given
-  if (given !== undefined) return isAbsolute(given) ? pathToFileURL(given) : new URL(given)
+/** Throws where there is no such file: the package's own is found through its own exports, from sources and from the built package alike. */
+function urlOf(file: WorkerFile): URL {
+  if (file instanceof URL) return file
+  if (file !== undefined) return isAbsolute(file) ? pathToFileURL(file) : new URL(file)
   return pathToFileURL(createRequire(import.meta.url).resolve('@wk/lsm/worker'))
 }
