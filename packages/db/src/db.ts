@@ -216,7 +216,7 @@ export class DB extends EventEmitter {
   async getEntry(key: BytesLike, options?: ReadOptions): Promise<Entry | undefined> {
     const found = this.#reader.findEntry(keyBytes(key), this.#sequence(options))
     if (found === undefined) return this.#parts.guard.due()?.then(() => undefined)
-    const [value] = await this.#reader.follow(this.#reader.fill([found.value]))
+    const [value] = await this.#reader.calls.add(this.#reader.fill([found.value]))
     await this.#parts.guard.due()
     return { ...found.entry, value: value as Uint8Array }
   }
@@ -354,7 +354,7 @@ export class DB extends EventEmitter {
     const { health, tree, guard, options } = this.#parts
     health.assertReadable()
     const listing = listVersions(tree, this.#reader, guard, copyBytes(keyBytes(key)), options.numVersionsToKeep, options.runtime.now())
-    const versions = await this.#reader.follow(listing)
+    const versions = await this.#reader.calls.add(listing)
     await guard.due()
     return versions
   }
@@ -445,7 +445,7 @@ export class DB extends EventEmitter {
     await stopped
     await gc?.settled()
     await Promise.allSettled(this.#checkpoints)
-    await this.#reader.settled()
+    await this.#reader.calls.settled()
     await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
     for (const snapshot of this.#snapshots) snapshot.close()
     await Promise.all([...this.#transactionHost.transactions].map((transaction) => transaction.close()))

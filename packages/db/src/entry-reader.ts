@@ -18,7 +18,7 @@ import {
   readPointerOffset,
 } from '@wk/codec'
 import type { PayloadView, ValuePointer } from '@wk/codec'
-import { TimeSlice } from '@wk/fs'
+import { TimeSlice, UnderWay } from '@wk/fs'
 import type { Runtime } from '@wk/fs'
 import type { LsmTree, ReadView } from '@wk/lsm'
 import { ValueBatch } from '@wk/vlog'
@@ -54,7 +54,7 @@ export class EntryReader {
   readonly #payload: PayloadView = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   readonly #memory = new ResultMemory()
   /** Calls that take more than one turn. */
-  readonly #underWay = new Set<Promise<unknown>>()
+  readonly calls = new UnderWay()
 
   constructor(tree: LsmTree, vlog: ValueLog | undefined, runtime: Runtime) {
     this.#tree = tree
@@ -91,7 +91,7 @@ export class EntryReader {
     const len = readPointerLen(valueBytes, valueStart)
     const log = this.#log()
     if (log.readsAtOnce(len)) return log.readValueSync(fid, offset, len, key, this.#found.sequence)
-    return this.follow(log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence))
+    return this.calls.add(log.readValue(fid, offset, len, copyBytes(key), this.#found.sequence))
   }
 
   /**
@@ -104,8 +104,8 @@ export class EntryReader {
     const { values } = batch
     this.#lookUp(keys, 0, sequence, batch, slice)
     const reading = this.beginBatch(batch)?.finish()
-    if (slice === undefined || values.length === keys.length) return reading === undefined ? values : this.follow(reading.then(() => values))
-    return this.follow(this.#getRest(keys, sequence, values, reading, slice))
+    if (slice === undefined || values.length === keys.length) return reading === undefined ? values : this.calls.add(reading.then(() => values))
+    return this.calls.add(this.#getRest(keys, sequence, values, reading, slice))
   }
 
   async #getRest(
@@ -148,17 +148,6 @@ export class EntryReader {
       // The caller may reuse the key's bytes while the value is being read.
       else addPointer(batch, slot, valueBytes, valueStart, copyBytes(key), this.#found.sequence)
     }
-  }
-
-  /** Counts a call among those that {@link settled} waits for. Settles as it does. */
-  follow<T>(call: Promise<T>): Promise<T> {
-    this.#underWay.add(call)
-    return call.finally(() => this.#underWay.delete(call))
-  }
-
-  /** Resolves when no call is under way any more. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#underWay)
   }
 
   /**

@@ -3,11 +3,11 @@
  * asked, for the device. Calls may overlap; they are written in call order, those of one turn of the event loop in one write.
  */
 import { InvalidArgumentError, checkFlag, checkOptions, type ValuePointer } from '@wk/codec'
+import { UnderWay } from '@wk/fs'
 import type { LoopGuard, Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
 import { MAX_RECORD_HEADER_LENGTH, MAX_USER_KEY_LENGTH, MAX_VALUE_LENGTH, META_LZ4, META_MASK, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import { compressValue, uncompressedLength } from './lz4.js'
-import { UnderWay } from './under-way.js'
 import { DIRECT_FROM, DIRECT_WRITE_LIMIT, SYNC_WRITE_LIMIT, type VlogWriter } from './vlog-writer.js'
 
 /** A record to append. Its bytes may be reused as soon as `append` has returned its promise: by then they are copied or written. */

@@ -8,7 +8,7 @@
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
 import { ClosedError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
-import { absoluteDirectory, type Lock } from '@wk/fs'
+import { UnderWay, absoluteDirectory, type Lock } from '@wk/fs'
 import type { Appended } from './appended.js'
 import type { AppendEntry, AppendOptions } from './appender.js'
 import { checkArray, checkCount } from './arguments.js'
@@ -29,7 +29,6 @@ import { streamRecords, type PointerSource, type StreamOptions } from './record-
 import { recountDiscards, type PointerLookup } from './recount.js'
 import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js'
 import type { LogPosition } from './sync-tracker.js'
-import { UnderWay } from './under-way.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
 import type { DirectPlaces, PhysicalFileInfo, VlogSet } from './vlog-set.js'

@@ -1,4 +1,6 @@
-/** Work that has begun: whoever closes what it works on waits for it, and meets none of its failures. */
+/**
+ * Work that has begun: whoever closes what it works on waits for it, and meets none of its failures.
+ */
 export class UnderWay {
   readonly #work = new Set<Promise<unknown>>()
 
