@@ -1,8 +1,8 @@
 /**
  * Where jobs run. The tree knows only this interface; the same job function runs behind every implementation.
  */
-import { ClosedError, throwIfAborted } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
+import { ExecutorCalls } from './executor-calls.js'
 import type { Job, JobResult } from './job.js'
 import { runJob } from './job-runner.js'
 import type { JobContext } from './job-runner.js'
@@ -40,8 +40,7 @@ export interface Executor {
 export class InlineExecutor implements Executor {
   readonly #fs: FileSystem
   readonly #runtime: Runtime
-  readonly #running = new Map<AbortController, Promise<unknown>>()
-  #closed = false
+  readonly #calls = new ExecutorCalls()
 
   constructor(fs: FileSystem, runtime: Runtime) {
     this.#fs = fs
@@ -49,33 +48,18 @@ export class InlineExecutor implements Executor {
   }
 
   run(job: Job, signal?: AbortSignal): Promise<JobResult> {
-    return this.#run((context) => runJob(job, context), signal)
+    return this.#calls.run((own) => runJob(job, this.#context(own)), signal)
   }
 
   runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
-    return this.#run((context) => task.run(data, context), signal)
+    return this.#calls.run((own) => task.run(data, this.#context(own)), signal)
   }
 
-  async #run<R>(work: (context: JobContext) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
-    if (this.#closed) throw new ClosedError('the executor is closed')
-    throwIfAborted(signal)
-    // Not AbortSignal.any: it ties every job to the caller's signal for as long as that lives.
-    const controller = new AbortController()
-    const abort = (): void => controller.abort(signal?.reason)
-    signal?.addEventListener('abort', abort)
-    const running = work({ fs: this.#fs, runtime: this.#runtime, signal: controller.signal })
-    this.#running.set(controller, running)
-    try {
-      return await running
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      this.#running.delete(controller)
-    }
+  close(): Promise<void> {
+    return this.#calls.close()
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    for (const controller of this.#running.keys()) controller.abort()
-    await Promise.allSettled([...this.#running.values()])
+  #context(signal: AbortSignal): JobContext {
+    return { fs: this.#fs, runtime: this.#runtime, signal }
   }
 }

@@ -6,9 +6,10 @@
  * warning. Where threads cannot be had at all everything runs in-line, with one warning. Very small jobs run in-line too: they cost less than
  * their trip.
  */
-import { AbortedError, ClosedError, NotSupportedError, throwIfAborted } from '@wk/codec'
+import { AbortedError, NotSupportedError, throwIfAborted } from '@wk/codec'
 import type { FileSystem, FileSystemDescription, Runtime } from '@wk/fs'
 import { tablePath } from '../table-cache.js'
+import { ExecutorCalls } from './executor-calls.js'
 import { InlineExecutor } from './executor.js'
 import type { Executor, Task } from './executor.js'
 import type { Job, JobResult } from './job.js'
@@ -56,10 +57,9 @@ export class WorkerExecutor implements Executor {
   readonly #inline: InlineExecutor
   readonly #pool: WorkerPool
   readonly #isShared: boolean
-  readonly #running = new Map<AbortController, Promise<unknown>>()
+  readonly #calls = new ExecutorCalls()
   #losses = 0
   #hasWarned = false
-  #closed = false
 
   constructor(options: WorkerExecutorOptions) {
     this.#options = options
@@ -75,44 +75,26 @@ export class WorkerExecutor implements Executor {
   }
 
   run(job: Job, signal?: AbortSignal): Promise<JobResult> {
-    return this.#tracked((own) => this.#run(job, own), signal)
+    return this.#calls.run((own) => this.#run(job, own), signal)
   }
 
   runTask<D, R>(task: Task<D, R>, data: D, signal?: AbortSignal): Promise<R> {
-    return this.#tracked((own) => this.#runTask(task, data, own), signal)
+    return this.#calls.run((own) => this.#runTask(task, data, own), signal)
   }
 
   findIdle<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined {
     const { description } = this.#options.fs
-    const thread = this.#closed || description === undefined ? undefined : this.#pool.idle(this.#options.workerUrl)
+    const thread = this.#calls.isClosed || description === undefined ? undefined : this.#pool.idle(this.#options.workerUrl)
     if (thread === undefined || description === undefined) return undefined
-    return (data) => this.#tracked((own) => thread.run(task.kind, data, description, own) as Promise<R>, undefined)
+    return (data) => this.#calls.run((own) => thread.run(task.kind, data, description, own) as Promise<R>, undefined)
   }
 
   prepare(): void {
-    if (!this.#closed && this.#options.fs.description !== undefined) this.#pool.prepare(this.#options.workerUrl)
-  }
-
-  async #tracked<R>(work: (signal: AbortSignal) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
-    if (this.#closed) throw new ClosedError('the executor is closed')
-    throwIfAborted(signal)
-    const controller = new AbortController()
-    const abort = (): void => controller.abort(signal?.reason)
-    signal?.addEventListener('abort', abort)
-    const running = work(controller.signal)
-    this.#running.set(controller, running)
-    try {
-      return await running
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      this.#running.delete(controller)
-    }
+    if (!this.#calls.isClosed && this.#options.fs.description !== undefined) this.#pool.prepare(this.#options.workerUrl)
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    for (const controller of this.#running.keys()) controller.abort()
-    await Promise.allSettled([...this.#running.values()])
+    await this.#calls.close()
     await this.#inline.close()
     if (!this.#isShared) await this.#pool.close()
   }
@@ -157,7 +139,7 @@ export class WorkerExecutor implements Executor {
       return result
     } catch (error) {
       if (error instanceof AbortedError) throwIfAborted(signal)
-      if (error instanceof WorkerLostError && !this.#closed) this.#onLoss(error)
+      if (error instanceof WorkerLostError && !this.#calls.isClosed) this.#onLoss(error)
       throw error
     }
   }
