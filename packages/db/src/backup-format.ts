@@ -26,6 +26,9 @@ export const MAX_BACKUP_VERSION = 2 ** 47
 /** Most bytes of a record beside its key and value. */
 export const RECORD_OVERHEAD = 32
 
+/** Most records of a frame: so many are encoded, or loaded, in one go. */
+export const FRAME_RECORDS = 4096
+
 /** Bytes of records after which a frame ends. */
 export const FRAME_TARGET = 1024 * 1024
 
@@ -104,7 +107,12 @@ export function decodePayload(reader: ByteReader): BackupPayload {
   }
   if (type !== RECORDS) throw reader.corrupt('an unknown part of a backup')
   const records: BackupRecord[] = []
-  while (reader.remaining > 0) records.push(decodeRecord(reader))
+  const start = reader.offset
+  while (reader.remaining > 0) {
+    // It would have ended before: what is staged in one go stays as little as it was meant to be.
+    if (records.length === FRAME_RECORDS || reader.offset - start > FRAME_TARGET) throw reader.corrupt('a part of a backup that goes on behind its end')
+    records.push(decodeRecord(reader))
+  }
   return { type: 'records', records }
 }
 

@@ -12,7 +12,7 @@ import { InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, NotSupportedError, 
 import type { EntryCursor, PayloadView } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { ReadView } from '@wk/lsm'
-import { BackupEncoder, FRAME_TARGET, RECORD_OVERHEAD } from './backup-format.js'
+import { BackupEncoder, FRAME_RECORDS, FRAME_TARGET, RECORD_OVERHEAD } from './backup-format.js'
 import type { BackupRecord } from './backup-format.js'
 import { pointerAt } from './entry-reader.js'
 import type { EntryReader, StoredValue } from './entry-reader.js'
@@ -24,9 +24,6 @@ export interface BackupOptions extends MaintenanceOptions {
   /** Only changes with a greater version: the return value of an earlier backup. Default 0: everything. */
   since?: number
 }
-
-/** Most records of a frame: so many are encoded, or loaded, in one go. */
-const FRAME_RECORDS = 4096
 
 /** How many times as long as it is stored a value can be at most: what LZ4 can do. */
 const MOST_INFLATION = 255

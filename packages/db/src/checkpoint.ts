@@ -17,6 +17,12 @@ import type { Parts } from './open.js'
 
 const COPY_LENGTH = 1024 * 1024
 
+/**
+ * So far ahead of the database's own file numbers go those of the copy. Frames are told from what a reused block held before by number and offset
+ * (CR8): what lies in one directory must not pass for a frame of a log in the other.
+ */
+const NUMBERS_APART = 2 ** 20
+
 /** Requires a writable database on disk. The copy holds exactly the writes called before; it is durable when the promise resolves. */
 export async function makeCheckpoint(parts: Parts, target: string, options: MaintenanceOptions): Promise<void> {
   const { tree, fs } = parts
@@ -125,7 +131,7 @@ class DirectoryCopy {
   async finish(view: ReadView, sequence: number, cleanClose: { vlogFid: number; vlogSize: number }): Promise<void> {
     const { fs, tree, options } = this.#parts
     throwIfAborted(this.#options.signal)
-    const manifestNumber = tree.nextFileNumber
+    const manifestNumber = tree.nextFileNumber + NUMBERS_APART
     // CR2: what the manifest names is durable first.
     await fs.syncDir(this.#target)
     this.#names.push(formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current'))

@@ -11,6 +11,9 @@ export type DirectoryState = 'missing' | 'empty' | 'locked' | 'database'
 /** Names that may lie in a fresh directory without telling anything: hidden files, and what file systems put into their root. */
 const HARMLESS = /^(?:\.|lost\+found$)/
 
+/** What systems say of a directory that holds something. */
+const NOT_EMPTY = new Set(['ENOTEMPTY', 'EEXIST'])
+
 /**
  * Looks at a directory without changing anything in it. Throws `CorruptionError` for one that holds tables or value
  * logs, empty ones aside, but no CURRENT (it was a database, or is another engine's), `InvalidArgumentError` for one with other files only,
@@ -56,33 +59,47 @@ export function hasCurrent(fs: FileSystem, dir: string): boolean {
 
 /** Removes the files that bear our names, then the directory if it is empty. Resolves when there is nothing. */
 export async function destroyDirectory(fs: FileSystem, dir: string): Promise<void> {
-  let names: string[]
   try {
-    names = await fs.list(dir)
+    const names = await fs.list(dir)
+    // Where nothing is ours there is nothing to lock, and no LOCK is left.
+    const isEmpty = names.some(isOurs) ? await removeOurs(fs, dir) : names.length === 0
+    if (isEmpty) await removeDirectory(fs, dir)
   } catch (error) {
-    if (isNotFound(error)) return
-    throw error
+    // Somebody else has removed it.
+    if (!isNotFound(error)) throw error
   }
-  const ours = names.filter((name) => parseFileName(name) !== undefined)
-  const stays = ours.length > 0 && (await removeOurs(fs, dir, ours))
-  if (!stays && ours.length === names.length) await fs.rmdir(dir)
 }
 
-/** Resolves with whether something stays that has a name of ours. */
-async function removeOurs(fs: FileSystem, dir: string, ours: string[]): Promise<boolean> {
+/** Resolves with whether nothing stays. */
+async function removeOurs(fs: FileSystem, dir: string): Promise<boolean> {
   const lockName = formatFileName('lock')
   const lock = await fs.lock(`${dir}/${lockName}`)
   try {
+    // Only what is there now: whoever had the directory before may have made files until it gave the lock up.
+    const names = await fs.list(dir)
     // CURRENT first: a crash in the middle leaves a directory that is refused, never one that opens with half its data.
     const order = (name: string): number => (name === formatFileName('current') ? 0 : name === lockName ? 2 : 1)
-    let stays = false
-    for (const name of [...ours.filter((name) => name !== lockName), lockName].sort((a, b) => order(a) - order(b))) {
+    let stays = names.some((name) => !isOurs(name))
+    for (const name of names.filter(isOurs).sort((a, b) => order(a) - order(b))) {
       if (!(await removeFile(fs, `${dir}/${name}`))) stays = true
     }
     await fs.syncDir(dir)
-    return stays
+    return !stays
   } finally {
     await lock.release()
+  }
+}
+
+function isOurs(name: string): boolean {
+  return parseFileName(name) !== undefined
+}
+
+/** Without its LOCK it may be somebody else's by now: then it stays. */
+async function removeDirectory(fs: FileSystem, dir: string): Promise<void> {
+  try {
+    await fs.rmdir(dir)
+  } catch (error) {
+    if (!NOT_EMPTY.has(errnoOf(error) ?? '')) throw error
   }
 }
 

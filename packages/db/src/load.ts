@@ -2,10 +2,11 @@
  * `load()`: writes the changes of a backup stream, in their order, through the write queue.
  *
  * Frame by frame: each is checked as a whole before any of it is written, and written before the next one is asked for. The stream
- * as a whole is not atomic: what came before damage has been loaded; loading the right stream afterwards puts it right.
+ * as a whole is not atomic: what came before damage has been loaded; loading the right stream afterwards puts it right, but that older versions
+ * of keys (`numVersionsToKeep`) may be there twice.
  * At the end versions go on above the last one of the stream, so that later increments of either database fit.
  */
-import { AbortedError, ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, copyBytes, readFrame, throwIfAborted } from '@wk/codec'
+import { AbortedError, ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, compareBytes, copyBytes, readFrame, throwIfAborted } from '@wk/codec'
 import { BACKUP_SALT, MAX_BACKUP_PAYLOAD, decodePayload } from './backup-format.js'
 import type { BackupHead, BackupPayload, BackupRecord } from './backup-format.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -25,6 +26,17 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
   let head: BackupHead | undefined
   let records = 0
   let ended = false
+  let last: BackupRecord | undefined
+  const checkRecords = (given: readonly BackupRecord[]): void => {
+    for (const record of given) {
+      if (!isCovered(record.version, head as BackupHead)) throw frames.corrupt('a version that the backup does not cover')
+      // Written in another order an older version of a key would hide the newer one.
+      if (last !== undefined && !isAfter(record, last)) throw frames.corrupt('records of the backup are out of order')
+      last = record
+    }
+    // Records are good until the next payload.
+    if (last !== undefined) last = { ...last, key: copyBytes(last.key), value: undefined }
+  }
   const take = async (payload: BackupPayload): Promise<void> => {
     if (ended) throw frames.corrupt('something follows the end of the backup')
     if ((payload.type === 'head') !== (head === undefined)) throw frames.corrupt('a head in the wrong place of a backup')
@@ -33,7 +45,7 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
       if (payload.records !== records) throw frames.corrupt('records of the backup are missing')
       ended = true
     } else {
-      for (const { version } of payload.records) if (!isCovered(version, head as BackupHead)) throw frames.corrupt('a version that the backup does not cover')
+      checkRecords(payload.records)
       records += payload.records.length
       await queue.write(false, () => stageRecords(stager, payload.records))
       options.onProgress?.({ phase: 'load', done: records, total: records, bytes: frames.offset })
@@ -53,6 +65,12 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
 
 function isCovered(version: number, { since, lastVersion }: BackupHead): boolean {
   return version > since && version <= lastVersion
+}
+
+/** By key, and those of one key by version. */
+function isAfter({ key, version }: BackupRecord, last: BackupRecord): boolean {
+  const order = compareBytes(key, last.key)
+  return order > 0 || (order === 0 && version > last.version)
 }
 
 function stageRecords(stager: Stager, records: readonly BackupRecord[]): void {
@@ -94,7 +112,16 @@ async function* abortable(chunks: BackupChunks, signal: AbortSignal | undefined)
   } finally {
     signal?.removeEventListener('abort', onAbort)
     // Not waited for: a source that hangs must not hold up who aborts.
-    if (!isDone) void Promise.resolve(iterator.return?.()).catch(() => {})
+    if (!isDone) void endQuietly(iterator)
+  }
+}
+
+/** Whatever the source throws at its end: the error that ended the call is the one to tell. */
+async function endQuietly(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
+  try {
+    await iterator.return?.()
+  } catch {
+    // Nobody is left to be told.
   }
 }
 

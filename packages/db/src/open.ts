@@ -6,7 +6,7 @@
  * Whatever fails on the way releases everything that was taken.
  */
 import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
-import { LoopGuard, MemoryFileSystem, NodeFileSystem } from '@wk/fs'
+import { LoopGuard, MemoryFileSystem, NodeFileSystem, isNotFound } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree, NO_DEPENDENCY } from '@wk/lsm'
 import type { LsmOptions, LsmRecovery, LsmWarning } from '@wk/lsm'
@@ -53,20 +53,40 @@ export async function openParts(dir: string, options: ResolvedOptions): Promise<
   if (options.inMemory && options.readOnly) throw new NotSupportedError('a database in memory cannot be opened read-only')
   const fs = options.inMemory ? new MemoryFileSystem({ crashable: false }) : (options.fs ?? new NodeFileSystem())
   if (options.inMemory) dir = MEMORY_DIR
-  const mayCreate = options.createIfMissing && !options.readOnly
-  const syncs: (() => Promise<void>)[] = []
-  if (!hasCurrent(fs, dir)) {
-    // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
-    const made = mayCreate && (await fs.mkdir(dir, { syncs }))
-    const state = made ? 'empty' : await inspectDirectory(fs, dir)
-    if ((state === 'missing' || state === 'empty') && !mayCreate) throw new NotFoundError('there is no database in the directory')
-  }
-  const lock = await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly })
+  const { lock, syncs } = await lockDirectory(fs, dir, options)
   try {
     return await openLocked(fs, dir, lock, options, syncs)
   } catch (error) {
     await lock.release()
     throw error
+  }
+}
+
+/** How often a directory is looked for, or made, that goes before it is locked. */
+const LOCK_ATTEMPTS = 16
+
+interface LockedDirectory {
+  lock: Lock
+  /** What makes the directory durable. */
+  syncs: (() => Promise<void>)[]
+}
+
+/** Takes the lock of a directory that is, or may become, a database: one that somebody destroys just now is made again. */
+async function lockDirectory(fs: FileSystem, dir: string, options: ResolvedOptions): Promise<LockedDirectory> {
+  const mayCreate = options.createIfMissing && !options.readOnly
+  for (let attempt = 1; ; attempt++) {
+    const syncs: (() => Promise<void>)[] = []
+    if (!hasCurrent(fs, dir)) {
+      // Also one that is there already: whoever made it may have been killed before it was durable in its parent.
+      const made = mayCreate && (await fs.mkdir(dir, { syncs }))
+      const state = made ? 'empty' : await inspectDirectory(fs, dir)
+      if ((state === 'missing' || state === 'empty') && !mayCreate) throw new NotFoundError('there is no database in the directory')
+    }
+    try {
+      return { lock: await fs.lock(`${dir}/${formatFileName('lock')}`, { shared: options.readOnly }), syncs }
+    } catch (error) {
+      if (!isNotFound(error) || attempt === LOCK_ATTEMPTS) throw error
+    }
   }
 }
 

@@ -7,6 +7,7 @@
  * reported with file, bytes, and the keys and versions that may be concerned: whatever lies outside of all that is exactly
  * as it was last written.
  */
+import { sep } from 'node:path'
 import { CorruptionError, InvalidArgumentError, KIND_POINTER, KIND_TOMBSTONE, MAX_SEQUENCE, NotFoundError, baseKind, compareBytes, compareRanges, copyBytes, formatFileName, parseFileName, readPayload, readPointerFid, readPointerLen, readPointerOffset, throwIfAborted } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, isNotFound } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
@@ -135,6 +136,14 @@ async function expectDatabase(fs: FileSystem, dir: string): Promise<void> {
 export function checkTarget(to: unknown, dir: string): asserts to is string {
   if (typeof to !== 'string' || to === '' || to.includes('\0')) throw new InvalidArgumentError('to must be the path of the new database')
   if (to === dir) throw new InvalidArgumentError('to must not be the database that is repaired')
+  // A new directory in it would be a change to what is only read.
+  if (isWithin(dir, to)) throw new InvalidArgumentError('to must not lie in the database that is repaired')
+}
+
+/** Of two paths as they are written. */
+function isWithin(dir: string, path: string): boolean {
+  const rest = path.startsWith(dir) ? path.slice(dir.length) : ''
+  return rest.startsWith('/') || rest.startsWith(sep)
 }
 
 class Salvage {

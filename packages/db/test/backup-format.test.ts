@@ -32,7 +32,7 @@ it('any stream of any records loads as what it says', async () => {
   const numRuns = Number(process.env.WK_RUNS ?? 30)
   await fc.assert(
     fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 50 }), async (drawn) => {
-      const records = drawn.map((one, i) => ({ ...one, version: MAX_BACKUP_VERSION - 1000 + i }))
+      const records = drawn.map((one, i) => ({ ...one, version: MAX_BACKUP_VERSION - 1000 + i })).sort((a, b) => Buffer.compare(a.key, b.key))
       const db = await DB.open('/db', { ...SMALL, fs: new MemoryFileSystem({ crashable: false }) })
       await db.load([streamOf(MAX_BACKUP_VERSION - 1001, MAX_BACKUP_VERSION - 900, records)])
       const map = new Map(records.map((one) => [Buffer.from(one.key).toString('hex'), one]))
@@ -51,11 +51,29 @@ it('any stream of any records loads as what it says', async () => {
 it.each([
   ['a version above the last', [{ ...EXAMPLE[0]!, version: 303 }]],
   ['a version not above since', [{ ...EXAMPLE[0]!, version: 300 }]],
+  ['a key before the one before it', EXAMPLE.toReversed()],
+  ['an older version behind a newer one', [{ ...EXAMPLE[0]!, version: 302 }, EXAMPLE[0]!]],
+  ['a version that is there twice', [EXAMPLE[0]!, EXAMPLE[0]!]],
+  ['a part of too many records', Array.from({ length: 4097 }, (_, i) => ({ ...EXAMPLE[1]!, key: bytes(`b${String(i).padStart(6, '0')}`) }))],
+  ['a part that goes on behind a mebibyte', [{ ...EXAMPLE[0]!, value: new Uint8Array(1024 * 1024) }, EXAMPLE[1]!]],
 ])('%s is WK_CORRUPTION', async (_, records) => {
   const db = await DB.open('/db', { ...SMALL, fs: new MemoryFileSystem({ crashable: false }) })
   await expect(db.load([streamOf(300, MAX_BACKUP_VERSION + 1, [])])).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
   await expect(db.load([streamOf(301, 300, [])])).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
   await expect(db.load([streamOf(300, 302, records)])).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
   expect(text(await db.get('a'))).toBeUndefined()
+  await db.close()
+})
+
+it.each([
+  ['a key before the last one of the part before', [EXAMPLE[1]!], [EXAMPLE[0]!]],
+  ['an older version of the last key of the part before', [{ ...EXAMPLE[0]!, version: 302 }], [EXAMPLE[0]!]],
+])('%s is WK_CORRUPTION', async (_, first, second) => {
+  const db = await DB.open('/db', { ...SMALL, fs: new MemoryFileSystem({ crashable: false }) })
+  const encoder = new BackupEncoder()
+  const stream = [encoder.head({ since: 300, lastVersion: 302 }), encoder.records(first), encoder.records(second), encoder.end(2)]
+  await expect(db.load(stream)).rejects.toMatchObject({ code: 'WK_CORRUPTION' })
+  // What came before it is loaded, and nothing else.
+  expect(await db.keys().all()).toEqual([first[0]!.key].filter((key) => key[0] === 97))
   await db.close()
 })

@@ -344,6 +344,21 @@ describe('load', () => {
     )
   })
 
+  it('an aborted one is told so, whatever its source throws when it is ended', async () => {
+    const target = await fresh()
+    const { chunks } = await take(await fresh())
+    const controller = new AbortController()
+    const source = {
+      [Symbol.iterator]: () => ({
+        next: () => (controller.abort(), { done: false as const, value: chunks[0]! }),
+        return: (): never => {
+          throw new Error('of the source')
+        },
+      }),
+    }
+    await expectCode(() => target.load(source, { signal: controller.signal }), 'WK_ABORTED')
+  })
+
   it('an aborted one ends at once, even while its source hangs, and the source is told', async () => {
     const target = await fresh()
     let told = false

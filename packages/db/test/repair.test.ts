@@ -164,6 +164,9 @@ describe('the call', () => {
     await expectCode(() => DB.repair(place.dir, { to: `${place.dir}-new` }), 'WK_LOCKED')
     await db.close()
     await expectCode(() => DB.repair(place.dir, { to: place.dir }), 'WK_INVALID_ARGUMENT')
+    const names = await place.names()
+    for (const inside of ['new', 'new/deep', './x/../new']) await expectCode(() => DB.repair(place.dir, { to: `${place.dir}/${inside}` }), 'WK_INVALID_ARGUMENT')
+    expect(await place.names()).toEqual(names)
     await expectCode(() => DB.repair(place.dir, {} as { to: string }), 'WK_INVALID_ARGUMENT')
     await expectCode(() => DB.repair(`${place.dir}/none`, { to: `${place.dir}-new` }), 'WK_NOT_FOUND')
     const phases: string[] = []
