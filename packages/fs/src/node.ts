@@ -9,6 +9,7 @@
  */
 import * as fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { isMainThread } from 'node:worker_threads'
 import { errnoOf, NotSupportedError } from '@wk/codec'
 import type { FileSystemDescription } from './description.js'
 import { checkLength, checkRange, checkSpan, errnoError, ioError, ioErrorOf } from './errno.js'
@@ -269,6 +270,9 @@ class NodeFile implements File {
 
   async #closeWhenIdle(): Promise<void> {
     if (this.#pending > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+    // A worker thread that is ended cancels what waits for the thread pool, and Node no longer counts the descriptor among those that it then closes:
+    // it, and the blocks of a file that has gone meanwhile, would stay until the process ends.
+    if (!isMainThread) return callSync('close', this.path, () => fs.closeSync(this.#fd))
     await call('close', this.path, (done) => fs.close(this.#fd, done))
   }
 

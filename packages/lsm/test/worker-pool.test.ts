@@ -1,10 +1,11 @@
 /** Threads that several trees share: each is served as if they were its own, and none takes them from the others. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { EncryptedFileSystem, NodeFileSystem } from '@wk/fs'
+import { EncryptedFileSystem, NodeFileSystem, defaultRuntime } from '@wk/fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PlainEngine, WorkerPool } from '../src/index.js'
 import type { LsmOptions, LsmWarning } from '../src/index.js'
@@ -107,6 +108,35 @@ test('when the pool is closed its trees go on without, and nobody is warned', as
   await engine.close()
   expect((await readdir(join(dir, 'tree'))).filter((name) => name.endsWith('.tmp'))).toEqual([])
   expect(warnings).toEqual([])
+})
+
+test.runIf(process.platform === 'linux')('a pool that is closed while its thread starts leaves no module open', async () => {
+  const openModules = (): string[] =>
+    readdirSync('/proc/self/fd').flatMap((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).match(/.*\.[cm]?js$/) ?? []
+      } catch {
+        return []
+      }
+    })
+  const before = openModules().length
+  for (let i = 0; i < 40; i++) {
+    const starting = new WorkerPool()
+    starting.prepare(undefined)
+    await defaultRuntime.sleep(20 + ((i * 7) % 120))
+    await starting.close()
+    expect(starting.threads).toBe(0)
+  }
+  expect(openModules().slice(before)).toEqual([])
+})
+
+test('a pool whose file is no worker is closed all the same', async () => {
+  const file = join(dir, 'other.mjs')
+  await writeFile(file, 'setInterval(() => {}, 1000)')
+  const other = new WorkerPool()
+  other.prepare(file)
+  await other.close()
+  expect(other.threads).toBe(0)
 })
 
 test('a thread that dies is lost to all, and each does its work again', async () => {

@@ -76,12 +76,13 @@ export class KeyRegistry {
   }
 
   /**
-   * The data key for a new file: the newest one, or a new one if that is `maxAge` seconds old at `now` (Unix seconds).
+   * The data key for a new file: the newest one, or a new one if that is `maxAge` seconds old at `now` (Unix seconds). One made as far ahead of
+   * now was made while the clock was wrong: by its age it would serve until then.
    * Call {@link save} before anything that it encrypts is written.
    */
   current(now: number, maxAge: number): number {
     const newest = this.#newest
-    if (newest !== undefined && now - newest.createdAt < maxAge) return newest.id
+    if (newest !== undefined && Math.abs(now - newest.createdAt) < maxAge) return newest.id
     const length = this.#storageKey?.length ?? 0
     const key: DataKey = {
       id: (newest?.id ?? 0) + 1,

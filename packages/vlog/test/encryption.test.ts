@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto'
 import { CorruptionError, WrongKeyError, crc32c } from '@wk/codec'
-import { CRASH_POLICIES, ManualRuntime, type MemoryFileSystem } from '@wk/fs'
+import { CRASH_POLICIES, ManualRuntime, defaultRuntime, type MemoryFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import { decodeRegistry, encodeRegistry } from '../src/key-registry-format.js'
 import { DataCipher, RecordCipher, applyCtr } from '../src/record-cipher.js'
@@ -178,6 +178,24 @@ describe('an encrypted log', () => {
     log = await openLog(fs, options)
     for (const { entry, pointer } of kept) expect(lineOf(log.readSync(pointer))).toBe(lineOf(entry))
     await log.close()
+  })
+
+  test('data keys go on rotating after the clock was far ahead for a while', async () => {
+    const fs = await newMemory()
+    let now = 2_000_000_000_000
+    const runtime = { ...defaultRuntime, now: () => now }
+    const log = await openLog(fs, { encryptionKey: KEY, runtime, maxEntries: 1, encryptionKeyRotationDuration: 100 })
+    const put = (): Promise<Kept[]> => appendAll(log, [entryOf(random), entryOf(random)], 2)
+    await put()
+    // Set right. What is a little ahead still serves.
+    now = 1_700_000_000_000
+    await put()
+    now -= 60_000
+    await put()
+    now += 200_000
+    await put()
+    await log.close()
+    expect(decodeRegistry(readFile(fs, 'KEYREGISTRY'), KEY).keys.map(({ id, createdAt }) => [id, createdAt])).toEqual([[1, 2_000_000_000], [2, 1_700_000_000], [3, 1_700_000_140]])
   })
 
   test('no base IV comes twice', async () => {

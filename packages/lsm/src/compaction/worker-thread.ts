@@ -6,6 +6,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { IoError } from '@wk/codec'
+import { defaultRuntime } from '@wk/fs'
 import type { FileSystemDescription } from '@wk/fs'
 import { WORKER_PROTOCOL, errorFrom } from './worker-protocol.js'
 import type { WorkerReply, WorkerRequest, WorkerStart } from './worker-protocol.js'
@@ -23,6 +24,9 @@ export class WorkerLostError extends IoError {
  */
 const YOUNG_MIB = 3
 
+/** Milliseconds that a thread which is to end has to load first. A file that is no worker's never says that it has. */
+const MOST_LOADING_MS = 2000
+
 interface PendingJob {
   resolve: (result: unknown) => void
   reject: (error: Error) => void
@@ -35,6 +39,8 @@ export class WorkerThread {
   readonly #worker: Worker
   readonly #pending = new Map<number, PendingJob>()
   readonly #onEnd: WorkerEnd
+  /** Resolves when it has loaded, or ended. */
+  readonly #loading: Promise<void>
   #nextId = 1
   #loaded = false
   #ended = false
@@ -53,6 +59,10 @@ export class WorkerThread {
       this.#cause ??= error
     })
     this.#worker.on('exit', () => this.#end())
+    this.#loading = new Promise((resolve) => {
+      this.#worker.once('message', () => resolve())
+      this.#worker.once('exit', () => resolve())
+    })
   }
 
   /** Jobs in it. */
@@ -84,7 +94,15 @@ export class WorkerThread {
 
   /** Ends the thread. Idempotent. */
   async stop(): Promise<void> {
+    if (!this.#loaded && !this.#ended) await this.#loadedOrLate()
     await this.#worker.terminate()
+  }
+
+  /** Node reads a thread's modules through the thread pool. Of a thread that is ended meanwhile the descriptors of those that it was about to close stay open. */
+  async #loadedOrLate(): Promise<void> {
+    const waiting = new AbortController()
+    await Promise.race([this.#loading, defaultRuntime.sleep(MOST_LOADING_MS, waiting.signal).catch(() => undefined)])
+    waiting.abort()
   }
 
   #post(request: WorkerRequest): void {
