@@ -71,7 +71,7 @@ export const check: Check = {
     }
     if (collected + punched < passes / 2) report.fail(`only ${collected} of ${passes} collections gave back something`)
     if (passes >= 20 && (readdressed < passes / 5 || whileRewriting < ran / 10)) report.fail(`only ${readdressed} of ${passes} collections had pointers rewritten, ${whileRewriting} of ${ran} states`)
-    if (passes >= 20 && punched < passes / 10) report.fail(`only ${punched} of ${passes} collections made holes`)
+    if (passes >= 40 && punched < passes / 10) report.fail(`only ${punched} of ${passes} collections made holes`)
     if (passes >= 20 && filled < passes / 30) report.fail(`only ${filled} of ${passes} collections came after gaps that were filled`)
     report.note(`${passes} collections, ${collected} of which gave back files, ${punched} made holes, ${filled} came after gaps that were filled, ${readdressed} had pointers rewritten; ${whileRewriting} crash states since that began`)
   },
