@@ -195,9 +195,9 @@ export class Transaction {
   }
 
   #release(): void {
-    if (!this.#host.transactions.delete(this)) return
     this.#snapshot.release()
-    this.#host.parts.keeper?.readerEnded()
+    // `db.close()` waits for iterators that a read still keeps from giving up their views.
+    if (this.#iterators.size === 0 && this.#host.transactions.delete(this)) this.#host.parts.keeper?.readerEnded()
   }
 
   async #commit(sync: boolean): Promise<boolean> {
@@ -250,6 +250,7 @@ export class Transaction {
       (closed) => {
         observer?.close()
         this.#iterators.delete(closed)
+        if (!this.#open && !this.#isCommitting) this.#release()
       },
       (base, range, reverse) => {
         if (!this.#readOnly) observer = new TxnObserver(this.#reads, range, reverse)

@@ -76,4 +76,35 @@ describe('close() waits for', () => {
     // What its view kept is removed by who has the directory, not by the next one.
     expect((await fs.list('/db')).filter((name) => name.endsWith('.sst'))).toHaveLength(1)
   })
+
+  it.each([false, true])('the iterator of a transaction that was given up, readOnly %s', async (readOnly) => {
+    const { fs, db } = await filled()
+    let entry: Promise<unknown> | undefined
+    let giveUp!: () => void
+    const transaction = db
+      .transaction(
+        async (txn) => {
+          const iterator = txn.iterator()
+          await new Promise<void>((resolve) => (giveUp = resolve))
+          entry = iterator.next()
+          await turns()
+          txn.discard()
+          await new Promise(() => {})
+        },
+        { readOnly },
+      )
+      .catch(() => undefined)
+    void transaction
+    await turns()
+    for (const key of ['k0', 'k3']) await db.put(key, 'new')
+    await db.compact()
+    fs.hold = isValueRead
+    giveUp()
+    await turns()
+    const settled = Promise.allSettled([entry])
+    await turns()
+    expect(await closeBesideReads(fs, db)).toBe(false)
+    await settled
+    expect((await fs.list('/db')).filter((name) => name.endsWith('.sst'))).toHaveLength(1)
+  })
 })

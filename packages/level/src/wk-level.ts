@@ -70,6 +70,8 @@ const MANIFEST = {
 export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel<Stored, KDefault, VDefault> {
   readonly #location: string
   #db: DB | undefined
+  /** Calls that look up many keys: `close()` comes when they are answered, as it does behind any other read. */
+  readonly #lookups = new Set<Promise<unknown>>()
 
   /**
    * @param location directory; made at open unless `createIfMissing` is false
@@ -168,6 +170,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
     const db = this.#db
     // The engine gives its directory up also when closing fails, so a second close has nothing to do.
     this.#db = undefined
+    await Promise.allSettled(this.#lookups)
     try {
       await db?.close()
     } catch (error) {
@@ -210,9 +213,22 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
 
   /** @internal All are looked up in one state of the database. */
   _hasMany(keys: Stored[], options: ReadRequest): Promise<boolean[]> {
+    if (keys.length <= KEYS_AT_ONCE) {
+      return this.#run((db) => {
+        const read = readOptions(options)
+        return Promise.all(keys.map((key) => db.has(toEngine(key), read)))
+      })
+    }
+    const lookup = this.#hasMany(keys, options)
+    this.#lookups.add(lookup)
+    const forget = (): void => void this.#lookups.delete(lookup)
+    lookup.then(forget, forget)
+    return lookup
+  }
+
+  #hasMany(keys: Stored[], options: ReadRequest): Promise<boolean[]> {
     return this.#run(async (db) => {
       const read = readOptions(options)
-      if (keys.length <= KEYS_AT_ONCE) return Promise.all(keys.map((key) => db.has(toEngine(key), read)))
       // Many take longer than a turn of the event loop may: what they are asked of is kept meanwhile.
       const wanted = keys.map(ownCopy)
       const snapshot = read?.snapshot ?? db.snapshot()

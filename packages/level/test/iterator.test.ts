@@ -45,6 +45,15 @@ it('hasMany of many keys lets the loop turn, and sees one state of the database,
   expect(await db.hasMany(keys)).toEqual(keys.map(() => false))
 })
 
+it('hasMany of many keys is answered when the database is closed behind it, as that of a few is', async () => {
+  const db = make()
+  await fill(db, 500)
+  const keys = Array.from({ length: 500 }, (_, i) => numbered(i))
+  const answers = [db.hasMany(keys), db.hasMany(keys.slice(0, 10))]
+  await db.close()
+  expect((await Promise.all(answers)).map((found) => found.filter(Boolean).length)).toEqual([500, 10])
+})
+
 it('next and nextv go on where the other left off, and seek starts anew', async () => {
   const db = make()
   await fill(db, 500)

@@ -228,6 +228,16 @@ describe('workers', () => {
     await executor.close()
   })
 
+  test('one whose file never answers is given up, and closing waits no longer', async () => {
+    const silent = join(dir, 'silent.mjs')
+    await writeFile(silent, 'setInterval(() => {}, 1000)')
+    const executor = workers({ workerUrl: silent })
+    const lost = executor.run(flushOf(many(3000))).catch((error: unknown) => error)
+    await executor.close()
+    expect(await lost).toMatchObject({ code: expect.stringMatching(/^WK_(IO|ABORTED)$/) as string })
+    expect(executor.threads).toBe(0)
+  }, 60_000)
+
   test('when they go on dying the job runs in-line, with a warning', async () => {
     const executor = workers({ workerUrl: dying('deaths=9') })
     await expect(runAgain(executor, many(30_000))).resolves.toHaveLength(30_000)

@@ -13,7 +13,7 @@ import { checkOptions, integerOption } from '@wk/codec'
 import { WorkerThread } from './worker-thread.js'
 
 export interface WorkerPoolOptions {
-  /** Most threads, 1 to 64. Default 1. */
+  /** Most threads, for each worker's file if there are several (`workerUrl`); 1 to 64. Default 1. */
   threads?: number
 }
 

@@ -24,8 +24,10 @@ export class WorkerLostError extends IoError {
  */
 const YOUNG_MIB = 3
 
-/** Milliseconds that a thread which is to end has to load first. A file that is no worker's never says that it has. */
-const MOST_LOADING_MS = 2000
+/** Milliseconds after which a thread that has not loaded, and that a job waits for, is given up: a file that is no worker's never says that it has. */
+const MOST_LOADING_MS = 10_000
+/** And so many for one that is to end. */
+const LOADING_AT_END_MS = 2000
 
 interface PendingJob {
   resolve: (result: unknown) => void
@@ -78,6 +80,7 @@ export class WorkerThread {
   /** Runs what `kind` names, with the file system that `fs` describes. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
   run(kind: string, data: unknown, fs: FileSystemDescription, signal: AbortSignal): Promise<unknown> {
     if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
+    if (!this.#loaded) void this.#loadOrEnd()
     const id = this.#nextId++
     const abort = (): void => this.#post({ type: 'abort', id })
     return new Promise<unknown>((resolve, reject) => {
@@ -94,14 +97,20 @@ export class WorkerThread {
 
   /** Ends the thread. Idempotent. */
   async stop(): Promise<void> {
-    if (!this.#loaded && !this.#ended) await this.#loadedOrLate()
+    // Node reads a thread's modules through the thread pool. Of a thread that is ended meanwhile the descriptors of those that it was about to close stay open.
+    if (!this.#loaded && !this.#ended) await this.#loadedWithin(LOADING_AT_END_MS)
     await this.#worker.terminate()
   }
 
-  /** Node reads a thread's modules through the thread pool. Of a thread that is ended meanwhile the descriptors of those that it was about to close stay open. */
-  async #loadedOrLate(): Promise<void> {
+  async #loadOrEnd(): Promise<void> {
+    await this.#loadedWithin(MOST_LOADING_MS)
+    if (!this.#loaded) this.#terminate(new Error('its file does not answer as that of a worker does'))
+  }
+
+  /** Resolves when it has loaded, has ended, or is late. */
+  async #loadedWithin(ms: number): Promise<void> {
     const waiting = new AbortController()
-    await Promise.race([this.#loading, defaultRuntime.sleep(MOST_LOADING_MS, waiting.signal).catch(() => undefined)])
+    await Promise.race([this.#loading, defaultRuntime.sleep(ms, waiting.signal).catch(() => undefined)])
     waiting.abort()
   }
 
