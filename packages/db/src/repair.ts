@@ -201,9 +201,10 @@ class Salvage {
 
   /** A put that is newer than all that is left: the last ones, which no log says yet, or dropped by a compaction with a deletion behind it. Without the manifest nothing tells. */
   #doubt(key: Uint8Array, version: number, payload: Uint8Array): void {
+    const name = nameOf(key, version)
     // It may be in more than one file.
-    if (this.#doubted.has(nameOf(key, version))) return
-    this.#doubted.add(nameOf(key, version))
+    if (this.#doubted.has(name)) return
+    this.#doubted.add(name)
     const fid = readPointerFid(payload, 0)
     const one = copyBytes(key, 0, key.length)
     const message = 'it was put after all that is left in tables and logs, and nothing tells whether it was deleted again'

@@ -84,8 +84,9 @@ export class WorkerExecutor implements Executor {
 
   findIdle<D, R>(task: Task<D, R>): ((data: D) => Promise<R>) | undefined {
     const { description } = this.#options.fs
-    const thread = this.#calls.isClosed || description === undefined ? undefined : this.#pool.idle(this.#options.workerUrl)
-    if (thread === undefined || description === undefined) return undefined
+    if (this.#calls.isClosed || description === undefined) return undefined
+    const thread = this.#pool.idle(this.#options.workerUrl)
+    if (thread === undefined) return undefined
     return (data) => this.#calls.run((own) => thread.run(task.kind, data, description, own) as Promise<R>, undefined)
   }
 

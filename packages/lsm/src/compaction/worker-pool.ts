@@ -1,10 +1,8 @@
 /**
- * Worker threads: of one tree, or of several that share them, one after the other or at the same time.
+ * Worker threads: of one tree, or of several that share them.
  *
- * Threads are started when somebody has a job for them, or foresees one, at most so many for each worker's file, and keep the process alive only while
- * they have one. A thread knows nothing of a tree: each job brings what it needs, and jobs of several trees take turns in time slices. A thread
- * that dies is replaced at the next job. Where threads cannot be had at all (the worker's file is not there, as in bundled applications) there are none
- * from then on.
+ * At most so many for each worker's file; jobs of several trees take turns in time slices. A thread that dies is replaced at the next job. Where
+ * threads cannot be had at all (the worker's file is not there, as in bundled applications) there are none from then on.
  */
 import { createRequire } from 'node:module'
 import { isAbsolute } from 'node:path'

@@ -43,6 +43,8 @@ export class WorkerThread {
   readonly #onEnd: WorkerEnd
   /** Resolves when it has loaded, or ended. */
   readonly #loading: Promise<void>
+  /** Since a job waits for it to load. */
+  #watch: Promise<void> | undefined
   #nextId = 1
   #loaded = false
   #ended = false
@@ -80,7 +82,7 @@ export class WorkerThread {
   /** Runs what `kind` names, with the file system that `fs` describes. Rejects as it does, and with `WorkerLostError` when the thread ends first. */
   run(kind: string, data: unknown, fs: FileSystemDescription, signal: AbortSignal): Promise<unknown> {
     if (this.#ended) return Promise.reject(new WorkerLostError('the worker has ended', this.#cause))
-    if (!this.#loaded) void this.#loadOrEnd()
+    if (!this.#loaded) void (this.#watch ??= this.#loadOrEnd())
     const id = this.#nextId++
     const abort = (): void => this.#post({ type: 'abort', id })
     return new Promise<unknown>((resolve, reject) => {
