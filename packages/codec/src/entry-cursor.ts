@@ -13,9 +13,8 @@ export interface EntryPlace {
   readonly offset: number
 }
 
-/** A position in a sorted run of entries. */
-export interface EntryCursor {
-  readonly valid: boolean
+/** An entry where it lies. */
+export interface EntryView {
   /** The user key is `keyBytes[keyStart..keyEnd)`. */
   readonly keyBytes: Uint8Array
   readonly keyStart: number
@@ -26,17 +25,26 @@ export interface EntryCursor {
   readonly valueBytes: Uint8Array
   readonly valueStart: number
   readonly valueEnd: number
+}
+
+/** A walk through a sorted run of entries, from the first one on. */
+export interface EntryScan extends EntryView {
+  readonly valid: boolean
   /** What to name when the entry turns out to be damaged. Absent where it lies in memory. Requires `valid`. */
   readonly place?: EntryPlace | undefined
 
   first(): void
+  /** Requires `valid`. */
+  next(): void
+}
+
+/** A position in a sorted run of entries. */
+export interface EntryCursor extends EntryScan {
   last(): void
   /** To the first entry at or after (userKey, sequence) in internal order. */
   seek(userKey: Uint8Array, sequence: number): void
   /** To the last entry at or before (userKey, sequence) in internal order. */
   seekReverse(userKey: Uint8Array, sequence: number): void
-  /** Requires `valid`. */
-  next(): void
   /** Requires `valid`. */
   prev(): void
 }

@@ -7,14 +7,12 @@ import {
   bytes,
   compareEntries,
   entryAt,
-  historyArbitrary,
   keyArbitrary,
   propertyOptions,
   show,
-  sorted,
+  sourcesArbitrary,
   valueEntry,
 } from './iterator-support.js'
-import type { Entry } from './iterator-support.js'
 
 function drain(cursor: MergingCursor): string[] {
   const seen: string[] = []
@@ -25,24 +23,6 @@ function drain(cursor: MergingCursor): string[] {
   }
   return seen
 }
-
-/** The history dealt to sources; some entries also to a later source, with other content. */
-const sourcesArbitrary = fc
-  .tuple(historyArbitrary, fc.integer({ min: 1, max: 9 }), fc.infiniteStream(fc.nat(1000)))
-  .map(([history, count, stream]) => {
-    const sources: Entry[][] = Array.from({ length: count }, () => [])
-    const expected: Entry[] = []
-    for (const entry of history) {
-      const dice = stream.next().value
-      const home = dice % count
-      sources[home]!.push(entry)
-      expected.push(entry)
-      if (dice % 3 === 0) {
-        for (let later = home + 1; later < count; later++) sources[later]!.push({ ...entry, kind: 1, payload: bytes('stale') })
-      }
-    }
-    return { sources: sources.map(sorted), expected: sorted(expected) }
-  })
 
 describe('merging cursor', () => {
   test('forward and reverse give every entry once, the earlier source first', () => {

@@ -15,7 +15,7 @@ import {
   readPayload,
   writeAttributes,
 } from '@wk/codec'
-import type { EntryCursor, KeyRange } from '@wk/codec'
+import type { EntryCursor, EntryView, KeyRange } from '@wk/codec'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 
@@ -140,7 +140,7 @@ export class ArrayCursor implements EntryCursor {
 }
 
 /** A copy of the entry under a cursor. */
-export function entryAt(cursor: Omit<EntryCursor, 'first' | 'last' | 'seek' | 'seekReverse' | 'next' | 'prev'>): Entry {
+export function entryAt(cursor: EntryView): Entry {
   return {
     key: cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd),
     sequence: cursor.sequence,
@@ -195,4 +195,22 @@ export const historyArbitrary = fc
       if (kind === 'pointer') return pointerEntry(key, sequence, 1 + (sequence % 3), sequence * 10, 10 + sequence, expiresAt)
       return valueEntry(key, sequence, `v${sequence}`, expiresAt)
     })
+  })
+
+/** The history dealt to sources; some entries also to a later source, with other content. */
+export const sourcesArbitrary = fc
+  .tuple(historyArbitrary, fc.integer({ min: 1, max: 9 }), fc.infiniteStream(fc.nat(1000)))
+  .map(([history, count, stream]) => {
+    const sources: Entry[][] = Array.from({ length: count }, () => [])
+    const expected: Entry[] = []
+    for (const entry of history) {
+      const dice = stream.next().value
+      const home = dice % count
+      sources[home]!.push(entry)
+      expected.push(entry)
+      if (dice % 3 === 0) {
+        for (let later = home + 1; later < count; later++) sources[later]!.push({ ...entry, kind: 1, payload: bytes('stale') })
+      }
+    }
+    return { sources: sources.map(sorted), expected: sorted(expected) }
   })

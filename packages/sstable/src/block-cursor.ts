@@ -62,10 +62,9 @@ export class BlockCursor {
   next(): void {
     const block = this.#open()
     const at = this.valueEnd
-    if (at >= block.entriesEnd) {
-      this.valid = false
-      return
-    }
+    // Until another entry turned out to be whole.
+    this.valid = false
+    if (at >= block.entriesEnd) return
     if (this.#run + 1 < block.restartCount) {
       const restart = block.restart(this.#run + 1)
       if (at > restart) throw block.damage('restart point inside an entry')
@@ -99,6 +98,7 @@ export class BlockCursor {
   }
 
   #enterRun(run: number): void {
+    this.valid = false
     this.#run = run
     this.#inRun = 0
     this.keyEnd = 0
@@ -111,7 +111,8 @@ export class BlockCursor {
       this.#inRun++
       this.#read(this.valueEnd)
     }
-    if (this.valueEnd !== end) throw this.#open().damage('restart point inside an entry')
+    this.valid = this.valueEnd === end
+    if (!this.valid) throw this.#open().damage('restart point inside an entry')
   }
 
   /** Decodes the entry at `at`, which follows the current one in its run or starts it. */
@@ -129,6 +130,7 @@ export class BlockCursor {
 
   /** Undoes the current entry: key bytes it did not share come back from the entries before it. */
   #stepBack(block: Block): void {
+    this.valid = false
     block.read(this.#offsets[this.#inRun]!)
     const kept = block.shared
     this.#inRun--

@@ -1,35 +1,22 @@
 /**
  * Cursor over a table: the index leads to blocks, a block cursor walks inside them.
  *
- * Guarantees: no allocation an entry; the block it stands in stays good even when the cache drops it. Without
- * `fillCache` blocks are read into memory of the cursor's own, one over the other: a long scan leaves no garbage. Damage
- * found on the way is `CorruptionError`; the cursor is then beside all entries.
+ * Guarantees: no allocation an entry; the block it stands in stays good even when the cache drops it. Damage found on the way
+ * is `CorruptionError`; the cursor is then beside all entries. Whoever walks tables once from end to end takes a `TableScan`.
  */
 import { compareRanges, formatFileName, invariant } from '@wk/codec'
 import type { EntryCursor, EntryPlace } from '@wk/codec'
 import { BlockCursor } from './block-cursor.js'
-import type { ReadMemory } from './block-source.js'
 import type { TableReader } from './table-reader.js'
-
-export interface TableCursorOptions {
-  /**
-   * Keep the blocks that are read in the cache. Default true; false for long scans that nobody repeats: what the cursor
-   * hands out is then good until it moves.
-   */
-  fillCache?: boolean
-}
 
 export class TableCursor implements EntryCursor {
   readonly #table: TableReader
-  /** Where blocks are read to; `undefined`: they go to the cache. */
-  readonly #memory: ReadMemory | undefined
   readonly #inner = new BlockCursor()
   /** Block the inner cursor is in, or -1. */
   #block = -1
 
-  constructor(table: TableReader, options: TableCursorOptions) {
+  constructor(table: TableReader) {
     this.#table = table
-    this.#memory = (options.fillCache ?? true) ? undefined : { bytes: new Uint8Array(0) }
   }
 
   get valid(): boolean {
@@ -130,7 +117,7 @@ export class TableCursor implements EntryCursor {
     this.#inner.valid = false
     if (this.#block === block) return
     this.#block = -1
-    this.#inner.reset(this.#table.block(block, this.#memory))
+    this.#inner.reset(this.#table.block(block))
     this.#block = block
   }
 }

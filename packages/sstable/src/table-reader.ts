@@ -21,7 +21,6 @@ import { decodeReferences } from './reference-list.js'
 import type { ReferenceList } from './reference-list.js'
 import { TableIndex } from './table-index.js'
 import { TableCursor } from './table-iterator.js'
-import type { TableCursorOptions } from './table-iterator.js'
 import { decodeProperties } from './table-properties.js'
 import type { TableProperties, TableSummary } from './table-properties.js'
 import { verifyTable } from './table-verifier.js'
@@ -122,7 +121,7 @@ export class TableReader {
       return false
     }
     const block = this.#index.find(key, sequence)
-    const found = block < this.#index.length && this.block(block, undefined).find(key, sequence, out)
+    const found = block < this.#index.length && this.block(block).find(key, sequence, out)
     this.#streak = found ? this.#streak + 1 : 0
     return found
   }
@@ -141,8 +140,8 @@ export class TableReader {
   }
 
   /** A cursor beside all entries. */
-  cursor(options: TableCursorOptions = {}): TableCursor {
-    return new TableCursor(this, options)
+  cursor(): TableCursor {
+    return new TableCursor(this)
   }
 
   /** The full reference lists, by ascending file. Read from disk at each call. */
@@ -160,14 +159,10 @@ export class TableReader {
     return verifyTable(this, this.#index, this.#footer)
   }
 
-  /**
-   * Data block `block` from the cache or the file. With `memory` a block from the file is put there, else into the cache. For
-   * cursors.
-   */
-  block(block: number, memory: ReadMemory | undefined): Block {
+  /** Data block `block` from the cache, or from the file into the cache. For cursors. */
+  block(block: number): Block {
     const cached = this.#cached === undefined ? undefined : this.#cache?.get(this.#cached, block)
-    if (cached !== undefined) return cached
-    return memory === undefined ? this.#load(block) : this.readBlock(block, this.#verifyChecksums, memory)
+    return cached ?? this.#load(block)
   }
 
   /** Data block `block` from the file, and into the cache. */
@@ -177,7 +172,7 @@ export class TableReader {
     return read
   }
 
-  /** Data block `block` from the file. For the verifier. */
+  /** Data block `block` from the file, into `memory` if it is given. For scans, the verifier and salvage. */
   readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums, memory?: ReadMemory): Block {
     const offset = this.#index.offset(block)
     const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum, memory)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Block } from '../src/block-reader.js'
 import { BlockBuilder } from '../src/block-builder.js'
-import { build, numbered, pointerEntries, runs } from './support.js'
+import { build, numbered, pointerEntries, runs, scanOf } from './support.js'
 import { newLookupResult } from '@wk/codec'
 
 function block(table: number, offset: number, size = 100): Block {
@@ -83,16 +83,16 @@ describe('block cache', () => {
     expect(cache.stats().bytes).toBeLessThanOrEqual(1 << 20)
     cache.evictTable(table.number)
     expect(cache.stats()).toMatchObject({ blocks: 0, bytes: 0 })
-    const cursor = table.cursor({ fillCache: false })
-    for (cursor.first(); cursor.valid; cursor.next());
+    const scan = scanOf(table)
+    for (scan.first(); scan.valid; scan.next());
     expect(cache.stats().blocks).toBe(0)
   })
 
-  it('is passed by where blocks are read one over the other', () => {
+  it('is passed by in a scan, which reads blocks one over the other', () => {
     const { open } = build(pointerEntries(2000))
-    const cursor = open().cursor({ fillCache: false })
+    const scan = scanOf(open())
     const memory = new Set<ArrayBufferLike>()
-    for (cursor.first(); cursor.valid; cursor.next()) memory.add(cursor.valueBytes.buffer)
+    for (scan.first(); scan.valid; scan.next()) memory.add(scan.valueBytes.buffer)
     // Memory for twice the first block; more if one is longer than that.
     expect(memory.size).toBeLessThanOrEqual(2)
   })

@@ -1,8 +1,8 @@
 /** A file in one array, arbitraries, and a sorted-array model, shared by the tests of this package. */
 import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, compareInternal, encodePointer } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryCursor, EntryScan } from '@wk/codec'
 import type { File, FileUsage } from '@wk/fs'
-import { TableReader, TableWriter } from '@wk/sstable'
+import { TableReader, TableScan, TableWriter } from '@wk/sstable'
 import type { TableReaderOptions, TableSummary, TableWriterOptions } from '@wk/sstable'
 import fc from 'fast-check'
 
@@ -183,12 +183,12 @@ export function show(entry: Entry | undefined): string {
 }
 
 /** The cursor's entry as text. */
-export function showAt(cursor: EntryCursor): string {
+export function showAt(cursor: EntryScan): string {
   return cursor.valid ? show(entryAt(cursor)) : 'none'
 }
 
 /** The cursor's entry, copied. */
-export function entryAt(cursor: EntryCursor): Entry {
+export function entryAt(cursor: EntryScan): Entry {
   return {
     key: cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd),
     sequence: cursor.sequence,
@@ -197,10 +197,15 @@ export function entryAt(cursor: EntryCursor): Entry {
   }
 }
 
-export function allForward(cursor: EntryCursor): string[] {
+export function allForward(cursor: EntryScan): string[] {
   const list: string[] = []
   for (cursor.first(); cursor.valid; cursor.next()) list.push(showAt(cursor))
   return list
+}
+
+/** A scan of these tables. */
+export function scanOf(...tables: TableReader[]): TableScan {
+  return new TableScan(() => tables.shift())
 }
 
 export function allBackward(cursor: EntryCursor): string[] {

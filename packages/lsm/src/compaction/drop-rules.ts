@@ -15,7 +15,7 @@
  * it: level 0 is compacted oldest tables first, never past a level that is not empty.
  */
 import { CorruptionError, KIND_TOMBSTONE, baseKind, compareRanges, readExpiresAt } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryView } from '@wk/codec'
 import type { KeyInterval } from './job.js'
 
 /** The entry goes to the output as it is. */
@@ -68,8 +68,8 @@ export class DropRules {
   /** Whether the entry last judged was the first of its key. */
   isNewKey = false
 
-  /** Judges the entry at the cursor. @throws CorruptionError if it belongs before the one judged last: a table is not in order */
-  judge(entry: EntryCursor): Verdict {
+  /** Judges an entry. @throws CorruptionError if it belongs before the one judged last: a table is not in order */
+  judge(entry: EntryView): Verdict {
     const { keyBytes, keyStart, keyEnd, sequence, kind } = entry
     const order = this.#keyLength < 0 ? 1 : compareRanges(keyBytes, keyStart, keyEnd, this.#key, 0, this.#keyLength)
     if (order < 0 || (order === 0 && sequence > this.#newer)) throw new CorruptionError('the entries of a table are out of order')
@@ -119,7 +119,7 @@ export class DropRules {
     return low < snapshots.length && snapshots[low]! < newer
   }
 
-  #isExpired(entry: EntryCursor): boolean {
+  #isExpired(entry: EntryView): boolean {
     const expiresAt = readExpiresAt(entry.kind, entry.valueBytes, entry.valueStart, entry.valueEnd)
     return expiresAt !== 0 && expiresAt <= this.#now
   }

@@ -16,15 +16,14 @@ import {
   readPointerLen,
   throwIfAborted,
 } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryScan, EntryView } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
-import { LevelCursor } from '../iterator/level-cursor.js'
-import { MergingCursor } from '../iterator/merging-cursor.js'
 import { BURY, DropRules, KEEP, VANISH } from './drop-rules.js'
 import type { Verdict } from './drop-rules.js'
 import type { DroppedEntries, Job, JobResult } from './job.js'
+import { MergingScan } from './merging-scan.js'
 import { PointerMover } from './pointer-moves.js'
 import { TableInputs } from './table-inputs.js'
 import { TableOutputs } from './table-outputs.js'
@@ -49,9 +48,9 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
   const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
   const slice = new TimeSlice(context.runtime)
   const outputs = new TableOutputs(context.fs, job, slice, context.signal)
-  const cursor = cursorOf(job, inputs)
+  const scan = scanOf(job, inputs)
   try {
-    const copied = await copyEntries(job, cursor, outputs, slice, context.signal)
+    const copied = await copyEntries(job, scan, outputs, slice, context.signal)
     await inputs.close()
     const tables = await outputs.finish()
     let bytesWritten = 0
@@ -61,7 +60,7 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
     // The first error counts; what goes wrong while clearing up adds nothing.
     await inputs.close().catch(() => undefined)
     await outputs.discard()
-    throw placed(error, cursor)
+    throw placed(error, scan.current)
   }
 }
 
@@ -70,7 +69,7 @@ interface Copied {
   dropped: DroppedEntries
 }
 
-async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs, slice: TimeSlice, signal: AbortSignal | undefined): Promise<Copied> {
+async function copyEntries(job: Job, scan: MergingScan, outputs: TableOutputs, slice: TimeSlice, signal: AbortSignal | undefined): Promise<Copied> {
   const rules = new DropRules({
     snapshots: job.snapshots,
     now: job.now,
@@ -80,48 +79,50 @@ async function copyEntries(job: Job, cursor: EntryCursor, outputs: TableOutputs,
   const losses = new Losses()
   const mover = job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
   let entries = 0
-  for (cursor.first(); cursor.valid; cursor.next()) {
+  scan.first()
+  for (let entry = scan.current; entry !== undefined; entry = scan.next()) {
     entries++
     if (entries % ENTRIES_PER_LOOK === 0) {
       if (slice.due()) await slice.pause()
       throwIfAborted(signal)
     }
-    checkEntry(cursor)
-    const verdict = rules.judge(cursor)
+    checkEntry(entry)
+    const verdict = rules.judge(entry)
     if (verdict === KEEP || verdict === BURY) {
       // Only between user keys: versions of one key never part.
-      if (rules.isNewKey && outputs.isDue(cursor)) await outputs.startTable()
-      if (verdict === KEEP) outputs.add(cursor, mover?.moved(cursor))
-      else outputs.addTombstone(cursor)
+      if (rules.isNewKey && outputs.isDue(entry)) await outputs.startTable()
+      if (verdict === KEEP) outputs.add(entry, mover?.moved(entry))
+      else outputs.addTombstone(entry)
     }
-    if (verdict !== KEEP) losses.count(verdict, cursor)
+    if (verdict !== KEEP) losses.count(verdict, entry)
   }
   return { entries, dropped: losses.result() }
 }
 
 /** @throws CorruptionError for what no writer of ours has written: a checksum vouches for the writer only if nobody prepared the table */
-function checkEntry({ kind, valueStart, valueEnd }: EntryCursor): void {
+function checkEntry({ kind, valueStart, valueEnd }: EntryView): void {
   if (!isKind(kind)) throw new CorruptionError('a table entry of unknown kind')
   const length = valueEnd - valueStart
   if (kind === KIND_TOMBSTONE && length > 0) throw new CorruptionError('a table entry that deletes and has a value')
   if (baseKind(kind) === KIND_POINTER && length < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
 }
 
-/** Who finds damage inside an entry does not know where it lies. The cursor stands there still. */
-function placed(error: unknown, cursor: EntryCursor): unknown {
-  if (!(error instanceof CorruptionError) || error.file !== undefined || !cursor.valid) return error
-  const { place } = cursor
+/** Who finds damage inside an entry does not know where it lies. The scan stands there still. */
+function placed(error: unknown, entry: EntryScan | undefined): unknown {
+  if (!(error instanceof CorruptionError) || error.file !== undefined || entry?.valid !== true) return error
+  const { place } = entry
   return place === undefined ? error : new CorruptionError(`damage in ${place.file} at offset ${place.offset}: ${error.message}`, { ...place, cause: error })
 }
 
-function cursorOf(job: Job, inputs: TableInputs): EntryCursor {
-  if (job.type === 'flush') return Memtable.attach(job.memtable).cursor()
-  const sources: EntryCursor[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
-  for (const { level, tables } of job.inputs) {
-    if (level === 0) for (const table of tables) sources.push(new LevelCursor([table], inputs.open))
-    else sources.push(new LevelCursor(tables, inputs.open))
+function scanOf(job: Job, inputs: TableInputs): MergingScan {
+  const sources: EntryScan[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
+  if (job.type === 'compact') {
+    for (const { level, tables } of job.inputs) {
+      if (level === 0) for (const table of tables) sources.push(inputs.scan([table]))
+      else sources.push(inputs.scan(tables))
+    }
   }
-  return sources.length === 1 ? sources[0]! : new MergingCursor(sources)
+  return new MergingScan(sources)
 }
 
 function inputBytes(job: Job): number {
@@ -135,7 +136,7 @@ class Losses {
   readonly #dropped: DroppedEntries = { entries: 0, tombstones: 0, shadowed: 0, expired: 0, highestTombstone: 0, references: [] }
   readonly #references = new Map<number, { fid: number; count: number; bytes: number }>()
 
-  count(verdict: Verdict, entry: EntryCursor): void {
+  count(verdict: Verdict, entry: EntryView): void {
     const dropped = this.#dropped
     if (verdict === BURY) dropped.expired++
     else {
@@ -156,7 +157,7 @@ class Losses {
   }
 
   /** Requires a whole pointer. */
-  #loseReference({ valueBytes, valueStart }: EntryCursor): void {
+  #loseReference({ valueBytes, valueStart }: EntryView): void {
     const fid = readPointerFid(valueBytes, valueStart)
     let sum = this.#references.get(fid)
     if (sum === undefined) {

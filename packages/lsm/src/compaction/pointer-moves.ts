@@ -5,7 +5,7 @@
  * durably (law 3). Plain data: it crosses to a worker as it is, the arrays without a copy where they lie in shared memory.
  */
 import { KIND_POINTER, baseKind, readPointerFid, readPointerLen, readPointerOffset, writePointer } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryView } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 
 /** Records of one value-log file: ranges, ascending. What begins at `starts[i]` of `fid` is at `positions[i]` of `target` as well. */
@@ -35,7 +35,7 @@ export class PointerMover {
    * The payload of the entry with its pointer moved, good until the next call; `undefined` if it stays as it is. A pointer that no range
    * covers stays: whoever reads it is told what is wrong with it. Requires that the pointer is whole.
    */
-  moved({ kind, valueBytes, valueStart, valueEnd }: EntryCursor): Uint8Array | undefined {
+  moved({ kind, valueBytes, valueStart, valueEnd }: EntryView): Uint8Array | undefined {
     if (baseKind(kind) !== KIND_POINTER) return undefined
     const length = valueEnd - valueStart
     const move = this.#moves.get(readPointerFid(valueBytes, valueStart))

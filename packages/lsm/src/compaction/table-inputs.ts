@@ -4,9 +4,9 @@
  * They are opened apart from the tree's own table cache: a job may run in another thread, and a scan of everything
  * must not push out what readers use.
  */
-import type { EntryCursor } from '@wk/codec'
 import { HandleCache } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
+import { TableScan } from '@wk/sstable'
 import type { TableSummary } from '@wk/sstable'
 import { openTable } from '../table-cache.js'
 
@@ -24,9 +24,14 @@ export class TableInputs {
     this.#verifyChecksums = verifyChecksums
   }
 
-  /** Opens a cursor: the opener of a `LevelCursor`. */
-  readonly open = (table: TableSummary): EntryCursor =>
-    openTable(this.#handles, this.#dir, table, { verifyChecksums: this.#verifyChecksums }).cursor({ fillCache: false })
+  /** A scan of tables that are sorted by key and disjoint. Each is opened when the one before has been walked. */
+  scan(tables: readonly TableSummary[]): TableScan {
+    const rest = tables.values()
+    return new TableScan(() => {
+      const { value } = rest.next()
+      return value === undefined ? undefined : openTable(this.#handles, this.#dir, value, { verifyChecksums: this.#verifyChecksums })
+    })
+  }
 
   /** Closes all files. */
   async close(): Promise<void> {

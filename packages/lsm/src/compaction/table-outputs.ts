@@ -5,7 +5,7 @@
  * `finish` resolves all of them belong to this object, and `discard` removes them.
  */
 import { KIND_TOMBSTONE, compareRanges, errnoOf, invariant, throwIfAborted } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryView } from '@wk/codec'
 import type { File, FileSystem, TimeSlice } from '@wk/fs'
 import { TableWriter } from '@wk/sstable'
 import type { TableSummary } from '@wk/sstable'
@@ -45,7 +45,7 @@ export class TableOutputs {
   }
 
   /** Whether the entry, the first of its key, should begin a new table. */
-  isDue(entry: EntryCursor): boolean {
+  isDue(entry: EntryView): boolean {
     const writer = this.#writer
     this.#pass(entry)
     if (writer === undefined) return true
@@ -79,7 +79,7 @@ export class TableOutputs {
   }
 
   /** Requires a table that was started. `payload`: instead of the entry's own. */
-  add(entry: EntryCursor, payload?: Uint8Array): void {
+  add(entry: EntryView, payload?: Uint8Array): void {
     this.#writer!.add(
       entry.keyBytes,
       entry.keyStart,
@@ -93,7 +93,7 @@ export class TableOutputs {
   }
 
   /** {@link add} of a tombstone in the entry's place. */
-  addTombstone({ keyBytes, keyStart, keyEnd, sequence }: EntryCursor): void {
+  addTombstone({ keyBytes, keyStart, keyEnd, sequence }: EntryView): void {
     this.#writer!.add(keyBytes, keyStart, keyEnd, sequence, KIND_TOMBSTONE, NOTHING, 0, 0)
   }
 
@@ -135,7 +135,7 @@ export class TableOutputs {
     this.#summaries.push(summary)
   }
 
-  #pass(entry: EntryCursor): void {
+  #pass(entry: EntryView): void {
     for (; this.#grandparent < this.#grandparents.length; this.#grandparent++) {
       const { largest, size } = this.#grandparents[this.#grandparent]!
       if (compareRanges(entry.keyBytes, entry.keyStart, entry.keyEnd, largest, 0, largest.length) <= 0) return

@@ -1,0 +1,149 @@
+/**
+ * Walks tables once from the first entry to the last, as compactions do: a block after the other, a table after the other.
+ *
+ * What a cursor does beside that (going back, seeking, blocks that others read too) costs a merge more than its entries, so
+ * this one does nothing else: the entry lies in plain fields, blocks are read into one memory of its own, and nothing is
+ * allocated an entry. Damage found on the way is `CorruptionError`; the scan is then beside all entries.
+ */
+import { MAX_KEY_LENGTH, TRAILER_LENGTH, formatFileName, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
+import type { EntryPlace, EntryScan } from '@wk/codec'
+import type { Block } from './block-reader.js'
+import type { ReadMemory } from './block-source.js'
+import type { TableReader } from './table-reader.js'
+
+const NOTHING = new Uint8Array(0)
+/** Bytes of an entry before its key when each of its lengths takes one byte. */
+const SHORT_HEADER = 3 + TRAILER_LENGTH
+
+export class TableScan implements EntryScan {
+  valid = false
+  keyBytes: Uint8Array = new Uint8Array(64)
+  readonly keyStart = 0
+  keyEnd = 0
+  sequence = 0
+  kind = 0
+  valueBytes: Uint8Array = NOTHING
+  valueStart = 0
+  valueEnd = 0
+  readonly #nextTable: () => TableReader | undefined
+  readonly #memory: ReadMemory = { bytes: NOTHING }
+  #table: TableReader | undefined
+  #block: Block | undefined
+  /** Index of the block in the table. */
+  #blockIndex = -1
+  #entriesEnd = 0
+  /** The restart point that comes next, and its offset; behind the entries after the last one. */
+  #restart = 0
+  #restartAt = 0
+
+  /** @param nextTable opens the tables, in order of their keys, each when the one before has been walked */
+  constructor(nextTable: () => TableReader | undefined) {
+    this.#nextTable = nextTable
+  }
+
+  get place(): EntryPlace | undefined {
+    const block = this.#block
+    return block === undefined ? undefined : { file: formatFileName('table', block.table), offset: block.offset }
+  }
+
+  /** To the first entry of the first table. Once. */
+  first(): void {
+    invariant(this.#block === undefined && !this.valid, 'a scan begins once')
+    this.#enterTable()
+  }
+
+  next(): void {
+    invariant(this.valid, 'a scan at an entry')
+    if (this.valueEnd < this.#entriesEnd) this.#read(this.valueEnd)
+    else this.#nextBlock()
+  }
+
+  #enterTable(): void {
+    this.valid = false
+    this.#table = this.#nextTable()
+    this.#blockIndex = -1
+    if (this.#table !== undefined) this.#nextBlock()
+  }
+
+  #nextBlock(): void {
+    const table = this.#table
+    this.valid = false
+    invariant(table !== undefined, 'a scan in a table')
+    this.#blockIndex++
+    if (this.#blockIndex === table.dataBlocks) {
+      this.#enterTable()
+      return
+    }
+    const block = table.readBlock(this.#blockIndex, undefined, this.#memory)
+    this.#block = block
+    this.valueBytes = block.bytes
+    this.#entriesEnd = block.entriesEnd
+    this.#restart = 0
+    this.#restartAt = block.restart(0)
+    this.keyEnd = 0
+    this.#read(0)
+  }
+
+  /** Decodes the entry at `at`, which follows the current one, or is the first of its block. */
+  #read(at: number): void {
+    // Until the entry turned out to be whole.
+    this.valid = false
+    const bytes = this.valueBytes
+    let shared = bytes[at]!
+    let unshared = bytes[at + 1]!
+    let payload = bytes[at + 2]!
+    let keyStart = at + SHORT_HEADER
+    if ((shared | unshared | payload) >= 0x80) {
+      const block = this.#readLong(at)
+      shared = block.shared
+      unshared = block.unshared
+      keyStart = block.keyStart
+      payload = block.valueEnd - block.valueStart
+    }
+    const valueStart = keyStart + unshared
+    const valueEnd = valueStart + payload
+    if (valueEnd > this.#entriesEnd) throw this.#open().damage('entry longer than its block')
+    if (at >= this.#restartAt) {
+      if (at > this.#restartAt) throw this.#open().damage('restart point inside an entry')
+      if (shared !== 0) throw this.#open().damage('restart point with a shared prefix')
+      this.#passRestart()
+    }
+    if (shared > this.keyEnd) throw this.#open().damage('entry that shares more than there is')
+    const keyEnd = shared + unshared
+    if (keyEnd > this.keyBytes.length) this.#growKey(shared, keyEnd)
+    const key = this.keyBytes
+    if (unshared > 40) key.set(bytes.subarray(keyStart, valueStart), shared)
+    else for (let i = 0; i < unshared; i++) key[shared + i] = bytes[keyStart + i]!
+    this.keyEnd = keyEnd
+    this.sequence = readTrailerSequence(bytes, keyStart - TRAILER_LENGTH)
+    this.kind = readTrailerKind(bytes, keyStart - TRAILER_LENGTH)
+    this.valueStart = valueStart
+    this.valueEnd = valueEnd
+    this.valid = true
+  }
+
+  #readLong(at: number): Block {
+    const block = this.#open()
+    block.read(at)
+    return block
+  }
+
+  #passRestart(): void {
+    const block = this.#open()
+    this.#restart++
+    this.#restartAt = this.#restart < block.restartCount ? block.restart(this.#restart) : Infinity
+  }
+
+  #growKey(kept: number, length: number): void {
+    invariant(length <= MAX_KEY_LENGTH, 'a key within its limit')
+    const bigger = new Uint8Array(Math.max(length, this.keyBytes.length * 2))
+    bigger.set(this.keyBytes.subarray(0, kept))
+    this.keyBytes = bigger
+  }
+
+  #open(): Block {
+    const block = this.#block
+    invariant(block !== undefined, 'a scan in a block')
+    return block
+  }
+}
