@@ -17,6 +17,8 @@ const WARM_PIECE_MS = 0.1
 const WARM_BYTE_MS = 2e-6
 /** Pieces that go through the pool before the calling thread tries one again. */
 const POOLED = 64
+/** How many of them at a time. */
+const AT_ONCE = 8
 
 /** Bytes of a chunk that are consecutive in memory and in the physical file. */
 export interface Piece {
@@ -78,10 +80,11 @@ export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runt
     } while (!isCold && next < pieces.length && elapsed < SLICE_MS)
     isCold = elapsed > warm
     if (isCold) {
-      await inLots(pieces.slice(next, next + POOLED), async ({ start, length, position }) => {
+      const write = async ({ start, length, position }: Piece): Promise<void> => {
         check()
         await writeFully(file, chunk.bytes, start, length, position)
-      })
+      }
+      await inLots(pieces.slice(next, next + POOLED), write, AT_ONCE)
       next += POOLED
     } else await runtime.yield()
   }
