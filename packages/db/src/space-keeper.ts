@@ -14,14 +14,13 @@ import type { ValueLog } from '@wk/vlog'
 import { GapPace } from './gap-pace.js'
 import { GcBrake } from './gc-brake.js'
 import { publishGc } from './gc-events.js'
-import { allowedGarbage, fileLimitOf, granuleOf, isComing, planStep, pressureOf, strainOf, victimsBeyond } from './gc-plan.js'
+import { fileLimitOf, isComing, planStep, pressureOf, strainOf, victimsBeyond } from './gc-plan.js'
 import type { GcStep, SpaceBounds } from './gc-plan.js'
 import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
 import { IdleWatch } from './idle-watch.js'
+import { FULL_EXCESS, SpaceEstimate } from './space-estimate.js'
 import { measureSpace } from './space-figures.js'
-import type { SpaceFigures } from './space-figures.js'
-import { WrittenCounter } from './space-written.js'
 import type { ValueLogGc } from './value-log-gc.js'
 
 export interface SpaceKeeperParts {
@@ -39,17 +38,6 @@ export interface SpaceKeeperParts {
   readonly onFailure: (failure: WkError) => void
 }
 
-/** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
-const FULL_EXCESS = 0.2
-/** Part of that garbage whose room is kept, until the first of it is out, for the copies of the passes that follow at once. */
-const FIRST_COPIES = 1 / 8
-/** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
-const LOOK_SHARE = 0.02
-const LEAST_LOOK_OPERATIONS = 16
-/** Looks may take this part of the time: the next one waits so many times as long as the last one took. */
-const LOOK_REST = 20
-/** So many times the operations that are worth a look are worth one whatever it costs. */
-const SOONER = 8
 /** Passes at once at most, some of which wait for the disk while another copies. */
 const MOST_PASSES = 4
 /** The excess up to which there is room for the copies of a second pass while one is under way, and for those of more. */
@@ -65,8 +53,8 @@ const RETRIES = 3
 export class SpaceKeeper {
   readonly brake: GcBrake
   readonly #pace: GapPace
+  readonly #space: SpaceEstimate
   readonly #parts: SpaceKeeperParts
-  readonly #written: WrittenCounter
   readonly #controller = new AbortController()
   readonly #idle: IdleWatch
   #unsubscribe: (() => void) | undefined
@@ -78,40 +66,25 @@ export class SpaceKeeper {
   #passes = 0
   #uncopied = 0
   #isBringingOut = false
-  #tablesChanged = true
   /** It rests, and there were readers that may keep garbage alive. */
   #isHoldingBack = false
   #failures = 0
-  #figures: SpaceFigures
-  #hiddenShare = 0
-  /** Hidden part that the last compaction could not drop: snapshots and versions to keep hold it. */
-  #heldShare = 0
-  #snapshots = 0
-  #entries = 0
-  /** Time of the next look at the earliest. */
-  #nextLook = 0
   /** Operations written when the copying last paused. */
   #pausedAt = 0
   #isDeferred = false
   /** Bytes written when a writer was last asked to wait, or not to. */
   #slowedAt = 0
-  #lookedAt = { bytes: -1, bytesInGaps: 0, operations: -1 }
   /** Gaps were opened since this database was. */
   #hasFilled = false
   #isOpening = false
-  #broughtOutAt: { bytes: number; operations: number } | undefined
-  /** Part of what was written before the last compaction that overwrote something: of what is written now, too, most likely. */
-  #overwriteShare = 0.5
-  #broughtOut = { bytes: 0, liveBytes: 0 }
   #reason = 'nothing was written yet'
 
   constructor(parts: SpaceKeeperParts) {
     this.#parts = parts
     this.brake = new GcBrake(parts.runtime)
     this.#pace = new GapPace(parts.runtime)
-    this.#written = new WrittenCounter(parts.tree, parts.vlog)
-    this.#idle = new IdleWatch(this.#written, parts.runtime, this.#controller.signal, () => this.#wake())
-    this.#figures = measureSpace(parts.tree, parts.vlog, 0)
+    this.#space = new SpaceEstimate({ ...parts, hiddenShare: () => parts.gc.hidden.share() })
+    this.#idle = new IdleWatch(this.#space.written, parts.runtime, this.#controller.signal, () => this.#wake())
   }
 
   /** Why nothing runs, or what does. */
@@ -121,13 +94,13 @@ export class SpaceKeeper {
 
   /** Part of all entries' bytes that is hidden garbage, as last estimated. */
   get hiddenShare(): number {
-    return this.#hiddenShare
+    return this.#space.hiddenShare
   }
 
   /** Takes up work, and has a look at once. */
   start(): void {
     this.#unsubscribe = this.#parts.tree.onVersionChange(() => {
-      this.#tablesChanged = true
+      this.#space.tablesChanged()
       this.#wake()
     })
     this.#wake()
@@ -136,13 +109,14 @@ export class SpaceKeeper {
   /** To be called for each group that was written. `undefined`: the writer need not wait. */
   slowdown(): Promise<void> | undefined {
     if (this.#controller.signal.aborted) return undefined
-    this.#written.update()
-    const bytes = this.#written.bytes - this.#slowedAt
-    this.#slowedAt = this.#written.bytes
+    const { written } = this.#space
+    written.update()
+    const bytes = written.bytes - this.#slowedAt
+    this.#slowedAt = written.bytes
     const isDue = this.#isDue()
     if (isDue) this.#wake()
     // Where there is room for what comes nobody need wait for gaps.
-    this.#pace.note(bytes, pressureOf(this.#estimate(), this.#parts.bounds) > 0 ? this.#parts.vlog.gaps.bytes : Infinity)
+    this.#pace.note(bytes, pressureOf(this.#space.now, this.#parts.bounds) > 0 ? this.#parts.vlog.gaps.bytes : Infinity)
     const wait = bytes === 0 ? undefined : this.brake.wait(bytes, () => this.#strain(), () => this.#pace.due)
     if (wait !== undefined || this.#running === undefined) return wait
     // Writers that never let the event loop turn would keep the background from having its look.
@@ -224,19 +198,19 @@ export class SpaceKeeper {
     await this.#look()
     this.brake.ease()
     // What passes under way will give back is as good as gone.
-    const figures = { ...this.#figures, diskBytes: this.#figures.diskBytes - gc.expectedGain }
+    const figures = { ...this.#space.figures, diskBytes: this.#space.figures.diskBytes - gc.expectedGain }
     const files = gc.files()
     const isFillable = this.#isFillable()
     const fillable = isFillable ? gc.gaps.fillable(files) : 0
     const gapBytes = isFillable ? vlog.gaps.bytes + fillable : 0
-    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#canBringOut(), gapBytes, isIdle: this.#hasFilled && !isFillable })
+    const step = planStep(figures, files, bounds, { isBringingOut: this.#isBringingOut, canBringOut: this.#space.canBringOut(), gapBytes, isIdle: this.#hasFilled && !isFillable })
     if (fillable > 0 && vlog.gaps.bytes < LEAST_OPEN && pressureOf(figures, bounds) > 0 && !this.#isBringingOut && !this.#isOpening) work.add(this.#openGaps())
     if (step.kind === 'rest' && work.size > 0) {
       await work.next()
       return true
     }
     this.#tell(step)
-    this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#snapshots > 0)
+    this.#isHoldingBack = step.kind === 'rest' && (tree.stats().views > 1 || this.#space.snapshots > 0)
     if (step.kind === 'rest') {
       if (gapBytes > 0) this.#idle.watch()
       this.brake.release()
@@ -254,11 +228,11 @@ export class SpaceKeeper {
   /** Whether a pass may begin beside those under way. */
   #mayBegin(victims: readonly ValueLogFile[]): boolean {
     if (this.#passes === 0) return true
-    if (this.#passes >= MOST_PASSES || this.#parts.bytesPerSecond !== undefined || this.#excess() <= 0) return false
+    if (this.#passes >= MOST_PASSES || this.#parts.bytesPerSecond !== undefined || this.#space.excess() <= 0) return false
     // As long as they last their copies are on the disk as well.
     let copied = this.#uncopied
     for (const { liveBytes } of victims) copied += liveBytes
-    return this.#excess(copied) <= (this.#passes === 1 ? SECOND_EXCESS : MORE_EXCESS)
+    return this.#space.excess(copied) <= (this.#passes === 1 ? SECOND_EXCESS : MORE_EXCESS)
   }
 
   async #relocate(victims: readonly ValueLogFile[]): Promise<void> {
@@ -287,24 +261,16 @@ export class SpaceKeeper {
     }
   }
 
-  /** Brings hidden garbage out, and notes what stays hidden because something holds it. */
+  /** Brings hidden garbage out, and opens gaps where it was. */
   async #bringOut(seal: boolean): Promise<void> {
-    const { gc, tree } = this.#parts
-    const { bytes, operations } = this.#written
-    this.#broughtOutAt = { bytes, operations }
+    const { gc, vlog } = this.#parts
+    const before = this.#space.beginBringOut()
     this.#isBringingOut = true
-    if (this.#parts.vlog.gaps.bytes > 0) this.#pace.beginOut()
+    if (vlog.gaps.bytes > 0) this.#pace.beginOut()
     let isDone = false
     try {
       await gc.bringOut({ seal, signal: this.#controller.signal })
-      const { snapshots } = tree.stats()
-      this.#snapshots = snapshots
-      const share = await gc.hidden.share()
-      this.#learn(bytes)
-      // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
-      const isQuiet = this.#written.operations === operations
-      this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
-      this.#tablesChanged = true
+      await this.#space.broughtOut(before)
       isDone = true
     } finally {
       this.#isBringingOut = false
@@ -339,118 +305,51 @@ export class SpaceKeeper {
     this.brake.ease()
   }
 
-  /** How much of what was written up to `bytes` was garbage when it was compacted. */
-  #learn(bytes: number): void {
-    const { tree, vlog } = this.#parts
-    this.#written.update()
-    // What was written meanwhile counts as alive.
-    const liveBytes = measureSpace(tree, vlog, 0).knownLiveBytes - (this.#written.bytes - bytes)
-    const written = bytes - this.#broughtOut.bytes
-    if (written > 0 && this.#broughtOut.liveBytes > 0) this.#overwriteShare = Math.min(1, Math.max(0, 1 - (liveBytes - this.#broughtOut.liveBytes) / written))
-    this.#broughtOut = { bytes, liveBytes }
-  }
-
-  /** Figures of now; the hidden part by a new sample, if it may have changed. */
+  /** New figures, and what follows from them at once. */
   async #look(): Promise<void> {
-    const { tree, vlog, runtime } = this.#parts
-    const start = runtime.monotonic()
-    const { snapshots, tableEntries, memtableEntries } = tree.stats()
-    this.#entries = tableEntries + memtableEntries
-    if (snapshots < this.#snapshots) this.#broughtOutAt = undefined
-    if (snapshots !== this.#snapshots) this.#heldShare = 0
-    this.#snapshots = snapshots
-    this.#written.update()
-    if (this.#tablesChanged || this.#isDue()) {
-      this.#tablesChanged = false
-      const share = await this.#parts.gc.hidden.share()
-      this.#hiddenShare = Math.max(0, share - this.#heldShare)
-    }
-    const { bytes, bytesInGaps, operations } = this.#written
-    const known = measureSpace(tree, vlog, 0).knownLiveBytes
-    // A sample misses the few hot keys that most of the garbage may belong to: what counts as alive grew by more than it should have.
-    const expected = this.#broughtOut.liveBytes + (1 - this.#overwriteShare) * (bytes - this.#broughtOut.bytes)
-    const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known)
-    this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
-    this.#lookedAt = { bytes, bytesInGaps, operations }
+    const { tree, vlog, bounds } = this.#parts
+    await this.#space.look()
+    const { figures, written } = this.#space
     // In small files, long before they are collected: what is ended late has to be synced and copied all at once.
-    const { end: fileEnd, waiting, alone } = fileLimitOf(this.#figures, this.#parts.bounds)
-    vlog.limitFiles(fileEnd, waiting, alone)
+    const { end, waiting, alone } = fileLimitOf(figures, bounds)
+    vlog.limitFiles(end, waiting, alone)
     // The first garbage is brought out as soon as a thread has started and learnt its work.
-    if (operations > 0 && isComing(this.#figures, this.#parts.bounds)) tree.prepare()
-    const end = runtime.monotonic()
-    this.#nextLook = end + LOOK_REST * (end - start)
+    if (written.operations > 0 && isComing(figures, bounds)) tree.prepare()
   }
 
-  /** Enough was written since the last look to make another worthwhile. */
+  /** Enough was written since the last look to make another worthwhile. If it is too early for that, it comes in time. */
   #isDue(): boolean {
-    const { bytes, operations } = this.#written
-    const leastBytes = Math.max(this.#parts.bounds.allowance / 4, this.#figures.liveBytes * LOOK_SHARE)
-    const operationsSince = operations - this.#lookedAt.operations
-    if (bytes - this.#lookedAt.bytes < leastBytes && operationsSince < this.#leastOperations()) return false
-    if (this.#parts.runtime.monotonic() >= this.#nextLook) return true
-    // Sooner, if what was written may all be garbage and that would be much of it.
-    const { diskBytes, liveBytes } = this.#figures
-    return pressureOf({ diskBytes: diskBytes + bytes - this.#lookedAt.bytes, liveBytes }, this.#parts.bounds) > 0 || operationsSince >= SOONER * this.#leastOperations() || this.#defer()
+    const milliseconds = this.#space.dueIn()
+    if (milliseconds !== undefined && milliseconds > 0) this.#defer(milliseconds)
+    return milliseconds === 0
   }
 
   /** Has a look when its time has come, also if nobody writes any more by then. */
-  #defer(): false {
-    if (this.#isDeferred) return false
+  #defer(milliseconds: number): void {
+    if (this.#isDeferred) return
     this.#isDeferred = true
-    const { runtime } = this.#parts
-    void runtime
-      .sleep(Math.max(1, this.#nextLook - runtime.monotonic()), this.#controller.signal)
+    void this.#parts.runtime
+      .sleep(Math.max(1, milliseconds), this.#controller.signal)
       .then(() => this.#wake())
       // Aborted by stop().
       .catch(() => undefined)
       .finally(() => (this.#isDeferred = false))
-    return false
-  }
-
-  #leastOperations(): number {
-    return Math.max(LEAST_LOOK_OPERATIONS, this.#entries * LOOK_SHARE)
-  }
-
-  /** A compaction now would meet entries that the last one has not. */
-  #canBringOut(): boolean {
-    const last = this.#broughtOutAt
-    if (last === undefined) return true
-    const { bytes, operations } = this.#written
-    return bytes - last.bytes >= granuleOf(this.#figures, this.#parts.bounds) / 4 || operations - last.operations >= this.#leastOperations()
-  }
-
-  /** The figures of the last look, with what was written since. */
-  #estimate(): Pick<SpaceFigures, 'diskBytes' | 'liveBytes'> {
-    const written = this.#written.bytes - this.#lookedAt.bytes
-    const grown = written - (this.#written.bytesInGaps - this.#lookedAt.bytesInGaps)
-    const { diskBytes, liveBytes } = this.#figures
-    // Until the first garbage is out nothing tells how much of what is written is more of it: with some there already, all.
-    const isFirst = this.#broughtOut.liveBytes === 0 && this.#hiddenShare > 0
-    const overwritten = isFirst ? 1 : this.#overwriteShare
-    return { diskBytes: diskBytes + grown, liveBytes: liveBytes + (1 - overwritten) * written }
-  }
-
-  /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
-  #excess(more = 0): number {
-    const { diskBytes, liveBytes } = this.#estimate()
-    const { hard } = allowedGarbage(liveBytes, this.#parts.bounds)
-    const reserve = this.#broughtOut.liveBytes === 0 ? FIRST_COPIES * hard : 0
-    return (diskBytes + this.#parts.vlog.passingBytes + reserve + more - liveBytes - hard) / (FULL_EXCESS * hard)
   }
 
   /** What writers wait for. */
   #strain(): number {
-    return strainOf(this.#excess(), FULL_EXCESS, this.#parts.vlog.gaps.bytes > 0 || this.#pace.areNextDue)
+    return strainOf(this.#space.excess(), FULL_EXCESS, this.#parts.vlog.gaps.bytes > 0 || this.#pace.areNextDue)
   }
 
   /** After a step of the copying: gives way to writers, if there are any, for longer the less it presses. */
   async #pause(milliseconds: number): Promise<void> {
     const { runtime, bounds } = this.#parts
+    const { written } = this.#space
     const before = this.#pausedAt
-    this.#written.update()
-    this.#pausedAt = this.#written.operations
-    if (this.#written.operations === before || this.#excess() > 0) return
-    const pressure = pressureOf({ ...this.#figures, ...this.#estimate() }, bounds)
+    written.update()
+    this.#pausedAt = written.operations
+    if (written.operations === before || this.#space.excess() > 0) return
+    const pressure = pressureOf({ ...this.#space.figures, ...this.#space.now }, bounds)
     await runtime.sleep(Math.min(LONGEST_PAUSE_MS, milliseconds / Math.max(0.01, pressure) - milliseconds), this.#controller.signal)
   }
 
@@ -458,7 +357,7 @@ export class SpaceKeeper {
     if (step.kind === 'rest' && step.reason === this.#reason) return
     this.#reason = step.reason
     const { dir } = this.#parts
-    const { spaceAmp } = this.#figures
+    const { spaceAmp } = this.#space.figures
     publishGc(() => ({ dir, type: step.kind, reason: step.reason, spaceAmp, ...(step.kind === 'relocate' ? { files: numbersOf(step.victims) } : {}) }))
     if (step.kind === 'bring out' && step.victims.length > 0) publishGc(() => ({ dir, type: 'relocate', reason: 'meanwhile', spaceAmp, files: numbersOf(step.victims) }))
   }
