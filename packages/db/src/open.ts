@@ -5,7 +5,7 @@
  * value log tells a torn tail from damage; then the WAL is replayed, each pointer checked against its record.
  * Whatever fails on the way releases everything that was taken.
  */
-import { CorruptionError, ExistsError, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
+import { CorruptionError, ExistsError, MAX_SEQUENCE, NotFoundError, NotSupportedError, WkError, formatFileName } from '@wk/codec'
 import { LoopGuard, MemoryFileSystem, NodeFileSystem, isNotFound } from '@wk/fs'
 import type { FileSystem, Lock } from '@wk/fs'
 import { LsmTree, NO_DEPENDENCY } from '@wk/lsm'
@@ -268,6 +268,7 @@ async function openValueLog(fs: FileSystem, dir: string, options: ResolvedOption
     maxOpenFiles: Math.max(4, options.maxOpenFiles >> 1),
     readHelper: { find: () => wiring.tree?.findIdle(readTask), prepare: () => wiring.tree?.prepare() },
     durable: recovery.promise,
+    highestVersion: MAX_SEQUENCE,
     expectedFids: recovery.referencedFids,
     // Law 9 holds also for a sync that no write waits for, as that of a full file.
     onFailure: (error) => noteFailure(wiring, error instanceof WkError ? error : new WkError('WK_IO', `the value log failed: ${String(error)}`, { cause: error })),

@@ -2,11 +2,11 @@
  * docs/format.md describes every byte: decoders that were written from the page alone (`decoder/`, which imports nothing of `@wk/*`) read what the engine
  * wrote, account for each byte of each file, and find the same map. Red where a format changes without the page, or the page without the format.
  */
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { defaultRuntime } from '@wk/fs'
+import { defaultRuntime, MemoryFileSystem } from '@wk/fs'
 import { relocate } from '@wk/gc'
-import { Rng } from '@wk/testkit'
+import { captureImage, HOLED_SPECIMEN_OPTIONS, Rng } from '@wk/testkit'
 import { ValueLog } from '@wk/vlog'
 import { expect, it } from 'vitest'
 import { DB, type Entry } from '../src/index.js'
@@ -244,6 +244,59 @@ it('gaps that the background filled are what the page says: open, recovered, clo
   await recovered.close()
   await expectDecoded('collected, closed', image, options)
 })
+
+/** The directory of a database in memory, on disk. */
+async function placed(fs: MemoryFileSystem): Promise<string> {
+  const to = copyName()
+  mkdirSync(to)
+  for (const [name, bytes] of await captureImage(fs, '/db')) writeFileSync(join(to, name), bytes)
+  return to
+}
+
+it.each<[string, Options]>([['plain', {}], ['with encryption', { encryptionKey: Buffer.alloc(32, 7) }]])('holes of a database %s are what the page says, also where a crash came while they were made', async (name, extra) => {
+  clock.seconds = START
+  const { leastHole = 1024, ...common } = HOLED_SPECIMEN_OPTIONS
+  const options: Options = { ...common, ...extra, runtime }
+  const fs = new MemoryFileSystem()
+  const images: MemoryFileSystem[] = []
+  const db = keep(await openBounded('/db', { ...options, leastHole, fs }))
+  const fill = async (what: string): Promise<void> => {
+    for (let i = 0; i < 6; i++) await db.put(`${what}${i}`, large(300, i))
+    await db.put(`${what} long`, large(12_000))
+    for (let i = 6; i < 12; i++) await db.put(`${what}${i}`, large(300, i))
+    await db.del(`${what}0`)
+  }
+  // The first file is relocated, for it has no long dead range; then a long value dies in what it became, and in the file behind.
+  await fill('early')
+  await db.compact()
+  await db.runValueLogGC(0.01)
+  await fill('late')
+  for (const what of ['early', 'late']) await db.del(`${what} long`)
+  await db.compact()
+  fs.onMutatingOperation = (index) => void images.push(fs.crashClone('P1'), fs.crashClone('P3', SEED + index))
+  for (let pass = 0; pass < 2; pass++) await db.runValueLogGC(0.01)
+  fs.onMutatingOperation = undefined
+  await db.close()
+  expect(images.length).toBeGreaterThan(20)
+  let whole = 0
+  for (const image of images) whole += holeBytes(await expectDecoded(`${name}, crash`, await placed(image), options)).full
+  expect(whole, `some were listed and not made yet; ${REPLAY}`).toBeGreaterThan(0)
+  const closed = await expectDecoded(`${name}, closed`, await placed(fs), options)
+  expect(closed.leftovers).toEqual([])
+  expect(new Set(closed.logs.files.filter(({ parts }) => parts.some(([, , what]) => what === 'hole')).map(({ kind }) => kind))).toEqual(new Set(['vlog', 'rlog']))
+  const { empty, full } = holeBytes(closed)
+  expect(full, 'holes read as zeros').toBe(0)
+  expect(empty).toBeGreaterThanOrEqual(4 * 4096)
+})
+
+/** Bytes of holes that are zeros, and of those that are not. */
+function holeBytes({ logs }: DecodedDatabase): { empty: number; full: number } {
+  const sums = { empty: 0, full: 0 }
+  for (const { bytes, parts } of logs.files) {
+    for (const [from, to, what] of parts) if (what === 'hole') sums[bytes.subarray(from, to).every((byte) => byte === 0) ? 'empty' : 'full'] += to - from
+  }
+  return sums
+}
 
 it('files that pointers name by their own number are what the page says', async () => {
   clock.seconds = START

@@ -51,6 +51,7 @@ describe('the repair of an encrypted database', () => {
 
   it.each<[string, string, (bytes: Uint8Array) => Uint8Array | undefined]>([
     ['a value log whose header is damaged', '000001.vlog', (bytes) => bytes.fill(0xff, 0, 8)],
+    ['a value log whose base IV is damaged', '000001.vlog', (bytes) => bytes.fill(0xff, 8, 20)],
     ['a key registry that is gone', 'KEYREGISTRY', () => undefined],
     ['a key registry that is cut', 'KEYREGISTRY', (bytes) => bytes.subarray(0, bytes.length - 5)],
     ['a key registry that does not verify', 'KEYREGISTRY', (bytes) => bytes.fill(0, bytes.length - 5)],
@@ -62,8 +63,8 @@ describe('the repair of an encrypted database', () => {
     expect(report.problems.map((problem) => problem.file)).toContain(file === 'KEYREGISTRY' && change(new Uint8Array(8)) === undefined ? '000001.vlog' : file)
   })
 
-  it('takes no record for one of a value log that it cannot decrypt', async () => {
-    const fs = await mountImage(new Map(image).set('000001.vlog', Uint8Array.from(image.get('000001.vlog')!).fill(0xff, 0, 8)), '/db')
+  it.each([[0, 8], [8, 20]])('takes no record for one of a value log that it cannot decrypt: bytes %i to %i of its header are damaged', async (from, to) => {
+    const fs = await mountImage(new Map(image).set('000001.vlog', Uint8Array.from(image.get('000001.vlog')!).fill(0xff, from, to)), '/db')
     const values = await SalvagedValues.open(fs, defaultRuntime, '/db', OPTIONS.encryptionKey)
     let records = 0
     for await (const _ of values.records()) records++

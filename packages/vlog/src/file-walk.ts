@@ -11,7 +11,8 @@ import { checkCount } from './arguments.js'
 import { isInGaps, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { findRecord } from './record-search.js'
-import { openEntry, openKey } from './stored-record.js'
+import { UNSAFE } from './record.js'
+import { openEntry, openKey, openVersion } from './stored-record.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { RecordScanner } from './vlog-scanner.js'
 import type { LogPosition } from './sync-tracker.js'
@@ -88,7 +89,7 @@ async function* walk(set: VlogSet, logical: LogicalFile, salvage?: Salvage, from
           const { position } = scanner
           if (step === 'invalid') {
             if (isInGaps(logical)) break
-            const next = salvage === undefined ? undefined : await findRecord(file, position + 1, end, salvage.runtime, { encrypted: logical.cipher !== undefined })
+            const next = salvage === undefined ? undefined : await findRecord(file, position + 1, end, salvage.runtime, { cipher: logical.cipher, shift: stretch.logical - stretch.physical })
             const message = `${physical.name} is damaged at offset ${position}`
             if (next === undefined) throw new CorruptionError(message, { file: physical.name, offset: position })
             const resumed = next === -1 ? end : next
@@ -119,17 +120,28 @@ export async function* iterateFile(set: VlogSet, runtime: Runtime, logical: Logi
   for await (const { scanner, offset } of walk(set, logical, salvage ? { runtime, onDamage } : undefined, from)) {
     const { bytes, start, header, position } = scanner
     const pointer = { fid: logical.fid, offset, len: header.length }
+    const passOver = (message: string): void => onDamage({ file: logical.physical.name, offset: position, length: pointer.len, message })
+    // What a record says that was not encrypted for this place. A missing library, which is not supported either, must not pass for it.
+    if (salvage && isImpossible(logical, offset, scanner)) {
+      passOver('the record has an impossible version or expiry')
+      continue
+    }
     let entry: VlogEntry
     try {
       entry = openEntry(logical, offset, { bytes, start, hold: 'lent' }, header, memory, stored)
     } catch (error) {
       if (!salvage || !(error instanceof CorruptionError)) throw error
-      onDamage({ file: logical.physical.name, offset: position, length: pointer.len, message: error.message })
+      passOver(error.message)
       continue
     }
     yield { entry, pointer }
     if (slice.due()) await slice.pause()
   }
+}
+
+/** Whether the verified record where the scanner stands has a version or an expiry that nobody can have given it. */
+function isImpossible({ cipher }: LogicalFile, offset: number, { bytes, start, header }: RecordScanner): boolean {
+  return header.expiresAt === UNSAFE || openVersion(cipher, offset, bytes, start, header) === UNSAFE
 }
 
 /** The records from a place on in order, values as they are stored; of files that lie at their own offsets as a whole. */

@@ -97,7 +97,7 @@ async function* walkTransactions(file: File, log: LogicalFile, runtime: Runtime)
     const { bytes, start, header, position } = scanner
     const damaged = (why: string): CorruptionError => new CorruptionError(`${name} is damaged at offset ${position}: ${why}`, { file: name, offset: position })
     if (step === 'invalid') {
-      const next = await findRecord(file, position + 1, size, runtime, { encrypted: log.cipher !== undefined, metaLimit: 0x100 })
+      const next = await findRecord(file, position + 1, size, runtime, { cipher: log.cipher, metaLimit: 0x100 })
       if (next !== -1) throw damaged(next === undefined ? 'whether records follow could not be told' : `a valid record follows at ${next}`)
       break
     }

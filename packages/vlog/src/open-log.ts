@@ -15,10 +15,13 @@ import { REGISTRY_NAME } from './key-registry-format.js'
 import { KeyRegistry } from './key-registry.js'
 import type { ResolvedOptions } from './options.js'
 import { PhysicalFile } from './physical-file.js'
+import { UNSAFE } from './record.js'
 import { decodeRuns, holesBetween, type Hole } from './runs-file.js'
 import { RELOCATED_FOOTER_LENGTH, checkRelocatedHeader, decodeRunTables, readTableOffset, type RelocatedLogical } from './run-table.js'
 import { STATE_NAME, readState, type LogState } from './state-file.js'
+import { openVersion } from './stored-record.js'
 import { recoverTails, syncGaps, type RecoveredTail, type TailFile } from './tail.js'
+import { RecordScanner } from './vlog-scanner.js'
 import { VlogSet } from './vlog-set.js'
 
 /** What opening found. */
@@ -67,7 +70,7 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
     logical.written = logical.end
   })
   await syncGaps(options, gapFilesOf(set, options))
-  checkCleanSize(set, state)
+  checkCleanSize(set, options.salvage ? undefined : (options.cleanEnd ?? state?.clean))
   const strayLists = strayListsOf(names, removable)
   if (!readOnly && (found.length > 0 || removable.length > 0 || strayLists.length > 0)) {
     // Before anything goes: names that a killed process left unsynced are made durable (law 5, law 11). A host that closed
@@ -106,7 +109,7 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime, s
       const listName = formatFileName('runs', parsed.number)
       const whole = physical.relocated ? readRelocated(file, physical, salvage ? undefined : expectedFids) : readPlain(file, physical)
       const read = lists.has(listName) ? withList(fs, `${dir}/${listName}`, listName, whole) : whole
-      if (salvage) checkReadable(read, registry)
+      if (salvage) await checkReadable(file, read, registry)
       found.push(read)
     } catch (error) {
       if (!salvage || !(error instanceof CorruptionError)) throw error
@@ -120,10 +123,20 @@ async function readFiles(dir: string, names: readonly string[], { fs, runtime, s
   return found.sort((a, b) => a.physical.number - b.physical.number)
 }
 
-/** @throws CorruptionError if the file is cut inside its header, or names a data key that is not there */
-function checkReadable({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): void {
+/**
+ * @throws CorruptionError if the file is cut inside its header, or names a data key that is not there, or if key and base IV make noise of its
+ * first record: then they do of all others, and some of it would pass for keys and versions
+ */
+async function checkReadable(file: File, { physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): Promise<void> {
+  const { name, size } = physical
   isEmpty(physical)
-  for (const one of logical.length > 0 ? logical : [{ keyId, baseIv }]) registry.cipherOf(one.keyId, one.baseIv, physical.name)
+  for (const one of logical) registry.cipherOf(one.keyId, one.baseIv, name)
+  if (logical.length > 0) return
+  const cipher = registry.cipherOf(keyId, baseIv, name)
+  if (cipher === undefined) return
+  const first = new RecordScanner(file, FILE_HEADER_LENGTH, size)
+  if ((await first.next()) !== 'record' || openVersion(cipher, first.position, first.bytes, first.start, first.header) !== UNSAFE) return
+  throw new CorruptionError(`${name} is not encrypted as its header and the key registry say`, { file: name, offset: 0 })
 }
 
 function readPlain(file: File, physical: PhysicalFile): FoundFile {
@@ -288,9 +301,8 @@ function isEmpty({ name, relocated, size }: PhysicalFile): boolean {
   return size <= (relocated ? 0 : FILE_HEADER_LENGTH)
 }
 
-/** A sealed file keeps the size that it had at a clean close. */
-function checkCleanSize(set: VlogSet, state: LogState | undefined): void {
-  const clean = state?.clean
+/** A file keeps the size that it had at a clean close: also one that has a successor, or a list of its runs, by now. */
+function checkCleanSize(set: VlogSet, clean: { fid: number; size: number } | undefined): void {
   const physical = clean === undefined ? undefined : set.map.get(clean.fid)?.physical
   // One in gaps has no size of its own.
   if (clean === undefined || physical === undefined || physical.relocated || physical.number !== clean.fid || physical.size === clean.size) return

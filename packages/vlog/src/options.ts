@@ -67,6 +67,10 @@ export interface ValueLogOptions {
   /** For such hosts: the log was closed cleanly with its newest file at exactly this size. Then open scans nothing. */
   cleanEnd?: { fid: number; size: number } | undefined
   /**
+   * For such hosts: no record has a version above this. In the torn tail of an encrypted file one that seems to is none of the file's. Default 2^53 - 1.
+   */
+  highestVersion?: number | undefined
+  /**
    * Logical files that the host refers to, all of them: one that is not there is `CorruptionError`, before anything is changed. Where
    * records of other relocated files lie is not kept in memory, and reading them is `CorruptionError`. Default: the host does not say.
    */
@@ -111,6 +115,7 @@ export interface ResolvedOptions {
   runtime: Runtime
   durable: LogPosition | null | undefined
   cleanEnd: { fid: number; size: number } | undefined
+  highestVersion: number
   expectedFids: ReadonlySet<number> | undefined
   lock: boolean
   names: readonly string[] | undefined
@@ -160,6 +165,7 @@ export function resolveOptions(options: ValueLogOptions): ResolvedOptions {
     runtime,
     durable,
     cleanEnd,
+    highestVersion: integer('highestVersion', options.highestVersion ?? Number.MAX_SAFE_INTEGER, 0, Number.MAX_SAFE_INTEGER),
     expectedFids,
     lock: flagOption('lock', options.lock, true),
     names,

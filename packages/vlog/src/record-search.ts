@@ -2,13 +2,13 @@
  * Is there a valid record behind damage? The question that tells bit rot from a torn tail (law 6).
  *
  * A record may start at any byte, so every byte is a candidate; its header must be plausible and its version safe,
- * then its sum decides. One pass: sums are not computed per candidate but derived from one running sum at the
+ * then its sum decides; that of an encrypted one is asked for last, for it has to be decrypted. One pass: sums are not computed per candidate but derived from one running sum at the
  * candidate's two ends (`crc-shift.ts`), so the cost is linear however long the claimed records are. Candidates whose
  * end lies ahead wait in a heap of bounded size; when it overflows the answer is `undefined`: not known.
  * Stretches of zeros (a preallocated tail) are skipped by comparison.
  */
 import { crc32cRange } from '@wk/codec'
-import { readFully, type File, type Runtime, TimeSlice } from '@wk/fs'
+import { readFully, readFullySync, type File, type Runtime, TimeSlice } from '@wk/fs'
 import {
   MAX_RECORD_HEADER_LENGTH,
   MAX_STORED_KEY_LENGTH,
@@ -17,7 +17,9 @@ import {
   VERSION_LENGTH,
 } from './format.js'
 import { shiftCrc } from './crc-shift.js'
+import type { RecordCipher } from './record-cipher.js'
 import { newRecordHeader, readRecordHeader, readU32BE, readVersion, UNSAFE } from './record.js'
+import { openVersion } from './stored-record.js'
 
 const WINDOW = 1 << 18
 /** Bytes after a candidate's start that must be visible to judge its header and version. */
@@ -26,8 +28,10 @@ const MAX_WAITING = 1 << 18
 
 /** What a record may look like. */
 export interface SearchOptions {
-  /** Key and version are not to be read: every version is plausible. */
-  encrypted?: boolean
+  /** The records are encrypted with it. */
+  cipher?: RecordCipher | undefined
+  /** Offset in the logical file, less the place in the file: an encrypted record depends on it. Default 0. */
+  shift?: number
   /** First meta byte that no writer sets. Default 0x40: transaction marks are never in a value log. */
   metaLimit?: number
 }
@@ -43,7 +47,7 @@ export async function findRecord(
   const slice = new TimeSlice(runtime)
   const bytes = Buffer.allocUnsafeSlow(Math.min(WINDOW + LOOKAHEAD, Math.max(end - from, 0)))
   const zeros = Buffer.alloc(Math.min(WINDOW, bytes.length))
-  const search = new Search(bytes, options)
+  const search = new Search(bytes, options, (candidate) => saysVersion(file, candidate, options))
   for (let base = from; end - base >= MIN_RECORD_LENGTH; base += WINDOW) {
     const visible = await readFully(file, bytes, 0, Math.min(bytes.length, end - base), base)
     const stop = Math.min(WINDOW, visible)
@@ -56,6 +60,15 @@ export async function findRecord(
   return -1
 }
 
+/** Whether a record whose sum is right is one of a file with this cipher, at this place: others say noise (`tail.ts`). */
+function saysVersion(file: File, { start, headLength }: Candidate, { cipher, shift = 0 }: SearchOptions): boolean {
+  if (cipher === undefined) return true
+  const head = new Uint8Array(headLength)
+  const header = newRecordHeader()
+  const isThere = readFullySync(file, head, 0, headLength, start) === headLength && readRecordHeader(head, 0, headLength, Infinity, header)
+  return isThere && openVersion(cipher, start + shift, head, 0, header) !== UNSAFE
+}
+
 function isZero(bytes: Buffer, zeros: Buffer, length: number): boolean {
   for (let at = 0; at < length; at += zeros.length) {
     if (bytes.compare(zeros, 0, Math.min(zeros.length, length - at), at, Math.min(at + zeros.length, length)) !== 0) return false
@@ -63,9 +76,10 @@ function isZero(bytes: Buffer, zeros: Buffer, length: number): boolean {
   return true
 }
 
-/** A candidate: where it starts, where its checksum lies, the running sum at its start. */
+/** A candidate: where it starts, bytes before its value, where its checksum lies, the running sum at its start. */
 interface Candidate {
   start: number
+  headLength: number
   sumAt: number
   sum: number
 }
@@ -73,8 +87,10 @@ interface Candidate {
 class Search {
   overflown = false
   readonly #bytes: Buffer
-  readonly #encrypted: boolean
+  readonly #isEncrypted: boolean
   readonly #metaLimit: number
+  /** Asked of a candidate whose sum is right. */
+  readonly #accepts: (candidate: Candidate) => boolean
   readonly #header = newRecordHeader()
   /** Binary heap, the nearest `sumAt` first. */
   readonly #waiting: Candidate[] = []
@@ -82,10 +98,11 @@ class Search {
   #sum = 0
   #summedTo = 0
 
-  constructor(bytes: Buffer, { encrypted = false, metaLimit = 0x40 }: SearchOptions) {
+  constructor(bytes: Buffer, { cipher, metaLimit = 0x40 }: SearchOptions, accepts: (candidate: Candidate) => boolean) {
     this.#bytes = bytes
-    this.#encrypted = encrypted
+    this.#isEncrypted = cipher !== undefined
     this.#metaLimit = metaLimit
+    this.#accepts = accepts
   }
 
   /** No candidate waits for bytes that are still to come. */
@@ -105,9 +122,9 @@ class Search {
       if (bytes[at]! >= metaLimit || at + 2 >= visible || bytes[at + 2]! < VERSION_LENGTH) continue
       if (!readRecordHeader(bytes, at, visible, end - base, header)) continue
       if (header.headerLength + header.keyLength > visible - at) continue
-      if ((this.#encrypted ? header.expiresAt : readVersion(bytes, at, header)) === UNSAFE) continue
+      if ((this.#isEncrypted ? header.expiresAt : readVersion(bytes, at, header)) === UNSAFE) continue
       this.#advance(base, base + at)
-      this.#push({ start: base + at, sumAt: base + at + header.length - RECORD_CRC_LENGTH, sum: this.#sum })
+      this.#push({ start: base + at, headLength: header.headerLength + header.keyLength, sumAt: base + at + header.length - RECORD_CRC_LENGTH, sum: this.#sum })
       if (this.overflown) return -1
     }
     // Checksums beyond `stop` that this window shows are judged with the next one, except in the last window.
@@ -124,7 +141,7 @@ class Search {
       this.#advance(base, next.sumAt)
       this.#pop()
       const sum = (this.#sum ^ shiftCrc(next.sum, next.sumAt - next.start)) >>> 0
-      if (sum === readU32BE(this.#bytes, next.sumAt - base)) return next.start
+      if (sum === readU32BE(this.#bytes, next.sumAt - base) && this.#accepts(next)) return next.start
     }
   }
 

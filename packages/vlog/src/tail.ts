@@ -8,6 +8,12 @@
  * a torn tail only if no valid record follows them. A torn tail is cut, the cut is synced (and so is everything before it: after
  * a killed process it may exist in the page cache only). Never when read-only.
  *
+ * A checksum is of what is stored and not salted, so in blocks that were another file's before (CRASH_POLICIES, P4) whole records of that file
+ * verify. In a plain file such a one is an older record that no pointer names: it stays. In an encrypted one it was
+ * encrypted under another IV and says nothing but noise, which nobody who walks the file can read: it is no record, and ends
+ * the valid part. Noise is told by its version, which is impossible for all but one in 2,048; no pointer names
+ * that one either, but its version may count as the highest found (`highestVersion` bounds that).
+ *
  * A file in gaps has no torn tail: what a crash left there is some records, then what was there before. Nothing is cut or read, and it is synced as well.
  */
 import { CorruptionError, formatFileName } from '@wk/codec'
@@ -99,11 +105,11 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   const { fs, readOnly } = options
   const file = await fs.open(physical.path, readOnly ? 'read' : 'update')
   try {
-    const scanned = await scanRecords(file, size, options, cipher)
+    const { isForeign, ...scanned } = await scanRecords(file, size, options, cipher)
     const { end } = scanned
     if (end < size || isShort(physical, end, marks)) {
       try {
-        await judge(file, physical, end, marks, options, cipher)
+        await judge(file, physical, end, isForeign, marks, options, cipher)
       } catch (error) {
         // Whoever salvages wants to walk over the damage: it stays part of the file.
         if (options.salvage && error instanceof CorruptionError) return { ...scanned, end: size }
@@ -122,29 +128,37 @@ async function recoverTail(options: ResolvedOptions, { physical, cipher }: TailF
   }
 }
 
+interface Scanned extends RecoveredTail {
+  end: number
+  /** At `end` a record verifies that the file's key makes noise of. */
+  isForeign: boolean
+}
+
 /** Walks the valid records from the start. A file without a whole header has none, and ends at 0. */
 async function scanRecords(
   file: File,
   size: number,
-  { runtime }: ResolvedOptions,
+  { runtime, highestVersion }: ResolvedOptions,
   cipher: RecordCipher | undefined,
-): Promise<RecoveredTail & { end: number }> {
-  if (size < FILE_HEADER_LENGTH) return { end: 0, cutBytes: 0, maxVersion: 0, records: 0 }
-  const slice = new TimeSlice(runtime)
-  const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
+): Promise<Scanned> {
   let maxVersion = 0
   let records = 0
+  const endedAt = (end: number, isForeign = false): Scanned => ({ end, isForeign, cutBytes: 0, maxVersion, records })
+  if (size < FILE_HEADER_LENGTH) return endedAt(0)
+  const slice = new TimeSlice(runtime)
+  const scanner = new RecordScanner(file, FILE_HEADER_LENGTH, size)
   for (;;) {
     const step = scanner.step()
     if (step === 'record') {
       const version = openVersion(cipher, scanner.position, scanner.bytes, scanner.start, scanner.header)
+      if (cipher !== undefined && version > highestVersion) return endedAt(scanner.position, true)
       if (version !== UNSAFE && version > maxVersion) maxVersion = version
       records++
     } else if (step === 'fill') {
       await scanner.fill()
       if (slice.due()) await slice.pause()
     } else {
-      return { end: scanner.position, cutBytes: 0, maxVersion, records }
+      return endedAt(scanner.position)
     }
   }
 }
@@ -158,6 +172,7 @@ async function judge(
   file: File,
   physical: PhysicalFile,
   end: number,
+  isForeign: boolean,
   { durable }: TailMarks,
   { runtime }: ResolvedOptions,
   cipher: RecordCipher | undefined,
@@ -169,7 +184,10 @@ async function judge(
     if (number < durable.fid || (number === durable.fid && end < durable.offset)) throw damaged('it was durable there')
     return
   }
-  const next = await findRecord(file, end + 1, size, runtime, { encrypted: cipher !== undefined })
+  // The header was durable before any record, and nothing else shares its sector. So what is noise from the first record on was written with
+  // another IV or data key than the file and the registry say now: all of it may be whole.
+  if (isForeign && end === FILE_HEADER_LENGTH) throw damaged('its records are not encrypted as its header and the key registry say')
+  const next = await findRecord(file, end + 1, size, runtime, { cipher })
   if (next === undefined) throw damaged('whether records follow could not be told')
   if (next !== -1) throw damaged(`a valid record follows at ${next}`)
 }

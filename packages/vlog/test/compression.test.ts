@@ -125,6 +125,9 @@ describe('without the library', () => {
     expect(outcomes).toEqual(['WK_NOT_SUPPORTED', 64, 'WK_NOT_SUPPORTED', 300, 'WK_NOT_SUPPORTED', 5000])
     expect(await reader.verify()).toMatchObject({ ok: true })
     expect(await collect(reader.iterate(1, { stored: true }))).toHaveLength(6)
+    const skipped: unknown[] = []
+    const salvaged = await failureOf(collect(reader.iterate(1, { salvage: true, onDamage: (damage) => skipped.push(damage) })))
+    expect([salvaged, skipped], 'values that only the library can read are no damage').toEqual([expect.any(NotSupportedError), []])
     await reader.close()
   })
 })

@@ -11,7 +11,7 @@ export function aesCtr(key: Buffer, iv: Buffer, bytes: Buffer): Buffer {
 /** Content of a WAL, table or manifest. Undefined: what a crash left of an empty file. */
 export function contentOf(bytes: Buffer, file: string, key: Buffer | undefined): Buffer | undefined {
   if (key === undefined) return bytes
-  if (bytes.length < 64) return undefined
+  if (bytes.length < 64 || (bytes.length === 64 && bytes.readUInt32LE(60) !== crc32c(bytes.subarray(0, 60)))) return undefined
   const r = new Reader(bytes, file)
   r.expect(Buffer.from('WKCRYPT1'), 'magic of an encrypted file')
   const salt = r.bytes(32)

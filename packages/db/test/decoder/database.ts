@@ -51,8 +51,12 @@ export interface DecodedDatabase {
 }
 
 /** Throws a `Bad` where a file is not as the page says. */
-export function decodeDatabase(dir: string, { key, bitsPerKey, now }: DecodeOptions): DecodedDatabase {
-  const files = readDirectory(dir)
+export function decodeDatabase(dir: string, options: DecodeOptions): DecodedDatabase {
+  return decodeFiles(readDirectory(dir), options)
+}
+
+/** The files of a directory, by name. */
+export function decodeFiles(files: ReadonlyMap<string, Buffer>, { key, bitsPerKey, now }: DecodeOptions): DecodedDatabase {
   const left = new Set(files.keys())
   const leftovers: string[] = []
   const take = (name: string): Buffer => {
@@ -62,27 +66,26 @@ export function decodeDatabase(dir: string, { key, bitsPerKey, now }: DecodeOpti
     return bytes
   }
   const numbered = (pattern: RegExp): [name: string, number: number][] => [...left].flatMap((name) => (pattern.test(name) ? [[name, Number(/\d+/.exec(name)?.[0])] as [string, number]] : []))
-  const readManifest = (name: string): Version => {
-    const content = contentOf(take(name), name, key)
-    if (content === undefined) throw new Bad(name, 0, 'no header')
-    return decodeManifest(content, Number(name.slice('MANIFEST-'.length)), name)
-  }
 
   const manifestName = decodeCurrent(take('CURRENT'))
-  const manifest = readManifest(manifestName)
+  const content = contentOf(take(manifestName), manifestName, key)
+  if (content === undefined) throw new Bad(manifestName, 0, 'no header')
+  const manifest = decodeManifest(content, Number(manifestName.slice('MANIFEST-'.length)), manifestName)
   if (manifest.tail > 0) leftovers.push(`tail of ${manifestName}`)
   if (files.has('LOCK')) checkLock(take('LOCK'))
-  for (const [name] of numbered(/^MANIFEST-\d{6,}$/)) {
-    readManifest(name)
-    leftovers.push(name)
-  }
+  // Nobody looks at those that CURRENT does not name.
+  for (const [name] of numbered(/^MANIFEST-\d{6,}$/)) leftovers.push(name)
 
   const tables = new Map<number, Table>()
+  /** Of tables that no edit names, the highest sequence number. */
+  let unnamed = 0
   for (const [name, number] of numbered(/^\d{6,}\.sst$/)) {
     const named = manifest.tables.get(number)
     const content = contentOf(take(name), name, key)
-    if (named === undefined || content === undefined) leftovers.push(name)
-    else tables.set(number, checkNamed(decodeTable(content, number, name, bitsPerKey), named, name))
+    if (named === undefined || content === undefined) {
+      leftovers.push(name)
+      if (content !== undefined) unnamed = Math.max(unnamed, lastOf(content, number, name, bitsPerKey))
+    } else tables.set(number, checkNamed(decodeTable(content, number, name, bitsPerKey), named, name))
   }
   for (const { number } of manifest.tables.values()) check(tables.has(number), `${number}.sst`, 0, 'named by the manifest and not there')
 
@@ -104,6 +107,7 @@ export function decodeDatabase(dir: string, { key, bitsPerKey, now }: DecodeOpti
   for (const name of left) check(leftovers.includes(name), name, 0, 'a file that the page does not know')
 
   const { operations, direct, last } = recover(manifest, wals, logs)
+  check(wals.length > 0 || unnamed <= last, manifestName, 0, `no edit names a table with operations up to ${unnamed}, and nothing else knows those behind ${last}`)
   checkCleanClose(manifest, logs)
   const versions = versionsOf([...[...tables.values()].flatMap((t) => t.entries), ...operations, ...direct], logs)
   const visible = new Map<string, DecodedEntry>()
@@ -113,6 +117,16 @@ export function decodeDatabase(dir: string, { key, bitsPerKey, now }: DecodeOpti
 
 export function readDirectory(dir: string): Map<string, Buffer> {
   return new Map(readdirSync(dir).sort().map((name) => [name, readFileSync(join(dir, name))]))
+}
+
+/** The highest sequence number in a table; 0 if it is not whole. */
+function lastOf(content: Buffer, number: number, name: string, bitsPerKey: number): number {
+  try {
+    return decodeTable(content, number, name, bitsPerKey).figures.maxSeq
+  } catch (err) {
+    if (err instanceof Bad) return 0
+    throw err
+  }
 }
 
 /** What the manifest says of a table is what is in it. */
@@ -127,8 +141,10 @@ function checkNamed(table: Table, named: NamedTable, file: string): Table {
 function checkCleanClose({ clean }: Version, logs: ValueLogs): void {
   if (clean === undefined || clean.fid === 0) return
   const { fid, size } = clean
+  const newer = logs.files.findLast(({ kind, number, bytes }) => kind === 'vlog' && number > fid && bytes.length > 0 && bytes.length !== 20)
+  check(newer === undefined, newer?.file ?? '', 0, 'newer than the clean close')
   const log = logs.file(fid)
-  if (log?.kind === 'vlog' && !log.listed) return check(log.bytes.length === size, log.file, log.bytes.length, `clean close at ${size}`)
+  if (log?.kind === 'vlog') return check(log.bytes.length === size, log.file, log.bytes.length, `clean close at ${size}`)
   const holder = logs.holder(fid)
   const ends = holder?.log.found.some((f) => f.logical === holder.logical && f.offset + f.record.len === size)
   check(holder?.logical.gap === true && (ends === true || size === 20), `logical file ${fid}`, size, 'no record ends where the clean close says')

@@ -76,18 +76,27 @@ export function recordsFrom(bytes: Buffer, at: number, end: number): { readonly 
   return { records, end: at }
 }
 
+/** Key and value as they were before they were encrypted. */
+function clearOf(bytes: Buffer, record: RawRecord, place: RecordPlace, keys: ReadonlyMap<number, Buffer>, file: string): Buffer {
+  const stored = bytes.subarray(record.body, record.body + record.keyLength + record.valueLength)
+  if (place.keyId === 0) return stored
+  const key = keys.get(place.keyId)
+  if (key === undefined) throw new Bad(file, record.at, `no data key ${place.keyId}`)
+  const offset = Buffer.alloc(4)
+  offset.writeUInt32BE(place.offset)
+  return aesCtr(key, Buffer.concat([place.baseIV, offset]), stored)
+}
+
+const versionIn = (clear: Buffer, { keyLength }: RawRecord): bigint => 2n ** 64n - 1n - clear.readBigUInt64BE(keyLength - 8)
+
+/** What a record says its version is, possible or not. */
+export const versionOf = (bytes: Buffer, record: RawRecord, place: RecordPlace, keys: ReadonlyMap<number, Buffer>, file: string): bigint => versionIn(clearOf(bytes, record, place, keys, file), record)
+
 /** Key, version and value of a record. */
 export function openRecord(bytes: Buffer, record: RawRecord, place: RecordPlace, keys: ReadonlyMap<number, Buffer>, file: string): ValueRecord {
   const need = (holds: boolean, what: string): void => check(holds, file, record.at, what)
-  let stored = bytes.subarray(record.body, record.body + record.keyLength + record.valueLength)
-  if (place.keyId !== 0) {
-    const key = keys.get(place.keyId)
-    if (key === undefined) throw new Bad(file, record.at, `no data key ${place.keyId}`)
-    const offset = Buffer.alloc(4)
-    offset.writeUInt32BE(place.offset)
-    stored = aesCtr(key, Buffer.concat([place.baseIV, offset]), stored)
-  }
-  const version = 2n ** 64n - 1n - stored.readBigUInt64BE(record.keyLength - 8)
+  const stored = clearOf(bytes, record, place, keys, file)
+  const version = versionIn(stored, record)
   need(version <= BigInt(MOST) && record.expiresAt <= BigInt(MOST), 'version or expiry above 2^53 - 1')
   let value = stored.subarray(record.keyLength)
   if ((record.meta & COMPRESSED) !== 0) {

@@ -77,6 +77,9 @@ function readFrames(v: Version, wals: readonly Wal[], logs: ValueLogs, durable: 
 function isThere({ pointer, key, seq }: Entry, logs: ValueLogs): boolean {
   if (pointer === undefined) return true
   try {
+    const log = logs.file(pointer.fid)
+    // Behind the valid part everything is cut.
+    if (log?.kind === 'vlog' && !log.listed && pointer.offset >= logs.endOf(log)) return false
     const record = logs.locate(pointer)
     return record.key.equals(key) && record.version === seq
   } catch (err) {
@@ -85,13 +88,18 @@ function isThere({ pointer, key, seq }: Entry, logs: ValueLogs): boolean {
   }
 }
 
-/** What follows the valid part of a `.vlog` was not durable. */
+/** What follows the valid part of a `.vlog` was not durable, and nothing that was is gone. */
 function checkTails(logs: ValueLogs, durable: Place): void {
+  check(durable.fid <= logs.highest, `${durable.fid}.vlog`, 0, 'was durable, and no file has a number as high')
+  // What was relocated had been durable before, and what has a list as well: those have no tail.
+  const relocated = logs.files.flatMap(({ logical, kind, listed }) => (kind === 'rlog' || listed ? logical.filter(({ direct, gap }) => !direct && !gap) : []))
+  const first = Math.max(durable.fid, ...relocated.map(({ fid }) => fid + 1))
   for (const log of logs.files) {
     const isNewest = log.number === durable.fid && log.kind === 'vlog' && !log.listed
     check(!isNewest || log.bytes.length >= durable.offset, log.file, log.bytes.length, `${durable.offset} bytes were durable`)
-    if (log.validEnd === log.bytes.length || log.kind !== 'vlog') continue
-    check(byPlace({ fid: log.number, offset: log.validEnd }, durable) >= 0, log.file, log.validEnd, 'damage below what was durable')
+    if (log.kind !== 'vlog' || log.listed) continue
+    const end = log.number < first ? log.validEnd : logs.endOf(log)
+    check(end === log.bytes.length || (log.number >= first && byPlace({ fid: log.number, offset: end }, durable) >= 0), log.file, end, 'damage below what was durable')
   }
 }
 
@@ -101,6 +109,7 @@ function putsBehind(from: Place, last: number, logs: ValueLogs): Entry[] {
   for (const log of logs.files) {
     if (log.kind !== 'vlog' || log.listed || log.number < from.fid) continue
     for (const found of log.found) {
+      if (found.record.at >= logs.endOf(log)) break
       if (byPlace({ fid: log.number, offset: found.offset }, from) < 0) continue
       const e = logs.open(log, found)
       const next = last + puts.length + 1

@@ -3,6 +3,9 @@ import { check, checkTiles, MOST, type Part } from './reader.js'
 import { recordsFrom, type RawRecord } from './record.js'
 import { decodeRunTable, type LogicalFile } from './run-table.js'
 
+/** Of holes. */
+const BLOCK = 4096
+
 export interface FoundRecord {
   readonly record: RawRecord
   readonly logical: LogicalFile
@@ -30,11 +33,12 @@ export function decodeValueLog(kind: 'vlog' | 'rlog', bytes: Buffer, number: num
   const whole = { kind, number, file, bytes, listed: list !== undefined }
   // A file of at most 20 bytes has no records, and nobody looks at its header.
   if (kind === 'vlog' && size <= 20) return { ...whole, logical: [], found: [], parts: [[0, size, 'header']], validEnd: size }
+  check(kind === 'rlog' || bytes.readBigUInt64BE(0) <= BigInt(MOST), file, 0, 'data key id')
   const own = kind === 'rlog' ? decodeRunTable(bytes, number, file, undefined) : undefined
   const recordsEnd = own?.at ?? size
   const listed = list === undefined ? undefined : decodeRunTable(list, number, file.replace(/[a-z]+$/, 'runs'), { kind, recordsEnd })
   const table = listed ?? own
-  const read = table === undefined ? plainFile(bytes, number, file) : filesByRuns(bytes, table.logical, file, recordsEnd, list !== undefined)
+  const read = table === undefined ? plainFile(bytes, number) : filesByRuns(bytes, table.logical, file, recordsEnd, list !== undefined)
   const parts: Part[] = [[0, 20, 'header'], ...read.parts]
   if (own !== undefined) parts.push([recordsEnd, size - 40, 'run table'], [size - 40, size, 'footer'])
   checkTiles(parts, size, file)
@@ -44,10 +48,9 @@ export function decodeValueLog(kind: 'vlog' | 'rlog', bytes: Buffer, number: num
 type Read = Pick<ValueLog, 'logical' | 'found' | 'parts' | 'validEnd'>
 
 /** Logical file n is the file n. */
-function plainFile(bytes: Buffer, number: number, file: string): Read {
+function plainFile(bytes: Buffer, number: number): Read {
   const size = bytes.length
   const keyId = Number(bytes.readBigUInt64BE(0))
-  check(keyId <= MOST, file, 0, 'data key id')
   const logical: LogicalFile = { fid: number, end: size, keyId, baseIV: bytes.subarray(8, 20), direct: false, gap: false, runs: [{ start: 20, length: size - 20, physical: 20 }] }
   const { records, end } = recordsFrom(bytes, 20, size)
   const parts: Part[] = records.map((record) => [record.at, record.at + record.len, 'record'])
@@ -63,7 +66,14 @@ function filesByRuns(bytes: Buffer, logical: readonly LogicalFile[], file: strin
   const dead = (to: number): void => {
     if (to <= at) return
     check(isListed, file, at, `bytes up to ${to} of an .rlog that no run covers`)
-    parts.push([at, to, 'outside of runs'])
+    // Blocks that no run touches, behind the header: where blocks were given back these are zeros.
+    const [from, until] = [Math.max(BLOCK, Math.ceil(at / BLOCK) * BLOCK), Math.floor(to / BLOCK) * BLOCK]
+    if (from < until) {
+      if (at < from) parts.push([at, from, 'outside of runs'])
+      parts.push([from, until, 'hole'])
+      at = until
+    }
+    if (at < to) parts.push([at, to, 'outside of runs'])
     at = to
   }
   const runs = logical.flatMap((l) => l.runs.map((run) => ({ run, l }))).sort((a, b) => a.run.physical - b.run.physical)

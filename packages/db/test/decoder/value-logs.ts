@@ -1,7 +1,7 @@
 /** All value logs of a directory, and what a pointer names: docs/format.md, "Value log". */
-import type { Pointer } from './entry.js'
+import { SEQ_MAX, type Pointer } from './entry.js'
 import { Bad, check } from './reader.js'
-import { openRecord, recordAt, type ValueRecord } from './record.js'
+import { openRecord, recordAt, versionOf, type ValueRecord } from './record.js'
 import type { LogicalFile } from './run-table.js'
 import { decodeValueLog, type FoundRecord, type ValueLog } from './value-log.js'
 
@@ -15,6 +15,9 @@ export class ValueLogs {
   /** Lists whose value log is not there: nothing in them counts. */
   readonly orphans: readonly number[]
   readonly #keys: ReadonlyMap<number, Buffer>
+  /** The highest number of all names and of what lists say. */
+  readonly highest: number
+  readonly #ends = new Map<ValueLog, number>()
   readonly #holders = new Map<number, { log: ValueLog; logical: LogicalFile }>()
 
   /** Of the files of a directory those that are value logs. `keys`: data keys by id. */
@@ -33,6 +36,7 @@ export class ValueLogs {
     this.files = logs.sort((a, b) => a.number - b.number)
     for (const [i, log] of this.files.entries()) check(this.files[i - 1]?.number !== log.number, log.file, 0, 'a number twice')
     this.orphans = [...lists.keys()].filter((number) => !this.files.some((log) => log.number === number))
+    this.highest = Math.max(0, ...this.files.flatMap((log) => [log.number, ...(log.listed ? log.logical.map(({ fid }) => fid) : [])]))
     // The highest-numbered file that holds a logical file counts.
     for (const log of this.files) for (const logical of log.logical) this.#holders.set(logical.fid, { log, logical })
     for (const log of this.files) {
@@ -61,6 +65,16 @@ export class ValueLogs {
     const record = recordAt(log.bytes, at, at + len)
     if (record?.len !== len) throw new Bad(log.file, at, `no record of (${fid}, ${offset}, ${len})`)
     return openRecord(log.bytes, record, { keyId: logical.keyId, baseIV: logical.baseIV, offset }, this.#keys, log.file)
+  }
+
+  /** Where the valid part of a `.vlog` ends that may have a torn tail: in an encrypted one also at a record that says a version no database comes to. */
+  endOf(log: ValueLog): number {
+    const known = this.#ends.get(log)
+    if (known !== undefined) return known
+    const noise = log.found.find(({ record, logical, offset }) => logical.keyId !== 0 && versionOf(log.bytes, record, { ...logical, offset }, this.#keys, log.file) > SEQ_MAX)
+    const end = noise?.record.at ?? log.validEnd
+    this.#ends.set(log, end)
+    return end
   }
 
   open(log: ValueLog, { record, logical, offset }: FoundRecord): ValueRecord {
