@@ -13,12 +13,15 @@ export interface EntryPlace {
   readonly offset: number
 }
 
-/** An entry where it lies. */
-export interface EntryView {
-  /** The user key is `keyBytes[keyStart..keyEnd)`. */
+/** A user key where it lies: `keyBytes[keyStart..keyEnd)`. */
+export interface KeyView {
   readonly keyBytes: Uint8Array
   readonly keyStart: number
   readonly keyEnd: number
+}
+
+/** An entry where it lies. */
+export interface EntryView extends KeyView {
   readonly sequence: number
   readonly kind: number
   /** The payload (`entry-payload.ts`) is `valueBytes[valueStart..valueEnd)`. */

@@ -208,6 +208,22 @@ describe('compaction', () => {
     expect(contents(fs, result)).toHaveLength(500)
   })
 
+  test('an older version behind a run of entries is dropped, wherever in the run its key is', async () => {
+    const fs = await directory()
+    const keys = Array.from({ length: 40 }, (_, i) => `key${String(i).padStart(2, '0')}`)
+    for (const key of keys) {
+      // As snapshots left them that have ended since.
+      const entries = [...keys.map((one, i) => valueEntry(one, 100 + i, 'new')), valueEntry(key, 50, 'old'), valueEntry(key, 40, 'older')]
+      for (const numVersionsToKeep of [1, 2]) {
+        const job = await compaction(fs, [entries], { options: { ...OPTIONS, numVersionsToKeep } })
+        const { tables, dropped } = await runJob(job, context(fs))
+        expect(dropped.shadowed, key).toBe(3 - numVersionsToKeep)
+        expect(contents(fs, { tables } as JobResult)).toHaveLength(39 + numVersionsToKeep)
+        for (const { number } of [...tables, ...job.inputs[0]!.tables]) await fs.remove(`db/${formatFileName('table', number)}`)
+      }
+    }
+  })
+
   test('leaves no table when nothing is left', async () => {
     const fs = await directory()
     const job = await compaction(fs, [[valueEntry('a', 1, 'x')], [tombstone('a', 2), pointerEntry('b', 3, 5, 0, 50, 9)]], { now: 10 })

@@ -52,7 +52,7 @@ export class BlockBuilder {
     valueEnd: number,
   ): void {
     const out = this.#out
-    if (this.#count === 0 || this.#sinceRestart === this.#restartInterval) {
+    if (this.isRestartDue) {
       shared = 0
       this.#sinceRestart = 0
       if (this.#restartCount === this.#restarts.length) this.#growRestarts()
@@ -81,6 +81,24 @@ export class BlockBuilder {
       append(out, keyBytes, keyStart + shared, keyEnd)
       append(out, valueBytes, valueStart, valueEnd)
     }
+    this.#sinceRestart++
+    this.#count++
+  }
+
+  /** Whether the next entry is a restart point. */
+  get isRestartDue(): boolean {
+    return this.#count === 0 || this.#sinceRestart === this.#restartInterval
+  }
+
+  /** Adds an entry as it lies in another block, `bytes[start..end)`, behind the same entry as there. Requires that no restart point is due. */
+  addEncoded(bytes: Uint8Array, start: number, end: number): void {
+    const out = this.#out
+    const length = end - start
+    out.reserve(length)
+    const into = out.bytes
+    const at = out.length
+    for (let i = 0; i < length; i++) into[at + i] = bytes[start + i]!
+    out.length = at + length
     this.#sinceRestart++
     this.#count++
   }

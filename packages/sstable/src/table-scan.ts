@@ -4,9 +4,23 @@
  * What a cursor does beside that (going back, seeking, blocks that others read too) costs a merge more than its entries, so
  * this one does nothing else: the entry lies in plain fields, blocks are read into one memory of its own, and nothing is
  * allocated an entry. Damage found on the way is `CorruptionError`; the scan is then beside all entries.
+ *
+ * Between two entries of other sources mostly lie several of one table, which a merge has nothing to say about: runs
+ * (`beginRun`, `nextOfRun`), which `TableWriter.addRun` copies.
  */
-import { MAX_KEY_LENGTH, TRAILER_LENGTH, formatFileName, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
-import type { EntryPlace, EntryScan } from '@wk/codec'
+import {
+  KIND_POINTER,
+  KIND_VALUE,
+  MAX_KEY_LENGTH,
+  POINTER_LENGTH,
+  TRAILER_LENGTH,
+  commonPrefixLength,
+  formatFileName,
+  invariant,
+  readTrailerKind,
+  readTrailerSequence,
+} from '@wk/codec'
+import type { EntryPlace, EntryScan, KeyView } from '@wk/codec'
 import type { Block } from './block-reader.js'
 import type { ReadMemory } from './block-source.js'
 import type { TableReader } from './table-reader.js'
@@ -25,6 +39,11 @@ export class TableScan implements EntryScan {
   valueBytes: Uint8Array = NOTHING
   valueStart = 0
   valueEnd = 0
+  /** Of an entry that {@link nextOfRun} came to: where it begins in its block, and leading key bytes that it has in common with the one before. */
+  entryStart = 0
+  shared = 0
+  /** Whether it says so itself: at a restart point it does not. */
+  isEncodedShared = false
   readonly #nextTable: () => TableReader | undefined
   readonly #memory: ReadMemory = { bytes: NOTHING }
   #table: TableReader | undefined
@@ -35,6 +54,9 @@ export class TableScan implements EntryScan {
   /** The restart point that comes next, and its offset; behind the entries after the last one. */
   #restart = 0
   #restartAt = 0
+  /** Where the run ends at the latest, and leading bytes that its key has in common with the current one. */
+  #limit: KeyView | undefined
+  #limitShared = 0
 
   /** @param nextTable opens the tables, in order of their keys, each when the one before has been walked */
   constructor(nextTable: () => TableReader | undefined) {
@@ -56,6 +78,72 @@ export class TableScan implements EntryScan {
     invariant(this.valid, 'a scan at an entry')
     if (this.valueEnd < this.#entriesEnd) this.#read(this.valueEnd)
     else this.#nextBlock()
+  }
+
+  /** A run begins behind the current entry. `limit`: the key before which it ends, that of the next entry of the other sources, which does not move meanwhile; `undefined`: there is none. */
+  beginRun(limit: KeyView | undefined): void {
+    this.#limit = limit
+    if (limit === undefined) return
+    this.#limitShared = commonPrefixLength(this.keyBytes, 0, this.keyEnd, limit.keyBytes, limit.keyStart, limit.keyEnd)
+  }
+
+  /**
+   * To the next entry, if it is one of the run: in the same block, of the next key and before the limit, a value or pointer without attributes. Else
+   * it returns false and stays where it is; whatever the reason, `next` finds it.
+   *
+   * Keys are compared from where they differ from the one before: one that shares more with its predecessor than that
+   * did with the limit is before the limit as well, one that shares less is behind it.
+   */
+  nextOfRun(): boolean {
+    const at = this.valueEnd
+    const bytes = this.valueBytes
+    if (at >= this.#entriesEnd) return false
+    let shared = bytes[at]!
+    const unshared = bytes[at + 1]!
+    const payload = bytes[at + 2]!
+    if ((shared | unshared | payload) >= 0x80) return false
+    const keyStart = at + SHORT_HEADER
+    const valueStart = keyStart + unshared
+    const valueEnd = valueStart + payload
+    const kind = bytes[keyStart - 1]!
+    if (valueEnd > this.#entriesEnd || (kind === KIND_POINTER ? payload !== POINTER_LENGTH : kind !== KIND_VALUE)) return false
+    const isRestart = at >= this.#restartAt
+    if (isRestart && (at > this.#restartAt || shared !== 0)) return false
+    const key = this.keyBytes
+    const lastEnd = this.keyEnd
+    const keyEnd = shared + unshared
+    if (shared > lastEnd || keyEnd > key.length) return false
+    const own = keyStart - shared
+    while (shared < keyEnd && shared < lastEnd && bytes[own + shared] === key[shared]) shared++
+    if (shared === keyEnd || (shared < lastEnd && bytes[own + shared]! < key[shared]!)) return false
+    if (this.#limit !== undefined && !this.#isBeforeLimit(this.#limit, own, shared, keyEnd)) return false
+    if (isRestart) {
+      this.valid = false
+      this.#passRestart()
+      this.valid = true
+    }
+    for (let i = shared; i < keyEnd; i++) key[i] = bytes[own + i]!
+    this.entryStart = at
+    this.isEncodedShared = shared === bytes[at]
+    this.shared = shared
+    this.keyEnd = keyEnd
+    this.sequence = readTrailerSequence(bytes, keyStart - TRAILER_LENGTH)
+    this.kind = kind
+    this.valueStart = valueStart
+    this.valueEnd = valueEnd
+    return true
+  }
+
+  /** Whether the key, `keyEnd` bytes that follow `own` in the block from `shared` on, is before the limit, as the current one is. */
+  #isBeforeLimit({ keyBytes, keyStart, keyEnd: limitEnd }: KeyView, own: number, shared: number, keyEnd: number): boolean {
+    if (shared !== this.#limitShared) return shared > this.#limitShared
+    const bytes = this.valueBytes
+    const length = limitEnd - keyStart
+    let matched = shared
+    while (matched < keyEnd && matched < length && bytes[own + matched] === keyBytes[keyStart + matched]) matched++
+    if (matched === length || (matched < keyEnd && bytes[own + matched]! > keyBytes[keyStart + matched]!)) return false
+    this.#limitShared = matched
+    return true
   }
 
   #enterTable(): void {

@@ -28,7 +28,7 @@ import {
   uvarintLength,
   writeUvarint,
 } from '@wk/codec'
-import type { EntryCursor } from '@wk/codec'
+import type { EntryCursor, KeyView } from '@wk/codec'
 import { writeFullySync } from '@wk/fs'
 import type { File } from '@wk/fs'
 import { BlockBuilder } from './block-builder.js'
@@ -50,6 +50,7 @@ import { ExpiryList } from './expiry-list.js'
 import { ReferenceCollector, encodeReferenceSteps } from './reference-list.js'
 import { runSteps } from './steps.js'
 import { encodeProperties } from './table-properties.js'
+import type { TableScan } from './table-scan.js'
 import type { TableProperties, TableSummary } from './table-properties.js'
 
 export interface TableWriterOptions {
@@ -184,6 +185,32 @@ export class TableWriter {
         cursor.valueEnd,
       )
     }
+  }
+
+  /**
+   * Adds the entries that follow the scan's current one, which was the last that was added, as long as they are a run (`TableScan.beginRun`) and the
+   * data block is not full. The scan then stands at the last one. Returns how many there were.
+   */
+  addRun(scan: TableScan, limit: KeyView | undefined): number {
+    // At the end of a block the next key comes into the index.
+    if (this.#unindexed >= 0) return 0
+    invariant(this.#state === 'open' && this.#lastLength === scan.keyEnd && this.#lastSequence === scan.sequence, 'a run behind the last entry')
+    const data = this.#data
+    const blockSize = this.#blockSize
+    let count = 0
+    scan.beginRun(limit)
+    while (data.size < blockSize && scan.nextOfRun()) {
+      const { keyBytes, keyEnd, sequence, kind, valueBytes, valueStart, valueEnd } = scan
+      if (scan.isEncodedShared && !data.isRestartDue) data.addEncoded(valueBytes, scan.entryStart, valueEnd)
+      else data.add(keyBytes, 0, keyEnd, scan.shared, sequence, kind, valueBytes, valueStart, valueEnd)
+      this.#filter.add(keyBytes, 0, keyEnd)
+      this.#account(keyEnd, sequence, kind, valueBytes, valueStart, valueEnd)
+      count++
+    }
+    this.#distinctKeys += count
+    this.#remember(scan.keyBytes, 0, scan.keyEnd, 0, scan.sequence)
+    if (data.size >= blockSize) this.#endDataBlock()
+    return count
   }
 
   /** Completes the file. Requires at least one entry. The caller syncs and closes it. */

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { loadLz4, setLz4, type Lz4 } from '../src/compression.js'
 import { blockChecksum, decodeFooter, blockEnd } from '../src/format.js'
 import type { BlockHandle } from '../src/format.js'
-import { ArrayFile, allBackward, allForward, build, bytes, pointerEntries, runs, scanOf, verify } from './support.js'
+import { ArrayFile, allBackward, allForward, allInRuns, build, bytes, pointerEntries, runs, scanOf, verify } from './support.js'
 import type { Entry } from './support.js'
 
 const entries: Entry[] = [
@@ -170,16 +170,19 @@ describe.each(Object.entries(tables))('a damaged table, %s', (_name, { file, sum
         for (const [at, value] of mutations) damaged.bytes[at] = value
         sign(damaged, blocks)
         const table = TableReader.openSync(damaged, 7, summary.size)
-        const walk = (source: EntryScan): string[] | undefined => {
+        const walk = (source: EntryScan, all: () => string[] = () => allForward(source)): string[] | undefined => {
           try {
-            return allForward(source)
+            return all()
           } catch (error) {
             expect(error).toBeInstanceOf(CorruptionError)
             expect(source.valid).toBe(false)
             return undefined
           }
         }
-        expect(walk(scanOf(table))).toEqual(walk(table.cursor()))
+        const wanted = walk(table.cursor())
+        expect(walk(scanOf(table))).toEqual(wanted)
+        const inRuns = scanOf(table)
+        expect(walk(inRuns, () => allInRuns(inRuns))).toEqual(wanted)
       }),
       runs(1500),
     )

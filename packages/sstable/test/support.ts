@@ -208,6 +208,17 @@ export function scanOf(...tables: TableReader[]): TableScan {
   return new TableScan(() => tables.shift())
 }
 
+/** {@link allForward} with every run that there is. */
+export function allInRuns(scan: TableScan): string[] {
+  const list: string[] = []
+  for (scan.first(); scan.valid; scan.next()) {
+    list.push(showAt(scan))
+    scan.beginRun(undefined)
+    while (scan.nextOfRun()) list.push(showAt(scan))
+  }
+  return list
+}
+
 export function allBackward(cursor: EntryCursor): string[] {
   const list: string[] = []
   for (cursor.last(); cursor.valid; cursor.prev()) list.push(showAt(cursor))

@@ -97,6 +97,13 @@ export class DropRules {
     return isTombstone ? KEEP : BURY
   }
 
+  /** Goes on behind an entry that was not judged, for which there is only one verdict: the newest of its key, and neither deleted nor expiring. */
+  keep({ keyBytes, keyStart, keyEnd, sequence }: EntryView): void {
+    this.#startKey(keyBytes, keyStart, keyEnd)
+    this.#newer = sequence
+    this.#wanted = this.#versionsToKeep - 1
+  }
+
   #startKey(keyBytes: Uint8Array, keyStart: number, keyEnd: number): void {
     const length = keyEnd - keyStart
     if (length > this.#key.length) this.#key = new Uint8Array(length * 2)

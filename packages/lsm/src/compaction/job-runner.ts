@@ -20,6 +20,7 @@ import type { EntryScan, EntryView } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
+import { TableScan } from '@wk/sstable'
 import { BURY, DropRules, KEEP, VANISH } from './drop-rules.js'
 import type { Verdict } from './drop-rules.js'
 import type { DroppedEntries, Job, JobResult } from './job.js'
@@ -79,10 +80,12 @@ async function copyEntries(job: Job, scan: MergingScan, outputs: TableOutputs, s
   const losses = new Losses()
   const mover = job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
   let entries = 0
+  let nextLook = ENTRIES_PER_LOOK
   scan.first()
   for (let entry = scan.current; entry !== undefined; entry = scan.next()) {
     entries++
-    if (entries % ENTRIES_PER_LOOK === 0) {
+    if (entries >= nextLook) {
+      nextLook = entries + ENTRIES_PER_LOOK
       if (slice.due()) await slice.pause()
       throwIfAborted(signal)
     }
@@ -95,6 +98,11 @@ async function copyEntries(job: Job, scan: MergingScan, outputs: TableOutputs, s
       else outputs.addTombstone(entry)
     }
     if (verdict !== KEEP) losses.count(verdict, entry)
+    else if (mover === undefined && entry instanceof TableScan) {
+      const run = outputs.addRun(entry, scan.limit)
+      if (run > 0) rules.keep(entry)
+      entries += run
+    }
   }
   return { entries, dropped: losses.result() }
 }

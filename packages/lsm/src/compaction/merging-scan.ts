@@ -30,6 +30,11 @@ export class MergingScan {
     return this.#order[0]?.scan
   }
 
+  /** The entry after it of all other sources; `undefined` if there is none. */
+  get limit(): EntryScan | undefined {
+    return this.#order[1]?.scan
+  }
+
   /** To the first entry. Once. */
   first(): void {
     const sources = this.#order.splice(0)
@@ -68,7 +73,8 @@ export class MergingScan {
       if (isBefore(source, order[middle]!)) high = middle
       else low = middle + 1
     }
-    order.copyWithin(place, place + 1, low)
+    // There are few, and `copyWithin` costs as much as many.
+    for (let i = place + 1; i < low; i++) order[i - 1] = order[i]!
     order[low - 1] = source
   }
 }

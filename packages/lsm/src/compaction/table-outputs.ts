@@ -5,10 +5,10 @@
  * `finish` resolves all of them belong to this object, and `discard` removes them.
  */
 import { KIND_TOMBSTONE, compareRanges, errnoOf, invariant, throwIfAborted } from '@wk/codec'
-import type { EntryView } from '@wk/codec'
+import type { EntryView, KeyView } from '@wk/codec'
 import type { File, FileSystem, TimeSlice } from '@wk/fs'
 import { TableWriter } from '@wk/sstable'
-import type { TableSummary } from '@wk/sstable'
+import type { TableScan, TableSummary } from '@wk/sstable'
 import { allDone } from '../all-done.js'
 import { tablePath } from '../table-cache.js'
 import { FLUSH_TABLES } from './job.js'
@@ -90,6 +90,14 @@ export class TableOutputs {
       payload === undefined ? entry.valueStart : 0,
       payload === undefined ? entry.valueEnd : payload.length,
     )
+  }
+
+  /** Adds what follows the entry that was added last, as long as the table has nothing to say about it (`TableWriter.addRun`). Returns how many there were. */
+  addRun(scan: TableScan, limit: KeyView | undefined): number {
+    const bound = this.#grandparents[this.#grandparent]?.largest
+    // At the end of a grandparent the table may have to end.
+    const isBoundFirst = bound !== undefined && (limit === undefined || compareRanges(bound, 0, bound.length, limit.keyBytes, limit.keyStart, limit.keyEnd) < 0)
+    return this.#writer!.addRun(scan, isBoundFirst ? { keyBytes: bound, keyStart: 0, keyEnd: bound.length } : limit)
   }
 
   /** {@link add} of a tombstone in the entry's place. */
