@@ -17,7 +17,8 @@ export function run(command, args) {
 
 /** Installs what the lockfile pins and builds every package. Both do nothing when nothing changed. */
 export function prepare() {
-  run('npm', ['run', '--silent', 'bootstrap'])
+  // Not silent: where it fails, for want of a network as a rule, it says why.
+  run('npm', ['run', '--loglevel=error', 'bootstrap'])
   run('turbo', ['run', 'build', '--output-logs=errors-only'])
   removeStaleOutputs(join(import.meta.dirname, '..'))
 }
