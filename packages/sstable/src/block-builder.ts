@@ -92,13 +92,7 @@ export class BlockBuilder {
 
   /** Adds an entry as it lies in another block, `bytes[start..end)`, behind the same entry as there. Requires that no restart point is due. */
   addEncoded(bytes: Uint8Array, start: number, end: number): void {
-    const out = this.#out
-    const length = end - start
-    out.reserve(length)
-    const into = out.bytes
-    const at = out.length
-    for (let i = 0; i < length; i++) into[at + i] = bytes[start + i]!
-    out.length = at + length
+    append(this.#out, bytes, start, end)
     this.#sinceRestart++
     this.#count++
   }

@@ -7,6 +7,7 @@
  */
 import { TRAILER_LENGTH, compareRanges, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
 import type { Block } from './block-reader.js'
+import { copyKey, withRoom } from './key-buffer.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -123,8 +124,8 @@ export class BlockCursor {
     if (shared > this.keyEnd || (this.#inRun === 0 && shared !== 0)) throw block.damage('entry that shares more than there is')
     if (this.#inRun === this.#offsets.length) this.#offsets = grown(this.#offsets)
     this.#offsets[this.#inRun] = at
-    this.#reserveKey(shared, shared + unshared)
-    copy(block.bytes, block.keyStart, this.keyBytes, shared, unshared)
+    this.keyBytes = withRoom(this.keyBytes, shared, shared + unshared)
+    copyKey(block.bytes, block.keyStart, this.keyBytes, shared, unshared)
     this.#place(block, shared + unshared)
   }
 
@@ -136,14 +137,14 @@ export class BlockCursor {
     this.#inRun--
     block.read(this.#offsets[this.#inRun]!)
     const length = block.shared + block.unshared
-    this.#reserveKey(kept, length)
+    this.keyBytes = withRoom(this.keyBytes, kept, length)
     this.#place(block, length)
     let missing = length
     for (let i = this.#inRun; missing > kept; i--) {
       block.read(this.#offsets[i]!)
       const from = block.shared > kept ? block.shared : kept
       if (from >= missing) continue
-      copy(block.bytes, block.keyStart + from - block.shared, this.keyBytes, from, missing - from)
+      copyKey(block.bytes, block.keyStart + from - block.shared, this.keyBytes, from, missing - from)
       missing = from
     }
   }
@@ -156,18 +157,6 @@ export class BlockCursor {
     this.valueStart = block.valueStart
     this.valueEnd = block.valueEnd
   }
-
-  #reserveKey(kept: number, length: number): void {
-    if (length <= this.keyBytes.length) return
-    const bigger = new Uint8Array(Math.max(length, this.keyBytes.length * 2))
-    bigger.set(this.keyBytes.subarray(0, kept))
-    this.keyBytes = bigger
-  }
-}
-
-function copy(from: Uint8Array, start: number, into: Uint8Array, at: number, length: number): void {
-  if (length > 40) into.set(from.subarray(start, start + length), at)
-  else for (let i = 0; i < length; i++) into[at + i] = from[start + i]!
 }
 
 function grown(offsets: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {

@@ -4,8 +4,8 @@
  * Guarantees: no allocation an entry; the block it stands in stays good even when the cache drops it. Damage found on the way
  * is `CorruptionError`; the cursor is then beside all entries. Whoever walks tables once from end to end takes a `TableScan`.
  */
-import { compareRanges, formatFileName, invariant } from '@wk/codec'
-import type { EntryCursor, EntryPlace } from '@wk/codec'
+import { compareRanges, invariant } from '@wk/codec'
+import type { EntryCursor } from '@wk/codec'
 import { BlockCursor } from './block-cursor.js'
 import type { TableReader } from './table-reader.js'
 
@@ -53,10 +53,6 @@ export class TableCursor implements EntryCursor {
 
   get valueEnd(): number {
     return this.#inner.valueEnd
-  }
-
-  get place(): EntryPlace {
-    return { file: formatFileName('table', this.#table.number), offset: this.#table.blockHandle(this.#block).offset }
   }
 
   first(): void {

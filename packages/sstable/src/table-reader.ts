@@ -179,7 +179,7 @@ export class TableReader {
     return new Block(bytes, length, this.number, offset)
   }
 
-  /** Where data block `block` lies. For cursors and salvage. */
+  /** Where data block `block` lies. For salvage. */
   blockHandle(block: number): BlockHandle {
     return { offset: this.#index.offset(block), length: this.#index.contentLength(block) }
   }

@@ -11,7 +11,6 @@
 import {
   KIND_POINTER,
   KIND_VALUE,
-  MAX_KEY_LENGTH,
   POINTER_LENGTH,
   TRAILER_LENGTH,
   commonPrefixLength,
@@ -21,13 +20,13 @@ import {
   readTrailerSequence,
 } from '@wk/codec'
 import type { EntryPlace, EntryScan, KeyView } from '@wk/codec'
+import { SHORT_HEADER } from './block-reader.js'
 import type { Block } from './block-reader.js'
 import type { ReadMemory } from './block-source.js'
+import { copyKey, withRoom } from './key-buffer.js'
 import type { TableReader } from './table-reader.js'
 
 const NOTHING = new Uint8Array(0)
-/** Bytes of an entry before its key when each of its lengths takes one byte. */
-const SHORT_HEADER = 3 + TRAILER_LENGTH
 
 export class TableScan implements EntryScan {
   valid = false
@@ -198,10 +197,8 @@ export class TableScan implements EntryScan {
     }
     if (shared > this.keyEnd) throw this.#open().damage('entry that shares more than there is')
     const keyEnd = shared + unshared
-    if (keyEnd > this.keyBytes.length) this.#growKey(shared, keyEnd)
-    const key = this.keyBytes
-    if (unshared > 40) key.set(bytes.subarray(keyStart, valueStart), shared)
-    else for (let i = 0; i < unshared; i++) key[shared + i] = bytes[keyStart + i]!
+    this.keyBytes = withRoom(this.keyBytes, shared, keyEnd)
+    copyKey(bytes, keyStart, this.keyBytes, shared, unshared)
     this.keyEnd = keyEnd
     this.sequence = readTrailerSequence(bytes, keyStart - TRAILER_LENGTH)
     this.kind = readTrailerKind(bytes, keyStart - TRAILER_LENGTH)
@@ -220,13 +217,6 @@ export class TableScan implements EntryScan {
     const block = this.#open()
     this.#restart++
     this.#restartAt = this.#restart < block.restartCount ? block.restart(this.#restart) : Infinity
-  }
-
-  #growKey(kept: number, length: number): void {
-    invariant(length <= MAX_KEY_LENGTH, 'a key within its limit')
-    const bigger = new Uint8Array(Math.max(length, this.keyBytes.length * 2))
-    bigger.set(this.keyBytes.subarray(0, kept))
-    this.keyBytes = bigger
   }
 
   #open(): Block {

@@ -47,11 +47,12 @@ import {
 } from './format.js'
 import type { BlockHandle } from './format.js'
 import { ExpiryList } from './expiry-list.js'
+import { copyKey, withRoom } from './key-buffer.js'
 import { ReferenceCollector, encodeReferenceSteps } from './reference-list.js'
 import { runSteps } from './steps.js'
 import { encodeProperties } from './table-properties.js'
-import type { TableScan } from './table-scan.js'
 import type { TableProperties, TableSummary } from './table-properties.js'
+import type { TableScan } from './table-scan.js'
 
 export interface TableWriterOptions {
   /** Number of the file, from 1: salts every checksum and names the file in errors. */
@@ -105,7 +106,7 @@ export class TableWriter {
   #smallestSequence = MAX_SEQUENCE
   #largestSequence = 0
   #smallestKey: Uint8Array = new Uint8Array(0)
-  #lastKey = new Uint8Array(256)
+  #lastKey: Uint8Array = new Uint8Array(256)
   #lastLength = 0
   #lastSequence = 0
 
@@ -290,14 +291,8 @@ export class TableWriter {
 
   #remember(keyBytes: Uint8Array, keyStart: number, keyEnd: number, shared: number, sequence: number): void {
     const length = keyEnd - keyStart
-    if (length > this.#lastKey.length) {
-      const grown = new Uint8Array(Math.max(length, this.#lastKey.length * 2))
-      grown.set(this.#lastKey.subarray(0, shared))
-      this.#lastKey = grown
-    }
-    const last = this.#lastKey
-    if (length - shared > 40) last.set(keyBytes.subarray(keyStart + shared, keyEnd), shared)
-    else for (let i = shared; i < length; i++) last[i] = keyBytes[keyStart + i]!
+    this.#lastKey = withRoom(this.#lastKey, shared, length)
+    copyKey(keyBytes, keyStart + shared, this.#lastKey, shared, length - shared)
     this.#lastLength = length
     this.#lastSequence = sequence
   }

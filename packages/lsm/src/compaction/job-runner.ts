@@ -81,8 +81,7 @@ async function copyEntries(job: Job, scan: MergingScan, outputs: TableOutputs, s
   const mover = job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
   let entries = 0
   let nextLook = ENTRIES_PER_LOOK
-  scan.first()
-  for (let entry = scan.current; entry !== undefined; entry = scan.next()) {
+  for (let entry = scan.first(); entry !== undefined; entry = scan.next()) {
     entries++
     if (entries >= nextLook) {
       nextLook = entries + ENTRIES_PER_LOOK

@@ -7,7 +7,7 @@
  *
  * The sources are kept in order of their entries. A run of entries from one source costs one comparison each.
  */
-import { compareRanges, invariant } from '@wk/codec'
+import { compareInternal, compareRanges, invariant } from '@wk/codec'
 import type { EntryScan } from '@wk/codec'
 
 interface Source {
@@ -35,14 +35,15 @@ export class MergingScan {
     return this.#order[1]?.scan
   }
 
-  /** To the first entry. Once. */
-  first(): void {
+  /** To the first entry, which it returns, if there is one. Once. */
+  first(): EntryScan | undefined {
     const sources = this.#order.splice(0)
     for (const source of sources) {
       source.scan.first()
       if (source.scan.valid) this.#order.push(source)
     }
     this.#order.sort((a, b) => (isBefore(a, b) ? -1 : 1))
+    return this.current
   }
 
   /** To the next entry, which it returns. Requires a current one. */
@@ -83,8 +84,7 @@ export class MergingScan {
 function isBefore(a: Source, b: Source): boolean {
   const left = a.scan
   const right = b.scan
-  let order = compareRanges(left.keyBytes, left.keyStart, left.keyEnd, right.keyBytes, right.keyStart, right.keyEnd)
-  if (order === 0) order = right.sequence - left.sequence
+  const order = compareInternal(left.keyBytes, left.keyStart, left.keyEnd, left.sequence, right.keyBytes, right.keyStart, right.keyEnd, right.sequence)
   return order === 0 ? a.rank < b.rank : order < 0
 }
 

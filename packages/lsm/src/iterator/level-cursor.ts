@@ -5,7 +5,7 @@
  * is the opener's business; it must be able to open every table for as long as the cursor is used (a pinned version).
  */
 import { compareBytes } from '@wk/codec'
-import type { EntryCursor, EntryPlace } from '@wk/codec'
+import type { EntryCursor } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 
 /** Opens a cursor over a table. */
@@ -59,10 +59,6 @@ export class LevelCursor implements EntryCursor {
 
   get valueEnd(): number {
     return this.#current!.valueEnd
-  }
-
-  get place(): EntryPlace | undefined {
-    return this.#current!.place
   }
 
   first(): void {

@@ -9,7 +9,7 @@
  * two comparisons a step however many sources there are; otherwise the place is found by bisection.
  */
 import { compareRanges, invariant } from '@wk/codec'
-import type { EntryCursor, EntryPlace } from '@wk/codec'
+import type { EntryCursor } from '@wk/codec'
 
 export class MergingCursor implements EntryCursor {
   readonly reverse: boolean
@@ -59,10 +59,6 @@ export class MergingCursor implements EntryCursor {
 
   get valueEnd(): number {
     return this.#current!.valueEnd
-  }
-
-  get place(): EntryPlace | undefined {
-    return this.#current!.place
   }
 
   first(): void {
