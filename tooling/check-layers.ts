@@ -13,7 +13,7 @@ export interface WorkspacePackage {
   readonly manifest: Manifest
   /** Names of the packages that the TypeScript project refers to. */
   readonly references: readonly string[]
-  /** Sources by path relative to the package: `src/index.ts`. */
+  /** Sources by path relative to the package: `src/index.ts`, and `kernel/merge.ts` of a kernel, which is AssemblyScript. */
   readonly sources: ReadonlyMap<string, string>
   /** Other files of the package's top directory. */
   readonly files: readonly string[]
@@ -62,6 +62,9 @@ const RUNTIME = 'packages/fs/src/runtime.ts'
 /** Takes the process clock for the name of a temporary file, where no Runtime is at hand; nothing waits for or compares it. */
 const NODE = 'packages/fs/src/node.ts'
 
+/** Where a package has the sources of a WebAssembly module; `kernel-code.mjs` compiles them. */
+const KERNEL = 'kernel/'
+
 const AMBIENT = /\b(?:Date\s*\.\s*now|Math\s*\.\s*random|performance\s*\.\s*now|process\s*\.\s*hrtime|setTimeout|setInterval|setImmediate)\b|\bnew\s+Date\s*\(\s*\)/g
 const DISK = /^(?:node:)?fs(?:\/promises)?$/
 
@@ -86,6 +89,10 @@ export function checkSource(owner: WorkspacePackage, path: string, text: string,
 }
 
 function checkImport(owner: WorkspacePackage, path: string, module: string, all: readonly WorkspacePackage[], add: (rule: Violation['rule'], message: string) => void): void {
+  if (path.startsWith(KERNEL)) {
+    if (!module.startsWith('.') || !posix.join(posix.dirname(path), module).startsWith(KERNEL)) add('import', `${module} is no part of the kernel`)
+    return
+  }
   if (DISK.test(module)) {
     if (owner.manifest.name !== '@wk/fs') add('disk', `${module} is for @wk/fs only`)
     return

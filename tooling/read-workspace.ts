@@ -18,7 +18,7 @@ export function readWorkspace(root: string): WorkspacePackage[] {
   return found
 }
 
-function readPackage(root: string, dir: string, folders: readonly string[] = ['src']): WorkspacePackage {
+function readPackage(root: string, dir: string, folders: readonly string[] = ['src', 'kernel']): WorkspacePackage {
   const at = join(root, dir)
   const manifest = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as Manifest
   const sources = new Map<string, string>()

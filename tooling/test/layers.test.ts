@@ -100,6 +100,15 @@ describe('a planted violation is found', () => {
     expect(rulesOf(vlog, HEAD + 'const x = 1\n'.repeat(499))).toEqual([])
   })
 
+  it('a kernel is held to the same, and imports nothing but itself', () => {
+    const path = 'kernel/planted.ts'
+    expect(rulesOf(vlog, `${HEAD}import { x } from './other'\nexport function f(n: i32): i32 { return n + x }\n`, path)).toEqual([])
+    for (const module of ['../src/other.js', '@wk/codec', 'assemblyscript', 'node:path']) expect(rulesOf(vlog, `${HEAD}import { x } from '${module}'\n`, path)).toEqual(['import'])
+    expect(rulesOf(vlog, `${HEAD}const t = Date.now()\n`, path)).toEqual(['ambient'])
+    expect(rulesOf(vlog, 'const x = 1\n'.repeat(501), path)).toEqual(['head', 'length'])
+    expect(rulesOf(vlog, `${HEAD}import { x } from '../kernel/other.js'\n`)).toEqual(['import'])
+  })
+
   it('packaging: license field, README, LICENSE, changelog or changeset', () => {
     const bare = { ...vlog, manifest: { ...vlog.manifest, license: 'MIT' }, files: [] }
     expect(checkPackage(bare, '').filter(({ rule }) => rule === 'packaging')).toHaveLength(4)

@@ -35,7 +35,7 @@ export function propertyOptions<T>(runs: number): fc.Parameters<T> {
     reporter: (details: fc.RunDetails<T>) => {
       if (!details.failed) return
       const name = expect.getState().currentTestName ?? ''
-      throw new Error(`${fc.defaultReportMessage(details)}\nReplay: WK_SEED=${details.seed} WK_RUNS=${details.numRuns} npx vitest run -t '${name.split(' > ').at(-1)}'`)
+      throw new Error(`${fc.defaultReportMessage(details)}\nReplay: WK_SEED=${details.seed} WK_RUNS=${details.numRuns} npx vitest run -t '${name.split(' > ').at(-1)}'`, { cause: details.errorInstance })
     },
   }
 }

@@ -13,8 +13,9 @@
  * On disk, never change: a new hash function takes a new number.
  */
 import { invariant } from '@wk/codec'
-import { PairList } from './pair-list.js'
 import { runSteps } from './steps.js'
+import { TableKernel } from './table-kernel.js'
+import { LARGEST_PIECE, WordList } from './word-list.js'
 
 export const FILTER_HEADER_LENGTH = 2
 export const HASH_MURMUR_PAIR = 1
@@ -110,7 +111,7 @@ export function isFilter(bytes: Uint8Array): boolean {
 export class FilterBuilder {
   readonly #bitsPerKey: number
   /** Both lanes of each key. */
-  readonly #hashes = new PairList(FIRST_KEYS)
+  readonly #hashes = new WordList(2, FIRST_KEYS)
 
   /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
   constructor(bitsPerKey: number) {
@@ -135,6 +136,11 @@ export class FilterBuilder {
     this.#hashes.add(laneA, laneB)
   }
 
+  /** Adds keys by their hashes: both lanes of each, one behind the other. */
+  addHashes(lanes: Uint32Array): void {
+    this.#hashes.addAll(lanes)
+  }
+
   /** The filter's bytes. */
   finish(): Uint8Array {
     return runSteps(this.finishSteps())
@@ -145,25 +151,23 @@ export class FilterBuilder {
     const probes = this.#bitsPerKey === 0 ? 0 : Math.min(MAX_PROBES, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
     if (probes === 0) return Uint8Array.of(HASH_MURMUR_PAIR, 0)
     const wanted = Math.min(MAX_BITS, Math.max(64, this.#hashes.count * this.#bitsPerKey))
-    const filter = new Uint8Array(FILTER_HEADER_LENGTH + Math.ceil(wanted / 8))
-    filter[0] = HASH_MURMUR_PAIR
-    filter[1] = probes
-    const bits = (filter.length - FILTER_HEADER_LENGTH) * 8
-    const inverse = 1 / bits
-    for (const piece of this.#hashes.pieces()) {
-      yield
-      for (let k = 0; k < piece.length; k += 2) {
-        let x = piece[k]! | 0
-        let y = piece[k + 1]! | 0
-        for (let i = 0; i < probes; i++) {
-          const bit = remainder(x >>> 0, bits, inverse)
-          const at = FILTER_HEADER_LENGTH + (bit >>> 3)
-          filter[at] = filter[at]! | (1 << (bit & 7))
-          x = (x + y) | 0
-          y = (y + i + 1) | 0
-        }
+    const length = Math.ceil(wanted / 8)
+    const kernel = TableKernel.acquire()
+    try {
+      const bits = kernel.place(kernel.calls.beginFilter(length, LARGEST_PIECE))
+      for (const piece of this.#hashes.pieces()) {
+        yield
+        const count = piece.length / 2
+        kernel.putWords(kernel.calls.hashesFor(count), piece)
+        kernel.calls.addToFilter(count, probes)
       }
+      const filter = new Uint8Array(FILTER_HEADER_LENGTH + length)
+      filter[0] = HASH_MURMUR_PAIR
+      filter[1] = probes
+      filter.set(kernel.view(bits, length), FILTER_HEADER_LENGTH)
+      return filter
+    } finally {
+      kernel.release()
     }
-    return filter
   }
 }

@@ -12,9 +12,10 @@
  * | count     | uvarint | records, at least 1                                          |
  * | records   | count × (uvarint offset minus that of the record before, uvarint length) | ascending offsets |
  */
-import { ByteReader, ByteWriter, formatFileName } from '@wk/codec'
-import { PairList } from './pair-list.js'
+import { ByteReader, formatFileName } from '@wk/codec'
 import { runSteps } from './steps.js'
+import { TableKernel } from './table-kernel.js'
+import { WordList } from './word-list.js'
 
 /** References into one value-log file, summed. */
 export interface ReferenceSummary {
@@ -31,97 +32,76 @@ export interface ReferenceList extends ReferenceSummary {
   lengths: Uint32Array
 }
 
+/** Bytes that a reference takes in a table, reckoned. */
+export const REFERENCE_ESTIMATE = 5
+/** Words of 32 bits of an encoded pointer. */
+export const REFERENCE_WORDS = 3
+
 const U32 = 0xffff_ffff
-/** Records between two steps. */
-const STEP = 1 << 14
-/** Records of one file that there is room for at first. */
+/** Records that `kernel/references.ts` writes at a call. */
+const ENCODED_AT_ONCE = 1 << 15
+/** Records that there is room for at first. */
 const FIRST_RECORDS = 64
-/** Bytes a record takes in a reference block, reckoned. */
-const ENCODED = 5
+/** Numbers of a file's summary. */
+const SUMMARY_NUMBERS = 3
 
-class FileReferences {
-  /** Offset and length of each record. */
-  readonly #records = new PairList(FIRST_RECORDS)
-  #last = 0
-  #bytes = 0
-  #ascending = true
-
-  add(offset: number, length: number): void {
-    if (this.#last > offset) this.#ascending = false
-    this.#records.add(offset, length)
-    this.#last = offset
-    this.#bytes += length
-  }
-
-  *list(fid: number): Generator<undefined, ReferenceList, void> {
-    const { count } = this.#records
-    const records = recordsOf(count)
-    const { offsets, lengths } = records
-    let next = 0
-    for (const piece of this.#records.pieces()) {
-      for (let i = 0; i < piece.length; i += 2, next++) {
-        offsets[next] = piece[i]!
-        lengths[next] = piece[i + 1]!
-      }
-    }
-    return { fid, count, bytes: this.#bytes, ...(this.#ascending ? records : yield* sorted(records)) }
-  }
+/** The references of a table, written. */
+export interface EncodedReferences {
+  /** The reference block. */
+  block: Uint8Array
+  /** Of each file, ascending. */
+  summaries: ReferenceSummary[]
 }
 
 /** Collects references in any order. */
 export class ReferenceCollector {
-  readonly #files = new Map<number, FileReferences>()
-  #count = 0
+  /** As pointers are encoded: fid, length, offset. */
+  readonly #records = new WordList(REFERENCE_WORDS, FIRST_RECORDS)
 
   /** References added. */
   get count(): number {
-    return this.#count
+    return this.#records.count
   }
 
   add(fid: number, offset: number, length: number): void {
-    let file = this.#files.get(fid)
-    if (file === undefined) {
-      file = new FileReferences()
-      this.#files.set(fid, file)
-    }
-    file.add(offset, length)
-    this.#count++
+    this.#records.add(fid, length, offset)
   }
 
-  /** All lists, by ascending file. */
-  lists(): ReferenceList[] {
-    return runSteps(this.listSteps())
+  /** Adds encoded pointers, one behind the other. */
+  addPointers(words: Uint32Array): void {
+    this.#records.addAll(words)
   }
 
-  /** {@link ReferenceCollector.lists} in steps of a millisecond or two. */
-  *listSteps(): Generator<undefined, ReferenceList[], void> {
-    const lists: ReferenceList[] = []
-    for (const [fid, file] of [...this.#files].sort(([a], [b]) => a - b)) lists.push(yield* file.list(fid))
-    return lists
+  /** All of them, by ascending file and offset, those of one offset as they came. */
+  finish(): EncodedReferences {
+    return runSteps(this.finishSteps())
   }
-}
 
-/** The reference block of these lists. */
-export function encodeReferences(lists: readonly ReferenceList[]): Uint8Array {
-  return runSteps(encodeReferenceSteps(lists))
-}
-
-/** {@link encodeReferences} in steps of a millisecond or two. */
-export function* encodeReferenceSteps(lists: readonly ReferenceList[]): Generator<undefined, Uint8Array, void> {
-  const records = lists.reduce((sum, { count }) => sum + count, 0)
-  const writer = new ByteWriter(ENCODED * (records + 2 * lists.length))
-  let previousFid = 0
-  for (const { fid, count, offsets, lengths } of lists) {
-    writer.uvarint(fid - previousFid).uvarint(count)
-    previousFid = fid
-    let previous = 0
-    for (let i = 0; i < count; i++) {
-      if (i % STEP === 0) yield
-      writer.uvarint(offsets[i]! - previous).uvarint(lengths[i]!)
-      previous = offsets[i]!
+  /** {@link ReferenceCollector.finish} in steps of a millisecond or two. */
+  *finishSteps(): Generator<undefined, EncodedReferences, void> {
+    const kernel = TableKernel.acquire()
+    const { calls } = kernel
+    const { count } = this
+    try {
+      let at = kernel.place(calls.beginReferences(count))
+      for (const piece of this.#records.pieces()) {
+        kernel.putWords(at, piece)
+        at += piece.byteLength
+      }
+      while (calls.sortReferences() !== 0) yield
+      let block = kernel.place(calls.encodeReferences(1))
+      for (let done = ENCODED_AT_ONCE; done < count; done += ENCODED_AT_ONCE) {
+        yield
+        block = kernel.place(calls.encodeReferences(0))
+      }
+      const numbers = kernel.doubles(calls.groupsAt(), SUMMARY_NUMBERS * calls.groupCount())
+      const summaries: ReferenceSummary[] = []
+      for (let i = 0; i < numbers.length; i += SUMMARY_NUMBERS) summaries.push({ fid: numbers[i]!, count: numbers[i + 1]!, bytes: numbers[i + 2]! })
+      return { block: kernel.view(block, calls.encodedLength()).slice(), summaries }
+    } finally {
+      kernel.release()
     }
   }
-  return writer.bytes.subarray(0, writer.length)
 }
 
 /** Takes a reference block apart. Throws `CorruptionError`; counts are checked before anything is allocated. */
@@ -150,59 +130,4 @@ export function decodeReferences(bytes: Uint8Array, length: number, table: numbe
     lists.push({ fid, count, bytes: sum, offsets, lengths })
   }
   return lists
-}
-
-/** Records of one file: `lengths[i]` belongs to `offsets[i]`. */
-type Records = Pick<ReferenceList, 'offsets' | 'lengths'>
-
-function recordsOf(count: number): Records {
-  return { offsets: new Uint32Array(count), lengths: new Uint32Array(count) }
-}
-
-/** The records by ascending offset, in their own arrays or others: a byte of the offsets after the other, the lowest first. Comparing them would take five times as long. */
-function* sorted(records: Records): Generator<undefined, Records, void> {
-  const { length } = records.offsets
-  const ends = new Uint32Array(256)
-  let from = records
-  let to = recordsOf(length)
-  for (let shift = 0; shift < 32; shift += 8) {
-    ends.fill(0)
-    for (let start = 0; start < length; start += STEP) {
-      countBytes(from.offsets.subarray(start, start + STEP), shift, ends)
-      yield
-    }
-    // Bytes that are the same everywhere order nothing.
-    if (ends.includes(length)) continue
-    let sum = 0
-    for (let byte = 0; byte < ends.length; byte++) {
-      const count = ends[byte]!
-      ends[byte] = sum
-      sum += count
-    }
-    for (let start = 0; start < length; start += STEP) {
-      placeByBytes(from, start, Math.min(length, start + STEP), shift, ends, to)
-      yield
-    }
-    ;[from, to] = [to, from]
-  }
-  return from
-}
-
-function countBytes(offsets: Uint32Array, shift: number, counts: Uint32Array): void {
-  for (let i = 0; i < offsets.length; i++) {
-    const byte = (offsets[i]! >>> shift) & 0xff
-    counts[byte] = counts[byte]! + 1
-  }
-}
-
-/** Copies the records `[start, end)` behind those of the same byte that came before; `ends` says where each byte's records end so far. */
-function placeByBytes({ offsets, lengths }: Records, start: number, end: number, shift: number, ends: Uint32Array, to: Records): void {
-  for (let i = start; i < end; i++) {
-    const offset = offsets[i]!
-    const byte = (offset >>> shift) & 0xff
-    const at = ends[byte]!
-    ends[byte] = at + 1
-    to.offsets[at] = offset
-    to.lengths[at] = lengths[i]!
-  }
 }

@@ -22,7 +22,7 @@ import { BlockCursor } from './block-cursor.js'
 import { ExpiryList } from './expiry-list.js'
 import { tableDamage } from './format.js'
 import type { TableFooter } from './format.js'
-import { ReferenceCollector } from './reference-list.js'
+import { ReferenceCollector, decodeReferences } from './reference-list.js'
 import type { ReferenceList } from './reference-list.js'
 import type { TableIndex } from './table-index.js'
 import type { TableReader } from './table-reader.js'
@@ -41,13 +41,13 @@ export function* verifyTable(table: TableReader, index: TableIndex, footer: Tabl
     yield { blocks: block + 1, entries: count.entries, bytes: index.offset(block + 1) }
   }
   count.compareProperties(footer.properties.offset)
-  compareLists(table, count.references.lists(), table.references(), footer)
+  compareLists(table, count.lists(footer.references.offset), table.references(), footer)
   return { blocks: index.length, entries: count.entries, bytes: table.size }
 }
 
 class Recount {
   entries = 0
-  readonly references = new ReferenceCollector()
+  readonly #references = new ReferenceCollector()
   readonly #table: TableReader
   readonly #cursor = new BlockCursor()
   readonly #payload = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
@@ -64,6 +64,12 @@ class Recount {
 
   constructor(table: TableReader) {
     this.#table = table
+  }
+
+  /** What the entries refer to; `offset` of the reference block, for errors. */
+  lists(offset: number): ReferenceList[] {
+    const { block } = this.#references.finish()
+    return decodeReferences(block, block.length, this.#table.number, offset)
   }
 
   block(block: number, index: TableIndex): void {
@@ -103,7 +109,7 @@ class Recount {
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
     if (baseKind(kind) === KIND_TOMBSTONE) this.#tombstones++
     if (baseKind(kind) === KIND_POINTER) {
-      this.references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
+      this.#references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
     }
   }
 

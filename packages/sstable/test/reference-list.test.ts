@@ -1,7 +1,7 @@
 /** Reference lists: whatever order references come in, lists are sorted, whole, and read back as they were written. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ReferenceCollector, decodeReferences, encodeReferences } from '../src/reference-list.js'
+import { ReferenceCollector, decodeReferences } from '../src/reference-list.js'
 
 const u32 = fc.oneof(fc.integer({ min: 0, max: 0xffff_ffff }), fc.integer({ min: 0, max: 300 }), fc.constantFrom(0xff, 0x100, 0xffff, 0x1_0000, 0xff_ffff, 0x100_0000, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff))
 const reference = fc.record({ fid: fc.constantFrom(0, 1, 7, 300), offset: u32, length: u32 })
@@ -23,10 +23,11 @@ function expected(references: readonly Reference[]): Reference[] {
   return [...references].sort((a, b) => a.fid - b.fid || a.offset - b.offset)
 }
 
-test('lists hold every reference, by file and offset, and survive being written', () => {
+test('a block holds every reference, by file and offset, and is read back', () => {
   fc.assert(
     fc.property(fc.array(reference, { maxLength: 400 }), (references) => {
-      const lists = collect(references).lists()
+      const { block, summaries } = collect(references).finish()
+      const lists = decodeReferences(block, block.length, 1, 0)
       const flat = lists.flatMap(({ fid, offsets, lengths }) => [...offsets].map((offset, i) => ({ fid, offset, length: lengths[i]! })))
       expect(flat).toEqual(expected(references))
       for (const { fid, count, bytes } of lists) {
@@ -34,21 +35,30 @@ test('lists hold every reference, by file and offset, and survive being written'
         expect(count).toBe(own.length)
         expect(bytes).toBe(own.reduce((sum, { length }) => sum + length, 0))
       }
-      const block = encodeReferences(lists)
-      expect(decodeReferences(block, block.length, 1, 0)).toEqual(lists)
+      expect(summaries).toEqual(lists.map(({ fid, count, bytes }) => ({ fid, count, bytes })))
     }),
   )
 })
 
-test('a long list is sorted in steps', () => {
+test('references that lie encoded are added like others', () => {
+  fc.assert(
+    fc.property(fc.array(reference, { maxLength: 400 }), fc.nat(400), (references, first) => {
+      const collector = collect(references.slice(0, first))
+      collector.addPointers(Uint32Array.from(references.slice(first).flatMap(({ fid, offset, length }) => [fid, length, offset])))
+      expect(collector.count).toBe(references.length)
+      expect(collector.finish()).toEqual(collect(references).finish())
+    }),
+  )
+})
+
+test('many references are sorted and written in steps', () => {
   const count = 100_000
-  const references = Array.from({ length: count }, (_, i) => ({ fid: 1, offset: Math.imul(i, 0x9e37_79b1) >>> 0, length: i }))
-  const steps = collect(references).listSteps()
+  const references = Array.from({ length: count }, (_, i) => ({ fid: 1 + (i % 3), offset: Math.imul(i, 0x9e37_79b1) >>> 0, length: i }))
+  const steps = collect(references).finishSteps()
   let taken = 0
   let step = steps.next()
   for (; step.done !== true; step = steps.next()) taken++
-  expect(taken).toBeGreaterThan(4 * Math.floor(count / (1 << 14)))
-  const [list] = step.value
-  expect([...list!.offsets]).toEqual(expected(references).map(({ offset }) => offset))
-  expect([...list!.lengths]).toEqual(expected(references).map(({ length }) => length))
+  expect(taken).toBeGreaterThan(5 * Math.floor(count / (1 << 15)))
+  const lists = decodeReferences(step.value.block, step.value.block.length, 1, 0)
+  expect(lists.flatMap(({ fid, offsets, lengths }) => [...offsets].map((offset, i) => ({ fid, offset, length: lengths[i]! })))).toEqual(expected(references))
 })

@@ -2,7 +2,7 @@
 import { KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, compareInternal, encodePointer } from '@wk/codec'
 import type { EntryCursor, EntryScan } from '@wk/codec'
 import type { File, FileUsage } from '@wk/fs'
-import { TableReader, TableScan, TableWriter } from '@wk/sstable'
+import { TableReader, TableWriter } from '@wk/sstable'
 import type { TableReaderOptions, TableSummary, TableWriterOptions } from '@wk/sstable'
 import fc from 'fast-check'
 
@@ -200,22 +200,6 @@ export function entryAt(cursor: EntryScan): Entry {
 export function allForward(cursor: EntryScan): string[] {
   const list: string[] = []
   for (cursor.first(); cursor.valid; cursor.next()) list.push(showAt(cursor))
-  return list
-}
-
-/** A scan of these tables. */
-export function scanOf(...tables: TableReader[]): TableScan {
-  return new TableScan(() => tables.shift())
-}
-
-/** {@link allForward} with every run that there is. */
-export function allInRuns(scan: TableScan): string[] {
-  const list: string[] = []
-  for (scan.first(); scan.valid; scan.next()) {
-    list.push(showAt(scan))
-    scan.beginRun(undefined)
-    while (scan.nextOfRun()) list.push(showAt(scan))
-  }
   return list
 }
 

@@ -2,7 +2,7 @@ import { MAX_SEQUENCE, compareBytes, newLookupResult } from '@wk/codec'
 import { BlockCache } from '@wk/sstable'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { allBackward, allForward, anyKey, anyOptions, anyTable, build, compareEntries, entryAt, runs, scanOf, show, showAt, verify } from './support.js'
+import { allBackward, allForward, anyKey, anyOptions, anyTable, build, compareEntries, entryAt, runs, show, showAt, verify } from './support.js'
 import type { Entry } from './support.js'
 
 const anyCache = fc.constantFrom(undefined, 0, 1000, 1 << 20).map((capacity) => (capacity === undefined ? undefined : new BlockCache(capacity)))
@@ -15,21 +15,6 @@ describe('table against a sorted array', () => {
         const wanted = entries.map(show)
         expect(allForward(table.cursor())).toEqual(wanted)
         expect(allBackward(table.cursor())).toEqual(wanted.toReversed())
-        expect(allForward(scanOf(table))).toEqual(wanted)
-      }),
-      runs(100),
-    )
-  })
-
-  it('is scanned with others as if they were one', () => {
-    fc.assert(
-      fc.property(anyTable(60), fc.array(anyOptions, { minLength: 1, maxLength: 4 }), (entries, options) => {
-        const each = Math.ceil(entries.length / options.length)
-        const parts = options.map((_, i) => entries.slice(i * each, (i + 1) * each)).filter((part) => part.length > 0)
-        const scan = scanOf(...parts.map((part, i) => build(part, options[i]).open()))
-        expect(scan.valid).toBe(false)
-        expect(allForward(scan)).toEqual(entries.map(show))
-        expect(() => scan.next()).toThrow('a scan at an entry')
       }),
       runs(100),
     )

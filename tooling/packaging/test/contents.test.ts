@@ -1,6 +1,6 @@
 /**
- * Each tarball holds the built files, their sources, README, LICENSE and manifest, and nothing else; the manifest names
- * no workspace.
+ * Each tarball holds the built files, their sources, those of a kernel too, README, LICENSE and manifest, and nothing
+ * else; the manifest names no workspace.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
@@ -33,6 +33,8 @@ function expectedFiles(dir: string): string[] {
     const built = path.slice(0, -'.ts'.length)
     files.push(`src/${path}`, `dist/${built}.d.ts`, `dist/${built}.d.ts.map`)
   }
+  // Generated code comes with what it was generated from.
+  if (existsSync(join(dir, 'kernel'))) files.push(...readdirSync(join(dir, 'kernel')).flatMap((name) => (name.endsWith('.ts') ? [`kernel/${name}`] : [])))
   return files.sort()
 }
 

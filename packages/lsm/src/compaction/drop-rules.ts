@@ -65,20 +65,21 @@ export class DropRules {
     this.#deeper = options.deeper
   }
 
-  /** Whether the entry last judged was the first of its key. */
-  isNewKey = false
-
-  /** Judges an entry. @throws CorruptionError if it belongs before the one judged last: a table is not in order */
-  judge(entry: EntryView): Verdict {
+  /**
+   * Judges an entry. An entry need not be judged if there is only one verdict: the newest of its key, and neither deleted nor with attributes, stays.
+   *
+   * @param newer sequence number of the version before, if there is one, whether it was judged or not
+   * @throws CorruptionError if it belongs before the one judged last: a table is not in order
+   */
+  judge(entry: EntryView, newer?: number): Verdict {
     const { keyBytes, keyStart, keyEnd, sequence, kind } = entry
     const order = this.#keyLength < 0 ? 1 : compareRanges(keyBytes, keyStart, keyEnd, this.#key, 0, this.#keyLength)
     if (order < 0 || (order === 0 && sequence > this.#newer)) throw new CorruptionError('the entries of a table are out of order')
-    this.isNewKey = order !== 0
+    if (order !== 0) this.#startKey(keyBytes, keyStart, keyEnd)
     let needed: boolean
-    if (this.isNewKey) {
-      this.#startKey(keyBytes, keyStart, keyEnd)
-      needed = true
-    } else {
+    if (order !== 0 && newer === undefined) needed = true
+    else {
+      if (order !== 0) this.#passNewest(newer!)
       if (sequence === this.#newer) return SHADOWED
       needed = this.#isSeenBySnapshot(sequence, this.#newer)
     }
@@ -97,11 +98,10 @@ export class DropRules {
     return isTombstone ? KEEP : BURY
   }
 
-  /** Goes on behind an entry that was not judged, for which there is only one verdict: the newest of its key, and neither deleted nor expiring. */
-  keep({ keyBytes, keyStart, keyEnd, sequence }: EntryView): void {
-    this.#startKey(keyBytes, keyStart, keyEnd)
+  /** The newest version of the key, which was not judged, stays. */
+  #passNewest(sequence: number): void {
     this.#newer = sequence
-    this.#wanted = this.#versionsToKeep - 1
+    this.#wanted--
   }
 
   #startKey(keyBytes: Uint8Array, keyStart: number, keyEnd: number): void {

@@ -5,26 +5,16 @@
  * on failure or abort they are closed and removed (what cannot be removed is an orphan that open removes). It never
  * touches the inputs and knows no manifest: publishing is the tree's.
  */
-import {
-  CorruptionError,
-  KIND_POINTER,
-  KIND_TOMBSTONE,
-  POINTER_LENGTH,
-  baseKind,
-  isKind,
-  readPointerFid,
-  readPointerLen,
-  throwIfAborted,
-} from '@wk/codec'
-import type { EntryScan, EntryView } from '@wk/codec'
+import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, baseKind, readPointerFid, readPointerLen, throwIfAborted } from '@wk/codec'
+import type { EntryPlace, EntryView } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { FileSystem, Runtime } from '@wk/fs'
 import { Memtable } from '@wk/memtable'
-import { TableScan } from '@wk/sstable'
+import { MERGE, TableMerge, VERDICT } from '@wk/sstable'
+import type { MergeSource, UnseenEntries } from '@wk/sstable'
 import { BURY, DropRules, KEEP, VANISH } from './drop-rules.js'
 import type { Verdict } from './drop-rules.js'
 import type { DroppedEntries, Job, JobResult } from './job.js'
-import { MergingScan } from './merging-scan.js'
 import { PointerMover } from './pointer-moves.js'
 import { TableInputs } from './table-inputs.js'
 import { TableOutputs } from './table-outputs.js'
@@ -37,9 +27,6 @@ export interface JobContext {
   signal?: AbortSignal | undefined
 }
 
-/** Entries between two looks at the clock: a few hundred microseconds. */
-const ENTRIES_PER_LOOK = 128
-
 /**
  * Runs `job` to its end. Resolves when all outputs are durable, names included, and closed.
  * Throws `AbortedError`, `IoError`, `CorruptionError` (a damaged input), with no output left behind.
@@ -48,88 +35,78 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
   throwIfAborted(context.signal)
   const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
   const slice = new TimeSlice(context.runtime)
-  const outputs = new TableOutputs(context.fs, job, slice, context.signal)
-  const scan = scanOf(job, inputs)
+  const losses = new Losses()
+  const merge = mergeOf(job, inputs, losses)
+  const outputs = new TableOutputs(context.fs, job, merge, slice, context.signal)
   try {
-    const copied = await copyEntries(job, scan, outputs, slice, context.signal)
+    await mergeEntries(job, merge, outputs, losses, slice, context.signal)
     await inputs.close()
     const tables = await outputs.finish()
     let bytesWritten = 0
     for (const { size } of tables) bytesWritten += size
-    return { tables, ...copied, bytesRead: inputBytes(job), bytesWritten }
+    return { tables, entries: merge.entries, dropped: losses.result(merge.unseen), bytesRead: inputBytes(job), bytesWritten }
   } catch (error) {
+    const named = placed(error, merge.place)
     // The first error counts; what goes wrong while clearing up adds nothing.
     await inputs.close().catch(() => undefined)
     await outputs.discard()
-    throw placed(error, scan.current)
+    throw named
+  } finally {
+    merge.close()
   }
 }
 
-interface Copied {
-  entries: number
-  dropped: DroppedEntries
+function mergeOf(job: Job, inputs: TableInputs, losses: Losses): TableMerge {
+  const sources: MergeSource[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
+  if (job.type === 'compact') {
+    for (const { level, tables } of job.inputs) {
+      if (level === 0) for (const table of tables) sources.push(inputs.source([table]))
+      else sources.push(inputs.source(tables))
+    }
+  }
+  const { blockSize, restartInterval, bloomBitsPerKey, compression, numVersionsToKeep } = job.options
+  return new TableMerge(sources, {
+    blockSize,
+    restartInterval,
+    bloomBitsPerKey,
+    compression,
+    dropsOlder: job.snapshots.length === 0 && numVersionsToKeep === 1,
+    showsPointers: moverOf(job) !== undefined,
+    onLost: (fid, length) => losses.loseReference(fid, length),
+  })
 }
 
-async function copyEntries(job: Job, scan: MergingScan, outputs: TableOutputs, slice: TimeSlice, signal: AbortSignal | undefined): Promise<Copied> {
+function moverOf(job: Job): PointerMover | undefined {
+  return job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
+}
+
+async function mergeEntries(job: Job, merge: TableMerge, outputs: TableOutputs, losses: Losses, slice: TimeSlice, signal: AbortSignal | undefined): Promise<void> {
   const rules = new DropRules({
     snapshots: job.snapshots,
     now: job.now,
     versionsToKeep: job.options.numVersionsToKeep,
     deeper: job.type === 'compact' ? job.deeper : undefined,
   })
-  const losses = new Losses()
-  const mover = job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
-  let entries = 0
-  let nextLook = ENTRIES_PER_LOOK
-  for (let entry = scan.first(); entry !== undefined; entry = scan.next()) {
-    entries++
-    if (entries >= nextLook) {
-      nextLook = entries + ENTRIES_PER_LOOK
+  const mover = moverOf(job)
+  for (let step = merge.step(); step !== MERGE.DONE; ) {
+    let verdict: Verdict = KEEP
+    if (step === MERGE.JUDGE) {
+      verdict = rules.judge(merge, merge.isNewKey ? undefined : merge.newerSequence)
+      if (verdict !== KEEP) losses.count(verdict, merge)
+    } else if (step === MERGE.PAUSE) {
       if (slice.due()) await slice.pause()
       throwIfAborted(signal)
-    }
-    checkEntry(entry)
-    const verdict = rules.judge(entry)
-    if (verdict === KEEP || verdict === BURY) {
-      // Only between user keys: versions of one key never part.
-      if (rules.isNewKey && outputs.isDue(entry)) await outputs.startTable()
-      if (verdict === KEEP) outputs.add(entry, mover?.moved(entry))
-      else outputs.addTombstone(entry)
-    }
-    if (verdict !== KEEP) losses.count(verdict, entry)
-    else if (mover === undefined && entry instanceof TableScan) {
-      const run = outputs.addRun(entry, scan.limit)
-      if (run > 0) rules.keep(entry)
-      entries += run
-    }
+    } else if (step === MERGE.TABLE) await outputs.startTable()
+    else if (step === MERGE.BOUND) outputs.pass()
+    else mover?.move(merge)
+    step = merge.step(verdict === KEEP ? VERDICT.KEEP : verdict === BURY ? VERDICT.BURY : VERDICT.DROP)
   }
-  return { entries, dropped: losses.result() }
-}
-
-/** @throws CorruptionError for what no writer of ours has written: a checksum vouches for the writer only if nobody prepared the table */
-function checkEntry({ kind, valueStart, valueEnd }: EntryView): void {
-  if (!isKind(kind)) throw new CorruptionError('a table entry of unknown kind')
-  const length = valueEnd - valueStart
-  if (kind === KIND_TOMBSTONE && length > 0) throw new CorruptionError('a table entry that deletes and has a value')
-  if (baseKind(kind) === KIND_POINTER && length < POINTER_LENGTH) throw new CorruptionError('a table entry with a cut value pointer')
 }
 
 /** Who finds damage inside an entry does not know where it lies. The scan stands there still. */
-function placed(error: unknown, entry: EntryScan | undefined): unknown {
-  if (!(error instanceof CorruptionError) || error.file !== undefined || entry?.valid !== true) return error
-  const { place } = entry
+function placed(error: unknown, place: EntryPlace | undefined): unknown {
+  if (!(error instanceof CorruptionError) || error.file !== undefined) return error
   return place === undefined ? error : new CorruptionError(`damage in ${place.file} at offset ${place.offset}: ${error.message}`, { ...place, cause: error })
-}
-
-function scanOf(job: Job, inputs: TableInputs): MergingScan {
-  const sources: EntryScan[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
-  if (job.type === 'compact') {
-    for (const { level, tables } of job.inputs) {
-      if (level === 0) for (const table of tables) sources.push(inputs.scan([table]))
-      else sources.push(inputs.scan(tables))
-    }
-  }
-  return new MergingScan(sources)
 }
 
 function inputBytes(job: Job): number {
@@ -156,22 +133,22 @@ class Losses {
         if (baseKind(entry.kind) === KIND_TOMBSTONE) dropped.tombstones++
       }
     }
-    if (baseKind(entry.kind) === KIND_POINTER) this.#loseReference(entry)
+    if (baseKind(entry.kind) === KIND_POINTER) this.loseReference(readPointerFid(entry.valueBytes, entry.valueStart), readPointerLen(entry.valueBytes, entry.valueStart))
   }
 
-  result(): DroppedEntries {
-    return { ...this.#dropped, references: [...this.#references.values()].sort((a, b) => a.fid - b.fid) }
+  /** With what the merge left out without asking. */
+  result({ shadowed, tombstones }: UnseenEntries): DroppedEntries {
+    const dropped = this.#dropped
+    return { ...dropped, entries: dropped.entries + shadowed, shadowed: dropped.shadowed + shadowed, tombstones: dropped.tombstones + tombstones, references: [...this.#references.values()].sort((a, b) => a.fid - b.fid) }
   }
 
-  /** Requires a whole pointer. */
-  #loseReference({ valueBytes, valueStart }: EntryView): void {
-    const fid = readPointerFid(valueBytes, valueStart)
+  loseReference(fid: number, length: number): void {
     let sum = this.#references.get(fid)
     if (sum === undefined) {
       sum = { fid, count: 0, bytes: 0 }
       this.#references.set(fid, sum)
     }
     sum.count++
-    sum.bytes += readPointerLen(valueBytes, valueStart)
+    sum.bytes += length
   }
 }

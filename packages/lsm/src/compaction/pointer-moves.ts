@@ -4,7 +4,7 @@
  * The tree does not know why a record has two addresses. Whoever moves pointers vouches for it that both lead to the same record,
  * durably (law 3). Plain data: it crosses to a worker as it is, the arrays without a copy where they lie in shared memory.
  */
-import { KIND_POINTER, baseKind, readPointerFid, readPointerLen, readPointerOffset, writePointer } from '@wk/codec'
+import { readPointerFid, readPointerLen, readPointerOffset, writePointer } from '@wk/codec'
 import type { EntryView } from '@wk/codec'
 import type { TableSummary } from '@wk/sstable'
 
@@ -25,29 +25,21 @@ export function refersTo({ references }: TableSummary, fids: { has(fid: number):
 /** Writes pointers anew. */
 export class PointerMover {
   readonly #moves: ReadonlyMap<number, PointerMove>
-  #bytes = new Uint8Array(64)
 
   constructor(moves: readonly PointerMove[]) {
     this.#moves = new Map(moves.map((move) => [move.fid, move]))
   }
 
   /**
-   * The payload of the entry with its pointer moved, good until the next call; `undefined` if it stays as it is. A pointer that no range
-   * covers stays: whoever reads it is told what is wrong with it. Requires that the pointer is whole.
+   * Writes the pointer of an entry anew where it lies, if its record has moved. A pointer that no range covers stays: whoever reads it is told
+   * what is wrong with it. Requires that the pointer is whole.
    */
-  moved({ kind, valueBytes, valueStart, valueEnd }: EntryView): Uint8Array | undefined {
-    if (baseKind(kind) !== KIND_POINTER) return undefined
-    const length = valueEnd - valueStart
+  move({ valueBytes, valueStart }: EntryView): void {
     const move = this.#moves.get(readPointerFid(valueBytes, valueStart))
-    if (move === undefined) return undefined
-    const recordLength = readPointerLen(valueBytes, valueStart)
-    const place = placeOf(move, readPointerOffset(valueBytes, valueStart), recordLength)
-    if (place === -1) return undefined
-    if (this.#bytes.length < length) this.#bytes = new Uint8Array(length)
-    const payload = this.#bytes.subarray(0, length)
-    payload.set(valueBytes.subarray(valueStart, valueEnd))
-    writePointer(payload, 0, move.target, place, recordLength)
-    return payload
+    if (move === undefined) return
+    const length = readPointerLen(valueBytes, valueStart)
+    const place = placeOf(move, readPointerOffset(valueBytes, valueStart), length)
+    if (place !== -1) writePointer(valueBytes, valueStart, move.target, place, length)
   }
 }
 

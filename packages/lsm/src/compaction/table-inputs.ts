@@ -6,8 +6,7 @@
  */
 import { HandleCache } from '@wk/fs'
 import type { FileSystem } from '@wk/fs'
-import { TableScan } from '@wk/sstable'
-import type { TableSummary } from '@wk/sstable'
+import type { TableReader, TableSummary } from '@wk/sstable'
 import { openTable } from '../table-cache.js'
 
 /** Files open at once. More inputs than that are read in turn. */
@@ -24,13 +23,13 @@ export class TableInputs {
     this.#verifyChecksums = verifyChecksums
   }
 
-  /** A scan of tables that are sorted by key and disjoint. Each is opened when the one before has been walked. */
-  scan(tables: readonly TableSummary[]): TableScan {
+  /** Tables that are sorted by key and disjoint, as a source of a merge: each is opened when the one before has been walked. */
+  source(tables: readonly TableSummary[]): () => TableReader | undefined {
     const rest = tables.values()
-    return new TableScan(() => {
+    return () => {
       const { value } = rest.next()
       return value === undefined ? undefined : openTable(this.#handles, this.#dir, value, { verifyChecksums: this.#verifyChecksums })
-    })
+    }
   }
 
   /** Closes all files. */
