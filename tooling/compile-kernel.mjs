@@ -1,15 +1,17 @@
 /**
- * `npm run kernel`: compiles packages/sstable/kernel and writes the file of `@wk/sstable` that holds the module. It is committed, so
- * that builds need no compiler; `tooling/test/kernel.test.ts` tells whether it is current.
+ * `npm run kernel`: compiles packages/sstable/kernel and writes the files of `@wk/sstable` that hold the module. They are committed, so
+ * that builds need no compiler; `tooling/test/kernel.test.ts` tells whether they are current.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { KERNEL_FILE, compileKernel, kernelFile } from './kernel-code.mjs'
+import { compileKernel, kernelFiles } from './kernel-code.mjs'
 
 const code = await compileKernel().catch((error) => {
   // What the compiler says is about the kernel; where this script stands is of no interest.
   console.error(error.message)
   process.exit(1)
 })
-writeFileSync(join(import.meta.dirname, '..', KERNEL_FILE), kernelFile(code))
-console.log(`${KERNEL_FILE}: ${code.length} bytes of WebAssembly`)
+for (const [file, text] of Object.entries(await kernelFiles(code))) {
+  writeFileSync(join(import.meta.dirname, '..', file), text)
+  console.log(`${file}: ${text.length} bytes`)
+}

@@ -4,6 +4,9 @@
  * Memory is handed out upwards and taken back as a whole when the next piece of work begins; what has grown out of its place leaves the place
  * behind (`roomFor`). Behind each place are {@link SLACK} bytes that anybody may read and
  * write over: short copies and comparisons go by words of eight bytes.
+ *
+ * Accesses at any place say so (`wordAt`, an alignment of 1): where there is no WebAssembly the module runs as a script, which
+ * takes the others to be where their type belongs.
  */
 
 /** Bytes behind each place. */
@@ -39,13 +42,18 @@ export function roomFor(length: u64): u64 {
   return room
 }
 
+/** The word of eight bytes at any place. */
+export function wordAt(at: usize): u64 {
+  return load<u64>(at, 0, 1)
+}
+
 /** Copies `length` bytes, and up to seven that follow them. */
 export function copyShort(to: usize, from: usize, length: u32): void {
   if (length > 64) {
     memory.copy(to, from, length)
     return
   }
-  for (let i: u32 = 0; i < length; i += 8) store<u64>(to + i, load<u64>(from + i))
+  for (let i: u32 = 0; i < length; i += 8) store<u64>(to + i, wordAt(from + i), 0, 1)
 }
 
 /** Number of leading bytes that the two have in common. */
@@ -53,7 +61,7 @@ export function commonPrefix(a: usize, aLength: u32, b: usize, bLength: u32): u3
   const limit = min(aLength, bLength)
   let i: u32 = 0
   while (i < limit) {
-    const difference = load<u64>(a + i) ^ load<u64>(b + i)
+    const difference = wordAt(a + i) ^ wordAt(b + i)
     if (difference != 0) return min(limit, i + (<u32>ctz(difference) >> 3))
     i += 8
   }
@@ -69,7 +77,7 @@ export function compareKeys(a: usize, aLength: u32, b: usize, bLength: u32): i32
 
 /** The first eight bytes of a key as a number that sorts as they do, zeros behind its end. */
 export function firstWord(key: usize, length: u32): u64 {
-  const word = bswap(load<u64>(key))
+  const word = bswap(wordAt(key))
   return length >= 8 ? word : length == 0 ? 0 : word & (<u64>-1 << (64 - (<u64>length << 3)))
 }
 

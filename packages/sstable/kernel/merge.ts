@@ -9,7 +9,7 @@
  * Entries that need no judge: the newest version of a key that is a value or a pointer without attributes is kept, and older versions go if
  * nobody asked for any. All others are shown to the caller.
  */
-import { allocate, compareKeys, copyShort, firstWord, freeAll, roomFor } from './bytes'
+import { allocate, compareKeys, copyShort, firstWord, freeAll, roomFor, wordAt } from './bytes'
 import * as output from './output'
 import { NO_MEMORY, Source } from './source'
 
@@ -52,6 +52,8 @@ const BASE_KIND: u32 = 3
 const KIND_ATTRIBUTES: u32 = 4
 const POINTER_LENGTH: u32 = 12
 const MAX_SEQUENCE: f64 = 281474976710655
+/** Bytes from one source to the next. */
+const SOURCE_WIDTH: usize = (offsetof<Source>() + 7) & ~7
 /** Losses that there is room for. */
 const LOSSES: u32 = 1024
 
@@ -131,7 +133,7 @@ export function controlAt(): usize {
 export function begin(count: u32, blockSize: f64, restartInterval: u32, bitsPerKey: f64, dropsOlderVersions: bool, showsAllPointers: bool): bool {
   freeAll()
   sourceCount = count
-  sources = allocate(<u64>count * offsetof<Source>())
+  sources = allocate(<u64>count * SOURCE_WIDTH)
   order = allocate(<u64>count << 2)
   judgedRoom = 256
   judgedKey = allocate(judgedRoom)
@@ -348,7 +350,7 @@ function loseCurrent(entry: Source): i32 {
   const kind = entry.kind & BASE_KIND
   if (kind == KIND_TOMBSTONE) shadowedTombstones++
   if (kind != KIND_POINTER) return DONE
-  store<u64>(losses + (<usize>lossCount << 3), load<u64>(entry.value))
+  store<u64>(losses + (<usize>lossCount << 3), wordAt(entry.value))
   lossCount++
   return lossCount == LOSSES ? FETCH : DONE
 }
@@ -389,7 +391,7 @@ function rememberJudged(entry: Source): bool {
 }
 
 function sourceOf(index: u32): Source {
-  return changetype<Source>(sources + <usize>index * offsetof<Source>())
+  return changetype<Source>(sources + <usize>index * SOURCE_WIDTH)
 }
 
 function first(): Source {

@@ -4,7 +4,7 @@
  *
  * Hashes and references are fetched, at the latest when their room is full (`isFull`).
  */
-import { allocate, commonPrefix, copyShort, roomFor, writeUvarint } from './bytes'
+import { allocate, commonPrefix, copyShort, roomFor, wordAt, writeUvarint } from './bytes'
 import { Source } from './source'
 
 const KIND_VALUE: u32 = 1
@@ -146,7 +146,7 @@ export function add(source: Source, isBuried: bool): bool {
     store<u8>(at + 2, valueLength)
     at += 3
   } else at = writeUvarint(writeUvarint(writeUvarint(at, shared), unshared), valueLength)
-  store<u64>(at, bswap((source.inverted << 16) | (<u64>kind << 8)))
+  store<u64>(at, bswap((source.inverted << 16) | (<u64>kind << 8)), 0, 1)
   at += TRAILER_LENGTH
   copyShort(at, key + shared, unshared)
   at += unshared
@@ -173,7 +173,7 @@ export function finishBlock(): bool {
   if (room > blockRoom && !growBlock(room)) return false
   const at = block + blockLength
   memory.copy(at, restarts, restartCount << 2)
-  store<u32>(at + (restartCount << 2), restartCount)
+  store<u32>(at + (restartCount << 2), restartCount, 0, 1)
   blockLength += length
   return true
 }
@@ -188,8 +188,8 @@ function account(kind: u32, value: usize, keyLength: u32, valueLength: u32, inve
   if (base == KIND_VALUE) blockValueBytes += valueLength
   else if (base == KIND_POINTER) {
     const to = references + <usize>referenceCount * 12
-    store<u64>(to, load<u64>(value))
-    store<u32>(to + 8, load<u32>(value + 8))
+    store<u64>(to, wordAt(value), 0, 4)
+    store<u32>(to + 8, load<u32>(value + 8, 0, 1))
     referenceCount++
     referencesOfTable++
   } else tombstones++

@@ -111,7 +111,7 @@ function placeAll(place: usize, start: u32, end: u32): void {
     const index = load<u32>(at)
     store<u32>(at, index + 1)
     const target = to + <usize>index * WIDTH
-    store<u64>(target, load<u64>(reference))
+    store<u64>(target, load<u64>(reference, 0, 4), 0, 4)
     store<u32>(target + OFFSET, load<u32>(reference + OFFSET))
   }
 }

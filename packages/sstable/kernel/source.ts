@@ -4,7 +4,7 @@
  * Bytes are not trusted: nothing outside of the block is taken for a part of it, and an entry that cannot be is told by the code of what is
  * wrong with it (`table-kernel.ts` has the words).
  */
-import { allocate, copyShort, firstWord, roomFor } from './bytes'
+import { allocate, copyShort, firstWord, roomFor, wordAt } from './bytes'
 
 /** What may be wrong with an entry. */
 export const LONGER_THAN_BLOCK: i32 = 1
@@ -114,7 +114,7 @@ export class Source {
     copyShort(this.key + shared, bytes, unshared)
     this.keyLength = length
     if (shared < 8) this.word = firstWord(this.key, length)
-    this.inverted = bswap(load<u64>(trailer)) >> 16
+    this.inverted = bswap(wordAt(trailer)) >> 16
     this.kind = load<u8>(trailer, 6)
     this.value = bytes + unshared
     this.valueLength = <u32>payload
@@ -128,7 +128,7 @@ export class Source {
       this.restartAt = NOWHERE
       return true
     }
-    const offset = load<u32>(this.end + (<usize>this.restart << 2))
+    const offset = load<u32>(this.end + (<usize>this.restart << 2), 0, 1)
     if (offset >= <u32>(this.end - this.block)) return false
     this.restartAt = this.block + offset
     return true

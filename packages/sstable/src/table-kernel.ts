@@ -4,8 +4,10 @@
  * An instance serves one merge, filter or reference block at a time. Some that are idle are kept for the next ones of their thread, unless they have grown
  * large: their memory is given back to nobody as long as they live.
  */
+import { runInThisContext } from 'node:vm'
 import { NotSupportedError, invariant } from '@wk/codec'
 import { TABLE_KERNEL } from './table-kernel-code.js'
+import { TABLE_KERNEL_SCRIPT } from './table-kernel-script.js'
 
 /** What a kernel stops for. `kernel/merge.ts` has the same list, and says what each means. */
 export const EVENT = { DONE: 0, MORE: 1, JUDGE: 2, BOUND: 3, TABLE: 4, ENTRY: 5, INDEX: 6, BLOCK: 7, FETCH: 8, DAMAGE: 9 } as const
@@ -100,13 +102,48 @@ interface Exports {
 }
 
 /** The types of Node 20 know the global only by name. */
-const { Module, Instance } = (
-  globalThis as unknown as { WebAssembly: { Module: new (code: Uint8Array) => object; Instance: new (module: object) => { exports: unknown } } }
-).WebAssembly
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: { Module: new (code: Uint8Array) => object; Instance: new (module: object) => { exports: unknown } }
+}
 
-/** Compiled once a thread. */
-let compiled: object | undefined
+/** Makes an instance, in the way that works here. Found once a thread. */
+let make: (() => Exports) | undefined
 const idle: TableKernel[] = []
+
+/** An instance; undefined where there is no WebAssembly, or too little address space: it takes 10 GiB of that for each instance, of which it uses little. */
+function makeCompiled(): Exports | undefined {
+  try {
+    const module = new WebAssembly.Module(Buffer.from(TABLE_KERNEL, 'base64'))
+    const first = new WebAssembly.Instance(module).exports as Exports
+    make = () => new WebAssembly.Instance(module).exports as Exports
+    return first
+  } catch {
+    return undefined
+  }
+}
+
+/** The same from the script, which is slower. */
+function makeFromScript(): Exports {
+  make = runInThisContext(TABLE_KERNEL_SCRIPT) as () => Exports
+  return make()
+}
+
+function instantiate(): Exports {
+  if (make === undefined) return makeCompiled() ?? makeFromScript()
+  try {
+    return make()
+  } catch {
+    // There was address space for some.
+    return makeFromScript()
+  }
+}
+
+/** Takes the script in any case, or what works. For tests. */
+export function preferScript(isPreferred: boolean): void {
+  idle.length = 0
+  make = undefined
+  if (isPreferred) makeFromScript()
+}
 
 export class TableKernel {
   readonly calls: Omit<Exports, 'memory' | 'controlAt' | 'begin' | 'run'>
@@ -118,8 +155,7 @@ export class TableKernel {
   readonly #numbersAt: number
 
   private constructor() {
-    compiled ??= new Module(Buffer.from(TABLE_KERNEL, 'base64'))
-    const exports = new Instance(compiled).exports as Exports
+    const exports = instantiate()
     this.calls = exports
     this.#exports = exports
     this.#memory = exports.memory
