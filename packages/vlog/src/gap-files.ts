@@ -16,7 +16,7 @@ import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
 import { inLots, leaveOut, linksOf, writeLists, type LeftOver, type ListHost } from './run-lists.js'
 import { RunTableBuilder, type RunTable } from './run-table.js'
-import { gapsBetween, rangesOf } from './runs-file.js'
+import { rangesOf } from './runs-file.js'
 import type { VlogSet } from './vlog-set.js'
 
 /** Gaps of a file: what {@link GapFiles.plan} gives and {@link GapFiles.open} takes. */
@@ -119,8 +119,7 @@ export class GapFiles {
     const builder = new RunTableBuilder()
     let end = FILE_HEADER_LENGTH
     // Short ones, too, that nothing covers any more since something was dropped: in no run of the list they would pass for holes.
-    for (const { start, end: stop } of gapsBetween(rangesOf(left.files), left.physical.recordsEnd)) {
-      if (stop - start < MIN_RECORD_LENGTH) continue
+    for (const { start, end: stop } of rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)) {
       if (end + stop - start > MAX_FILE_END) break
       builder.add(end, start, stop - start)
       end += stop - start

@@ -10,9 +10,10 @@ import { writeFully, type File, type FileSystem } from '@wk/fs'
 import { locate, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
+import { RangeList, type Range } from './range-list.js'
 import type { RecordRanges } from './relocation-writer.js'
 import { RunTableBuilder, type RelocatedLogical, type RunTable } from './run-table.js'
-import { encodeRuns, gapsBetween, type Range } from './runs-file.js'
+import { encodeRuns } from './runs-file.js'
 import type { VlogSet } from './vlog-set.js'
 
 /** A file without some ranges. */
@@ -41,15 +42,15 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
   if (physical === undefined) return undefined
   const logicals = [...physical.fids].sort((a, b) => a - b).map((fid) => set.map.require(fid))
   if (logicals.some(({ fid, sealed, retired, hostPins }) => !sealed || retired || hostPins > 0 || set.moving.has(fid))) return undefined
-  const ranges: Range[] = []
+  const ranges = new RangeList(logicals.reduce((sum, { fid }) => sum + (live.get(fid)?.offsets.length ?? 0), 0))
   for (const logical of logicals) {
     const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
     for (let i = 0; i < offsets.length; i++) {
       const start = locate(logical, offsets[i]!, lengths[i]!)
-      ranges.push({ start, end: start + lengths[i]! })
+      ranges.add(start, start + lengths[i]!)
     }
   }
-  const dead = gapsBetween(ranges, physical.recordsEnd).filter(({ start, end }) => end - start >= least)
+  const dead = ranges.gaps(FILE_HEADER_LENGTH, physical.recordsEnd, least)
   const files: RelocatedLogical[] = []
   for (const logical of logicals) {
     const { fid, end, keyId, baseIv, direct } = logical

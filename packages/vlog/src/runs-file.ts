@@ -15,6 +15,7 @@
  */
 import { ByteWriter, CorruptionError, crc32cRange } from '@wk/codec'
 import { FILE_HEADER_LENGTH } from './format.js'
+import { RangeList } from './range-list.js'
 import { RELOCATED_FOOTER_LENGTH, decodeRunTables, encodeRunTables, expectHeader, readTableOffset, type RelocatedLogical } from './run-table.js'
 
 /** On disk, never change. */
@@ -54,15 +55,14 @@ export function decodeRuns(bytes: Uint8Array, number: number, recordsEnd: number
 
 /** Whether a byte of the physical file belongs to two of these runs. */
 function overlap(files: readonly RelocatedLogical[]): boolean {
-  const ranges = rangesOf(files).sort((a, b) => a.start - b.start)
-  return ranges.some(({ start }, i) => i > 0 && start < ranges[i - 1]!.end)
+  return rangesOf(files).overlap()
 }
 
 /** Where runs lie in the physical file. */
-export function rangesOf(files: readonly Pick<RelocatedLogical, 'runs'>[]): Range[] {
-  const ranges: Range[] = []
-  for (const { runs: table } of files) {
-    for (let run = 0; run < table.count; run++) ranges.push({ start: table.physicalStart(run), end: table.physicalStart(run) + table.length(run) })
+export function rangesOf(files: readonly Pick<RelocatedLogical, 'runs'>[]): RangeList {
+  const ranges = new RangeList(files.reduce((sum, { runs }) => sum + runs.count, 0))
+  for (const { runs } of files) {
+    for (let run = 0; run < runs.count; run++) ranges.add(runs.physicalStart(run), runs.physicalStart(run) + runs.length(run))
   }
   return ranges
 }
@@ -70,28 +70,10 @@ export function rangesOf(files: readonly Pick<RelocatedLogical, 'runs'>[]): Rang
 /** Blocks before `recordsEnd` that no run of `files` touches. */
 export function holesBetween(files: readonly Pick<RelocatedLogical, 'runs'>[], recordsEnd: number): Hole[] {
   const holes: Hole[] = []
-  for (const { start, end } of gapsBetween(rangesOf(files), recordsEnd)) {
+  for (const { start, end } of rangesOf(files).gaps(FILE_HEADER_LENGTH, recordsEnd)) {
     const offset = Math.ceil(start / BLOCK) * BLOCK
     const length = Math.floor(end / BLOCK) * BLOCK - offset
     if (length > 0) holes.push({ offset, length })
   }
   return holes
-}
-
-/** A range of a file. */
-export interface Range {
-  readonly start: number
-  readonly end: number
-}
-
-/** What of the records of a file, which end at `recordsEnd`, no range covers, ascending. `ranges` in any order; they may overlap. */
-export function gapsBetween(ranges: readonly Range[], recordsEnd: number): Range[] {
-  const gaps: Range[] = []
-  let covered = FILE_HEADER_LENGTH
-  for (const { start, end } of [...ranges].sort((a, b) => a.start - b.start)) {
-    if (start > covered) gaps.push({ start: covered, end: start })
-    if (end > covered) covered = end
-  }
-  if (recordsEnd > covered) gaps.push({ start: covered, end: recordsEnd })
-  return gaps
 }

@@ -1,0 +1,35 @@
+/** Ranges in any order against bytes that are marked one by one. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { RangeList } from '../src/range-list.js'
+
+const ranges = fc.array(fc.tuple(fc.nat(60), fc.integer({ min: 1, max: 12 })).map(([start, length]) => ({ start, end: start + length })), { maxLength: 12 })
+
+function listOf(all: readonly { start: number; end: number }[]): RangeList {
+  const list = new RangeList(all.length)
+  for (const { start, end } of all) list.add(start, end)
+  return list
+}
+
+test('gaps are what no range covers, and ranges overlap where two cover a byte', () => {
+  fc.assert(
+    fc.property(ranges, fc.boolean(), fc.nat(10), fc.integer({ min: 60, max: 90 }), fc.integer({ min: 1, max: 5 }), (all, isSorted, from, to, least) => {
+      if (isSorted) all.sort((a, b) => a.start - b.start || a.end - b.end)
+      const cover = new Uint8Array(100)
+      for (const { start, end } of all) for (let i = start; i < end; i++) cover[i] = cover[i]! + 1
+      const last = Math.max(from, to, ...all.map(({ end }) => end))
+      const wanted: { start: number; end: number }[] = []
+      for (let i = from; i < to; i++) {
+        if (cover[i] !== 0) continue
+        const before = wanted.at(-1)
+        if (before?.end === i) wanted[wanted.length - 1] = { start: before.start, end: i + 1 }
+        else wanted.push({ start: i, end: i + 1 })
+      }
+      const list = listOf(all)
+      // What lies behind `to` bounds nothing before it.
+      if (all.every(({ start }) => start <= to)) expect(list.gaps(from, to, least)).toEqual(wanted.filter(({ start, end }) => end - start >= least))
+      expect(list.overlap()).toBe(cover.subarray(0, last).some((count) => count > 1))
+    }),
+    { numRuns: 2000 },
+  )
+})
