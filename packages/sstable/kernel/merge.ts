@@ -30,7 +30,7 @@ const ENTRY: i32 = 5
 const INDEX: i32 = 6
 /** A block is finished: hashes and references are to be fetched too. */
 const BLOCK: i32 = 7
-/** Hashes, references and losses are to be fetched. */
+/** Hashes, references and losses are to be fetched, or the caller has waited for long. */
 const FETCH: i32 = 8
 /** Something is wrong with the current entry, or with the one behind it in its block: `control.damage` says what. */
 const DAMAGE: i32 = 9
@@ -56,6 +56,8 @@ const MAX_SEQUENCE: f64 = 281474976710655
 const SOURCE_WIDTH: usize = (offsetof<Source>() + 7) & ~7
 /** Losses that there is room for. */
 const LOSSES: u32 = 1024
+/** Entries that are left behind until the caller may look at its clock, however large blocks are. */
+const LONGEST_RUN: u32 = 1 << 13
 
 // Where `run` goes on.
 const ADVANCE: i32 = 0
@@ -92,6 +94,8 @@ let hasJudged: bool = false
 /** The version before it of the same key. */
 let newerInverted: u64 = 0
 let isNewKey: bool = false
+/** An entry of the key stays: others must follow it into its table. */
+let isKept: bool = false
 let isBuried: bool = false
 
 /** Nobody asks for older versions of a key. */
@@ -120,6 +124,8 @@ let shadowedTombstones: f64 = 0
 let losses: usize = 0
 let lossCount: u32 = 0
 let damage: i32 = 0
+/** Entries left behind since `run` began. */
+let walked: u32 = 0
 
 /** The numbers that `leave` writes, in the order of `table-kernel.ts`. */
 const control: usize = memory.data(32 * 8, 8)
@@ -158,8 +164,10 @@ export function begin(count: u32, blockSize: f64, restartInterval: u32, bitsPerK
   shadowedTombstones = 0
   lossCount = 0
   damage = 0
-  told = DONE
-  return output.beginOutput(blockSize, restartInterval, bitsPerKey)
+  const isBegun = output.beginOutput(blockSize, restartInterval, bitsPerKey)
+  // The numbers are those of a merge before.
+  leave(DONE)
+  return isBegun
 }
 
 /** Where to put the next block of a source, of so many bytes; 0 if there is no memory. */
@@ -216,13 +224,14 @@ export function unbound(): void {
 /** Goes on. `verdict`: of the entry that was shown. */
 export function run(verdict: i32): i32 {
   if (told == BLOCK) output.beginBlock()
-  if (told == BLOCK || told == FETCH) {
+  if (told == BLOCK || told == FETCH || told == DONE) {
     output.fetched()
     lossCount = 0
   }
   while (true) {
     if (phase == FINISH) return leave(DONE)
     if (phase == ADVANCE) {
+      if (walked >= LONGEST_RUN) return leave(FETCH)
       const event = advance()
       if (event != DONE) return leave(event)
       if (orderCount == 0) {
@@ -247,7 +256,7 @@ export function run(verdict: i32): i32 {
       phase = CUT
     }
     if (phase == CUT) {
-      if (!isNewKey) phase = ANNOUNCE
+      if (isKept) phase = ANNOUNCE
       else {
         if (hasBound && compareKeys(entry.key, entry.keyLength, bound, boundLength) > 0) return leave(BOUND)
         if (hasTable && !(mayCut && (cutsNow || base + output.estimate() >= tableSize))) phase = ANNOUNCE
@@ -277,6 +286,7 @@ export function run(verdict: i32): i32 {
     }
     if (phase == ADD) {
       if (!output.add(entry, isBuried)) return fail(NO_MEMORY)
+      isKept = true
       leaveBehind()
       if (output.isBlockFull()) {
         if (!output.finishBlock()) return fail(NO_MEMORY)
@@ -332,6 +342,7 @@ function choose(entry: Source): i32 {
   judgedInverted = entry.inverted
   isBuried = false
   if (isNewKey) {
+    isKept = false
     if (!rememberJudged(entry)) return failed(NO_MEMORY)
     phase = entry.kind == KIND_VALUE || entry.kind == KIND_POINTER ? CUT : JUDGED
   } else {
@@ -369,6 +380,7 @@ function check(entry: Source): i32 {
 function leaveBehind(): void {
   moving = changetype<usize>(first())
   phase = ADVANCE
+  walked++
 }
 
 function compareWithJudged(entry: Source): i32 {
@@ -476,6 +488,7 @@ function leave(event: i32): i32 {
   tell(30, sequenceOf(output.largestInverted))
   tell(31, sequenceOf(output.smallestInverted))
   told = event
+  walked = 0
   return event
 }
 

@@ -85,6 +85,7 @@ export class ReferenceCollector {
     try {
       let at = kernel.place(calls.beginReferences(count))
       for (const piece of this.#records.pieces()) {
+        yield
         kernel.putWords(at, piece)
         at += piece.byteLength
       }
@@ -94,7 +95,7 @@ export class ReferenceCollector {
         yield
         block = kernel.place(calls.encodeReferences(0))
       }
-      const numbers = kernel.doubles(calls.groupsAt(), SUMMARY_NUMBERS * calls.groupCount())
+      const numbers = kernel.doubles(kernel.place(calls.groupsAt()), SUMMARY_NUMBERS * calls.groupCount())
       const summaries: ReferenceSummary[] = []
       for (let i = 0; i < numbers.length; i += SUMMARY_NUMBERS) summaries.push({ fid: numbers[i]!, count: numbers[i + 1]!, bytes: numbers[i + 2]! })
       return { block: kernel.view(block, calls.encodedLength()).slice(), summaries }

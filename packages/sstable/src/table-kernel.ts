@@ -102,8 +102,9 @@ interface Exports {
 }
 
 /** The types of Node 20 know the global only by name. */
-const { WebAssembly } = globalThis as unknown as {
-  WebAssembly: { Module: new (code: Uint8Array) => object; Instance: new (module: object) => { exports: unknown } }
+interface Compiler {
+  Module: new (code: Uint8Array) => object
+  Instance: new (module: object) => { exports: unknown }
 }
 
 /** Makes an instance, in the way that works here. Found once a thread. */
@@ -112,6 +113,8 @@ const idle: TableKernel[] = []
 
 /** An instance; undefined where there is no WebAssembly, or too little address space: it takes 10 GiB of that for each instance, of which it uses little. */
 function makeCompiled(): Exports | undefined {
+  const { WebAssembly } = globalThis as { WebAssembly?: Compiler }
+  if (WebAssembly === undefined) return undefined
   try {
     const module = new WebAssembly.Module(Buffer.from(TABLE_KERNEL, 'base64'))
     const first = new WebAssembly.Instance(module).exports as Exports

@@ -86,6 +86,8 @@ export class TableMerge implements EntryView {
     this.#options = options
     this.#feeds = sources.map((source) => (typeof source === 'function' ? new TableFeed(source) : new EntryFeed(source)))
     const { blockSize, restartInterval, bloomBitsPerKey, dropsOlder, showsPointers } = options
+    invariant(blockSize >= 1, 'a block size of at least 1')
+    invariant(Number.isInteger(restartInterval) && restartInterval >= 1, 'a restart interval of at least 1')
     this.#kernel.begin(sources.length, blockSize, restartInterval, bloomBitsPerKey ?? 10, dropsOlder, showsPointers)
   }
 

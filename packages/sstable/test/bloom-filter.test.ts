@@ -52,6 +52,30 @@ describe('bloom filter', () => {
     expect(rate / theory(10)).toBeLessThan(1.2)
   })
 
+  it('has the bits that its format says, of hashes next to multiples of its length as well', () => {
+    const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
+    const near = fc.integer({ min: -1, max: 1 })
+    fc.assert(
+      // Of 392 and 784 bits many a product with the inverse is too small; one key alone, since bits of others would hide it.
+      fc.property(u32, u32, near, near, fc.constantFrom(64, 392, 784, 8008), fc.constantFrom(1, 3.5, 7), (any, other, nearX, nearY, bits, bitsPerKey) => {
+        let x = Math.max(0, Math.floor(any / bits) * bits + nearX)
+        let y = Math.max(0, Math.floor(other / bits) * bits + nearY)
+        const builder = new FilterBuilder(bitsPerKey)
+        builder.addHashes(Uint32Array.from({ length: 2 * Math.floor(bits / bitsPerKey) }, (_, i) => (i % 2 === 0 ? x : y)))
+        const filter = builder.finish()
+        expect(filter.length).toBe(2 + bits / 8)
+        const wanted = new Uint8Array(filter.length)
+        wanted.set([1, Math.round(bitsPerKey * Math.LN2)])
+        for (let i = 0; i < wanted[1]!; i++) {
+          wanted[2 + Math.floor((x % bits) / 8)]! |= 1 << x % 8
+          x = (x + y) % 2 ** 32
+          y = (y + i + 1) % 2 ** 32
+        }
+        expect(Buffer.compare(filter, wanted)).toBe(0)
+      }),
+    )
+  })
+
   it('lets everything through without bits', () => {
     const builder = new FilterBuilder(0)
     builder.add(numbered(1), 0, 16)

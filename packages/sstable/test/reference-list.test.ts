@@ -58,7 +58,8 @@ test('many references are sorted and written in steps', () => {
   let taken = 0
   let step = steps.next()
   for (; step.done !== true; step = steps.next()) taken++
-  expect(taken).toBeGreaterThan(5 * Math.floor(count / (1 << 15)))
+  // Copied in pieces; of eight bytes all are counted, and the five that differ are what they are placed by.
+  expect(taken).toBeGreaterThan(13 * Math.ceil(count / (1 << 15)) + Math.floor(count / (1 << 13)))
   const lists = decodeReferences(step.value.block, step.value.block.length, 1, 0)
   expect(lists.flatMap(({ fid, offsets, lengths }) => [...offsets].map((offset, i) => ({ fid, offset, length: lengths[i]! })))).toEqual(expected(references))
 })

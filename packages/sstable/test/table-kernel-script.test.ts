@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { KIND_VALUE } from '@wk/codec'
 import fc from 'fast-check'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { FilterBuilder } from '../src/bloom-filter.js'
 import { ReferenceCollector } from '../src/reference-list.js'
 import { preferScript } from '../src/table-kernel.js'
@@ -55,6 +55,24 @@ it('makes the same filters and reference blocks', () => {
     }),
     runs(150),
   )
+})
+
+it('is taken where there is no WebAssembly, or no address space for it', () => {
+  class Refused {
+    constructor() {
+      throw new RangeError('WebAssembly.Instance(): Out of memory')
+    }
+  }
+  const wanted = build(pointerEntries(500)).file.bytes
+  for (const value of [undefined, { Module: class {}, Instance: Refused }]) {
+    preferScript(false)
+    vi.stubGlobal('WebAssembly', value)
+    try {
+      expect(Buffer.compare(merged([sourceOf(build(pointerEntries(500)).open())]).tables[0]!.bytes, wanted)).toBe(0)
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  }
 })
 
 it('is the one that a process without a just-in-time compiler takes', () => {

@@ -79,6 +79,34 @@ describe('a merge', () => {
     expect(Buffer.compare(tables[0]!.bytes, build(long).file.bytes)).toBe(0)
   })
 
+  it('fetches keys that point nowhere, and pointers of one key', () => {
+    const values = Array.from({ length: 6000 }, (_, i): Entry => ({ key: numbered(i), sequence: 5, kind: KIND_VALUE, value: new Uint8Array(0) }))
+    const versions = Array.from({ length: 6000 }, (_, i) => pointer(1, 6000 - i, 1 + i))
+    for (const entries of [values, versions]) {
+      const { tables } = merged([sourceOf(build(entries).open())], { blockSize: 1 << 20 })
+      expect(Buffer.compare(tables[0]!.bytes, build(entries, { blockSize: 1 << 20 }).file.bytes)).toBe(0)
+    }
+  })
+
+  it('grows before the restart points of a block are more than its room', () => {
+    // Entries of 32 bytes, of which 512 fill the first room.
+    for (let count = 480; count <= 512; count += 8) {
+      const entries = Array.from({ length: count }, (_, i): Entry => ({ key: numbered(i), sequence: 5, kind: KIND_VALUE, value: new Uint8Array(6) }))
+      const options = { blockSize: 1 << 20, restartInterval: 1 }
+      const { tables } = merged([sourceOf(build(entries).open())], options)
+      expect(Buffer.compare(tables[0]!.bytes, build(entries, options).file.bytes), String(count)).toBe(0)
+    }
+  })
+
+  it('grows before a key is longer than its room, by however little', () => {
+    // Room is of 256 bytes at first, and of some more that copies of whole words may spoil.
+    for (let length = 250; length < 300; length++) {
+      const keys = Array.from({ length: 6 }, (_, i): Entry => ({ key: new Uint8Array(length).fill(7).fill(i, length - 1), sequence: 9, kind: KIND_VALUE, value: new Uint8Array(0) }))
+      const { tables } = merged([0, 1].map((own) => sourceOf(build(keys.filter((_, i) => i % 2 === own)).open())))
+      expect(Buffer.compare(tables[0]!.bytes, build(keys).file.bytes), String(length)).toBe(0)
+    }
+  })
+
   it('cuts tables where they have grown to their size, between keys', () => {
     const entries = pointerEntries(3000).flatMap((entry) => [{ ...entry, sequence: entry.sequence + 10_000 }, entry])
     const { tables } = merged([sourceOf(build(entries).open())], { tableSize: 20_000 })
@@ -138,6 +166,34 @@ describe('whoever merges', () => {
     expect(newer).toEqual([9, true, 8, true])
   })
 
+  it('may keep an older version where the newest goes: it begins tables like any other, and is told to be behind the bound', () => {
+    const versions = [1, 2].flatMap((i) => [9, 8, 7].map((sequence) => pointer(i, sequence, 1)))
+    const seen = steps(versions, { bound: numbered(0) }, (merge, step) => (step === MERGE.JUDGE && merge.sequence === 8 ? VERDICT.KEEP : VERDICT.DROP))
+    expect(seen).toEqual(['bound 1@9', 'table 1@9', 'judge 1@8', 'judge 1@7', 'judge 2@8', 'judge 2@7', ...[0, 1, 3, 4].map((i) => show(versions[i]))])
+    const deleted = [tombstone(1, 9), pointer(1, 8, 1), pointer(1, 7, 1), tombstone(2, 9), pointer(2, 8, 1)]
+    const older = steps(deleted, { bound: numbered(0) }, (merge, step) => (step === MERGE.JUDGE && merge.sequence === 9 ? VERDICT.DROP : VERDICT.KEEP))
+    expect(older).toEqual(['judge 1@9', 'judge 1@8', 'bound 1@8', 'table 1@8', 'judge 1@7', 'judge 2@9', 'judge 2@8', ...[1, 2, 4].map((i) => show(deleted[i]))])
+  })
+
+  it('gets to look at the clock however large blocks are', () => {
+    const many = Array.from({ length: 30_000 }, (_, i): Entry => ({ key: numbered(i), sequence: 5, kind: KIND_VALUE, value: new Uint8Array(0) }))
+    const large = { blockSize: 4 << 20, bloomBitsPerKey: 0 }
+    const newer = build(many.map((entry) => ({ ...entry, sequence: 6 })), large)
+    const merge = new TableMerge([sourceOf(newer.open()), sourceOf(build(many, large).open())], { ...large, restartInterval: 16, dropsOlder: true, showsPointers: false, onLost: () => undefined })
+    const file = new ArrayFile()
+    let longest = 0
+    let before = 0
+    for (let step = merge.step(); step !== MERGE.DONE; step = merge.step()) {
+      if (step === MERGE.TABLE) merge.beginTable(file, 7, Infinity)
+      longest = Math.max(longest, merge.entries - before)
+      before = merge.entries
+    }
+    for (const steps = merge.finishSteps(); steps.next().done !== true; );
+    merge.close()
+    expect(longest).toBeLessThan(10_000)
+    expect(Buffer.compare(file.bytes, newer.file.bytes)).toBe(0)
+  })
+
   it('may put a tombstone in the place of an entry, attributes and all', () => {
     const seen = steps(entries, { dropsOlder: true }, (merge) => (merge.sequence === 6 ? VERDICT.BURY : VERDICT.KEEP))
     expect(seen.slice(-1)).toEqual([show(tombstone(3, 6))])
@@ -157,5 +213,39 @@ describe('whoever merges', () => {
     expect(steps(entries, { dropsOlder: true, bound: numbered(1) }).slice(0, 3)).toEqual(['table 0@5', 'judge 2@8', 'bound 2@8'])
     expect(steps(entries, { dropsOlder: true, bound: new Uint8Array(0) })[0]).toBe('bound 0@5')
     expect(steps(entries, { dropsOlder: true, bound: bytes('z') }).some((line) => line.startsWith('bound'))).toBe(false)
+  })
+})
+
+describe('a merge in a thread that had others', () => {
+  it('says nothing twice at its end', () => {
+    const lost: number[] = []
+    const versions = [pointer(1, 9, 1), pointer(1, 8, 2)]
+    const merge = new TableMerge([sourceOf(build(versions).open())], { blockSize: 1, restartInterval: 16, dropsOlder: true, showsPointers: false, onLost: (fid) => lost.push(fid) })
+    for (let step = merge.step(); step !== MERGE.DONE; step = merge.step()) if (step === MERGE.TABLE) merge.beginTable(new ArrayFile(), 7, Infinity)
+    expect([merge.step(), merge.step()]).toEqual([MERGE.DONE, MERGE.DONE])
+    merge.close()
+    expect(lost).toEqual([2])
+  })
+
+  it('knows nothing of their entries, bounds and tables, wherever they were left', () => {
+    const table = build(pointerEntries(300))
+    const options = { blockSize: 500, restartInterval: 16, dropsOlder: true, showsPointers: false, onLost: () => undefined }
+    for (let left = 0; left < 60; left++) {
+      const merge = new TableMerge([sourceOf(table.open()), sourceOf(table.open())], options)
+      merge.setBound(numbered(250))
+      for (let i = 0; i < left; i++) if (merge.step() === MERGE.TABLE) merge.beginTable(new ArrayFile(), 7, 1 << 20)
+      merge.cut()
+      merge.close()
+      const next = new TableMerge([sourceOf(table.open())], options)
+      expect([next.entries, next.unseen]).toEqual([0, { shadowed: 0, tombstones: 0 }])
+      const file = new ArrayFile()
+      for (let step = next.step(); step !== MERGE.DONE; step = next.step()) {
+        expect(step === MERGE.PAUSE || step === MERGE.TABLE).toBe(true)
+        if (step === MERGE.TABLE) next.beginTable(file, 7, 1 << 20)
+      }
+      for (const steps = next.finishSteps(); steps.next().done !== true; );
+      next.close()
+      expect(Buffer.compare(file.bytes, build(pointerEntries(300), { blockSize: 500 }).file.bytes)).toBe(0)
+    }
   })
 })
