@@ -11,7 +11,7 @@
  */
 import { allocate, compareKeys, copyShort, firstWord, freeAll, roomFor, wordAt } from './bytes'
 import * as output from './output'
-import { NO_MEMORY, Source } from './source'
+import { NO_MEMORY, OUT_OF_ORDER, Source, isBefore } from './source'
 
 // What `run` returns. `table-kernel.ts` has the same list.
 /** All entries are merged. */
@@ -35,12 +35,6 @@ const FETCH: i32 = 8
 /** Something is wrong with the current entry, or with the one behind it in its block: `control.damage` says what. */
 const DAMAGE: i32 = 9
 
-/** Damage beside what `source.ts` finds. */
-const OUT_OF_ORDER: i32 = 9
-const UNKNOWN_KIND: i32 = 10
-const TOMBSTONE_WITH_VALUE: i32 = 11
-const CUT_POINTER: i32 = 12
-
 /** Verdicts. `table-kernel.ts` has the same list. */
 const KEEP: i32 = 0
 const BURY: i32 = 1
@@ -50,7 +44,6 @@ const KIND_VALUE: u32 = 1
 const KIND_POINTER: u32 = 2
 const BASE_KIND: u32 = 3
 const KIND_ATTRIBUTES: u32 = 4
-const POINTER_LENGTH: u32 = 12
 const MAX_SEQUENCE: f64 = 281474976710655
 /** Bytes from one source to the next. */
 const SOURCE_WIDTH: usize = (offsetof<Source>() + 7) & ~7
@@ -329,7 +322,7 @@ function choose(entry: Source): i32 {
     leaveBehind()
     return DONE
   }
-  damage = check(entry)
+  damage = entry.check()
   if (damage != 0) return DAMAGE
   entries++
   if (isSame) {
@@ -364,16 +357,6 @@ function loseCurrent(entry: Source): i32 {
   store<u64>(losses + (<usize>lossCount << 3), wordAt(entry.value))
   lossCount++
   return lossCount == LOSSES ? FETCH : DONE
-}
-
-/** What no writer of ours has written: a checksum vouches for the writer only if nobody prepared the table. */
-function check(entry: Source): i32 {
-  const kind = entry.kind
-  const base = kind & ~KIND_ATTRIBUTES
-  if (kind != KIND_TOMBSTONE && (base < KIND_VALUE || base > KIND_POINTER)) return UNKNOWN_KIND
-  if (kind == KIND_TOMBSTONE && entry.valueLength > 0) return TOMBSTONE_WITH_VALUE
-  if (base == KIND_POINTER && entry.valueLength < POINTER_LENGTH) return CUT_POINTER
-  return 0
 }
 
 /** The current entry is done with. */
@@ -432,13 +415,6 @@ function settleFirst(source: Source): void {
     place++
   }
   store<usize>(order + ((<usize>place - 1) << 2), changetype<usize>(source))
-}
-
-function isBefore(a: Source, b: Source): bool {
-  if (a.word != b.word) return a.word < b.word
-  const order = compareKeys(a.key, a.keyLength, b.key, b.keyLength)
-  if (order != 0) return order < 0
-  return a.inverted != b.inverted ? a.inverted < b.inverted : a.rank < b.rank
 }
 
 function fail(code: i32): i32 {

@@ -4,7 +4,7 @@
  * Bytes are not trusted: nothing outside of the block is taken for a part of it, and an entry that cannot be is told by the code of what is
  * wrong with it (`table-kernel.ts` has the words).
  */
-import { allocate, copyShort, firstWord, roomFor, wordAt } from './bytes'
+import { allocate, compareKeys, copyShort, firstWord, roomFor, wordAt } from './bytes'
 
 /** What may be wrong with an entry. */
 export const LONGER_THAN_BLOCK: i32 = 1
@@ -15,6 +15,16 @@ export const MALFORMED_HEADER: i32 = 5
 export const KEY_TOO_LONG: i32 = 6
 export const RESTART_BEHIND: i32 = 7
 export const NO_MEMORY: i32 = 8
+export const OUT_OF_ORDER: i32 = 9
+export const UNKNOWN_KIND: i32 = 10
+export const TOMBSTONE_WITH_VALUE: i32 = 11
+export const CUT_POINTER: i32 = 12
+
+const KIND_TOMBSTONE: u32 = 0
+const KIND_VALUE: u32 = 1
+const KIND_POINTER: u32 = 2
+const KIND_ATTRIBUTES: u32 = 4
+const POINTER_LENGTH: u32 = 12
 
 const MAX_KEY_LENGTH: u64 = 65_000
 const MAX_UVARINT: u64 = 0x1f_ffff_ffff_ffff
@@ -122,6 +132,14 @@ export class Source {
     return 0
   }
 
+  /** What is wrong with the current entry that no writer of ours has written: a checksum vouches for the writer only if nobody prepared the table. */
+  check(): i32 {
+    const base = this.kind & ~KIND_ATTRIBUTES
+    if (this.kind == KIND_TOMBSTONE) return this.valueLength > 0 ? TOMBSTONE_WITH_VALUE : 0
+    if (base < KIND_VALUE || base > KIND_POINTER) return UNKNOWN_KIND
+    return base == KIND_POINTER && this.valueLength < POINTER_LENGTH ? CUT_POINTER : 0
+  }
+
   private passRestart(): bool {
     this.restart++
     if (this.restart == this.restartCount) {
@@ -143,6 +161,14 @@ export class Source {
     this.keyRoom = <u32>room
     return true
   }
+}
+
+/** Whether the entry of one source comes before that of the other: by key, the newest first, of the same entry that of the newer source. */
+export function isBefore(a: Source, b: Source): bool {
+  if (a.word != b.word) return a.word < b.word
+  const order = compareKeys(a.key, a.keyLength, b.key, b.keyLength)
+  if (order != 0) return order < 0
+  return a.inverted != b.inverted ? a.inverted < b.inverted : a.rank < b.rank
 }
 
 /** The lengths of an entry that `readHeader` read. */
