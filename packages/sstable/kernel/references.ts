@@ -91,7 +91,7 @@ function countAll(place: usize, start: u32, end: u32): void {
 
 /** Bytes that are the same everywhere order nothing. */
 function isOneValue(): bool {
-  return count == 0 || load<u32>(placeFor(load<u8>(from + placeOf(digit)))) == count
+  return load<u32>(placeFor(load<u8>(from + placeOf(digit)))) == count
 }
 
 function toPlaces(): void {

@@ -107,6 +107,11 @@ describe('a merge', () => {
     }
   })
 
+  it('tells where damage lies', () => {
+    const [later, earlier] = [1, 0].map((i) => build([pointer(i, 5, 1)]).open())
+    expect(() => merged([sourceOf(later!, earlier!)])).toThrow(expect.objectContaining({ code: 'WK_CORRUPTION', file: '000007.sst', offset: 0 }))
+  })
+
   it('cuts tables where they have grown to their size, between keys', () => {
     const entries = pointerEntries(3000).flatMap((entry) => [{ ...entry, sequence: entry.sequence + 10_000 }, entry])
     const { tables } = merged([sourceOf(build(entries).open())], { tableSize: 20_000 })
@@ -225,6 +230,29 @@ describe('a merge in a thread that had others', () => {
     expect([merge.step(), merge.step()]).toEqual([MERGE.DONE, MERGE.DONE])
     merge.close()
     expect(lost).toEqual([2])
+  })
+
+  it('has its own memory, though another was closed twice', () => {
+    const options = { blockSize: 500, restartInterval: 16, dropsOlder: true, showsPointers: false, onLost: () => undefined }
+    const closed = new TableMerge([], options)
+    closed.close()
+    closed.close()
+    const tables = [build(pointerEntries(300), { blockSize: 500 }), build(pointerEntries(200), { blockSize: 500 })]
+    const merges = tables.map((table) => new TableMerge([sourceOf(table.open())], options))
+    const files = merges.map(() => new ArrayFile())
+    const left = new Set(merges.keys())
+    while (left.size > 0) {
+      for (const i of left) {
+        const step = merges[i]!.step()
+        if (step === MERGE.TABLE) merges[i]!.beginTable(files[i]!, 7, Infinity)
+        if (step === MERGE.DONE) left.delete(i)
+      }
+    }
+    for (const [i, merge] of merges.entries()) {
+      for (const steps = merge.finishSteps(); steps.next().done !== true; );
+      merge.close()
+      expect(Buffer.compare(files[i]!.bytes, tables[i]!.file.bytes)).toBe(0)
+    }
   })
 
   it('knows nothing of their entries, bounds and tables, wherever they were left', () => {
