@@ -23,7 +23,7 @@ export interface SpaceEstimateParts {
 }
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
-export const FULL_EXCESS = 0.2
+export const FULL_EXCESS = 0.17
 /** Part of that garbage whose room is kept, until the first of it is out, for the copies of the passes that follow at once. */
 const FIRST_COPIES = 1 / 8
 /** Part of the live bytes, or of the entries, that must be written before the figures are worth another look. */
