@@ -3,7 +3,7 @@
  *
  * WebAssembly, since this loop is most of what a compaction does and what garbage collection waits for: compiled before its first entry, where
  * JavaScript is slow for a dozen merges (ADR 0034). It knows neither files nor tables that are read, nor which versions snapshots need: `run` goes on
- * until it needs somebody, and says by its result whom (`Event`); the caller, `table-merge.ts`, does that and calls `run` again. What lies where
+ * until it needs somebody, and says by its result whom; the caller, `table-merge.ts`, does that and calls `run` again. What lies where
  * is in `control`, numbers of eight bytes, written before each return.
  *
  * Entries that need no judge: the newest version of a key that is a value or a pointer without attributes is kept, and older versions go if
@@ -35,7 +35,7 @@ const FETCH: i32 = 8
 /** Something is wrong with the current entry, or with the one behind it in its block: `control.damage` says what. */
 const DAMAGE: i32 = 9
 
-/** Verdicts. `table-kernel.ts` has the same list. */
+/** Verdicts. `table-merge.ts` has the same list. */
 const KEEP: i32 = 0
 const BURY: i32 = 1
 

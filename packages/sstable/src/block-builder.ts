@@ -14,6 +14,7 @@
  * It does not check order; `TableWriter` does.
  */
 import { ByteWriter, TRAILER_LENGTH, invariant, writeTrailer } from '@wk/codec'
+import { copyRange } from './key-buffer.js'
 
 export class BlockBuilder {
   readonly #out = new ByteWriter(8192)
@@ -52,7 +53,7 @@ export class BlockBuilder {
     valueEnd: number,
   ): void {
     const out = this.#out
-    if (this.isRestartDue) {
+    if (this.#count === 0 || this.#sinceRestart === this.#restartInterval) {
       shared = 0
       this.#sinceRestart = 0
       if (this.#restartCount === this.#restarts.length) this.#growRestarts()
@@ -85,18 +86,6 @@ export class BlockBuilder {
     this.#count++
   }
 
-  /** Whether the next entry is a restart point. */
-  get isRestartDue(): boolean {
-    return this.#count === 0 || this.#sinceRestart === this.#restartInterval
-  }
-
-  /** Adds an entry as it lies in another block, `bytes[start..end)`, behind the same entry as there. Requires that no restart point is due. */
-  addEncoded(bytes: Uint8Array, start: number, end: number): void {
-    append(this.#out, bytes, start, end)
-    this.#sinceRestart++
-    this.#count++
-  }
-
   /** Completes the contents: `bytes[0..length)`, valid until `reset`. */
   finish(): ByteWriter {
     const out = this.#out
@@ -119,15 +108,9 @@ export class BlockBuilder {
   }
 }
 
-/** Short ranges by a loop: it costs less than a view. */
 function append(out: ByteWriter, from: Uint8Array, start: number, end: number): void {
-  if (end - start > 40) {
-    out.raw(from, start, end)
-    return
-  }
-  out.reserve(end - start)
-  const { bytes } = out
-  let at = out.length
-  for (let i = start; i < end; i++) bytes[at++] = from[i]!
-  out.length = at
+  const length = end - start
+  out.reserve(length)
+  copyRange(from, start, out.bytes, out.length, length)
+  out.length += length
 }

@@ -7,7 +7,7 @@
  */
 import { TRAILER_LENGTH, compareRanges, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
 import type { Block } from './block-reader.js'
-import { copyKey, withRoom } from './key-buffer.js'
+import { copyRange, withRoom } from './key-buffer.js'
 
 const NOTHING = new Uint8Array(0)
 
@@ -125,7 +125,7 @@ export class BlockCursor {
     if (this.#inRun === this.#offsets.length) this.#offsets = grown(this.#offsets)
     this.#offsets[this.#inRun] = at
     this.keyBytes = withRoom(this.keyBytes, shared, shared + unshared)
-    copyKey(block.bytes, block.keyStart, this.keyBytes, shared, unshared)
+    copyRange(block.bytes, block.keyStart, this.keyBytes, shared, unshared)
     this.#place(block, shared + unshared)
   }
 
@@ -144,7 +144,7 @@ export class BlockCursor {
       block.read(this.#offsets[i]!)
       const from = block.shared > kept ? block.shared : kept
       if (from >= missing) continue
-      copyKey(block.bytes, block.keyStart + from - block.shared, this.keyBytes, from, missing - from)
+      copyRange(block.bytes, block.keyStart + from - block.shared, this.keyBytes, from, missing - from)
       missing = from
     }
   }

@@ -11,7 +11,7 @@ import { tableDamage } from './format.js'
 import { wordAt } from './key-words.js'
 
 /** Bytes of an entry before its key when each of its lengths takes one byte. */
-export const SHORT_HEADER = 3 + TRAILER_LENGTH
+const SHORT_HEADER = 3 + TRAILER_LENGTH
 
 export class Block {
   readonly bytes: Uint8Array

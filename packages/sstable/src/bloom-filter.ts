@@ -20,6 +20,8 @@ import { LARGEST_PIECE, WordList } from './word-list.js'
 export const FILTER_HEADER_LENGTH = 2
 export const HASH_MURMUR_PAIR = 1
 export const MAX_PROBES = 30
+/** Bits a key where nobody asks for others: 0.8 % false positives. */
+export const DEFAULT_BITS_PER_KEY = 10
 
 /** Most bits of a filter: what a probe can reach. */
 const MAX_BITS = 0xffff_fff8

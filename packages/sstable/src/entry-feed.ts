@@ -7,7 +7,7 @@
 import { ByteWriter, TRAILER_LENGTH, writeTrailer, writeUvarint } from '@wk/codec'
 import type { EntryScan } from '@wk/codec'
 import { Block } from './block-reader.js'
-import { copyKey } from './key-buffer.js'
+import { copyRange } from './key-buffer.js'
 
 /** Bytes after which a block ends. */
 const BLOCK_SIZE = 64 << 10
@@ -54,9 +54,9 @@ export class EntryFeed {
     at = writeUvarint(bytes, at, keyLength)
     at = writeUvarint(bytes, at, valueLength)
     at = writeTrailer(bytes, at, entry.sequence, entry.kind)
-    copyKey(entry.keyBytes, keyStart, bytes, at, keyLength)
+    copyRange(entry.keyBytes, keyStart, bytes, at, keyLength)
     at += keyLength
-    copyKey(entry.valueBytes, valueStart, bytes, at, valueLength)
+    copyRange(entry.valueBytes, valueStart, bytes, at, valueLength)
     out.length = at + valueLength
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The key that a walk or a writer stands at, in a buffer that grows: each entry brings only what it does not share with the one before.
+ * The key that a walk or a writer stands at, in a buffer that grows (each entry brings only what it does not share with the one before), and short copies.
  */
 
 /** Bytes up to this count are copied by a loop: it costs less than a view. */
@@ -14,7 +14,7 @@ export function withRoom(key: Uint8Array, kept: number, length: number): Uint8Ar
 }
 
 /** Copies `from[start..start + length)` to `into[at..)`. */
-export function copyKey(from: Uint8Array, start: number, into: Uint8Array, at: number, length: number): void {
+export function copyRange(from: Uint8Array, start: number, into: Uint8Array, at: number, length: number): void {
   if (length > SHORT_COPY) into.set(from.subarray(start, start + length), at)
   else for (let i = 0; i < length; i++) into[at + i] = from[start + i]!
 }

@@ -10,7 +10,7 @@ import { ByteWriter, KIND_TOMBSTONE, MAX_SEQUENCE, commonPrefixLength, invariant
 import { writeFullySync } from '@wk/fs'
 import type { File } from '@wk/fs'
 import { BlockBuilder } from './block-builder.js'
-import { FilterBuilder } from './bloom-filter.js'
+import { DEFAULT_BITS_PER_KEY, FilterBuilder } from './bloom-filter.js'
 import { compressBlock } from './compression.js'
 import type { Compression } from './compression.js'
 import {
@@ -80,7 +80,7 @@ export class TableFrame {
     this.#file = file
     this.#number = options.fileNumber
     this.#compression = options.compression ?? 'none'
-    this.filter = new FilterBuilder(options.bloomBitsPerKey ?? 10)
+    this.filter = new FilterBuilder(options.bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY)
     invariant(Number.isSafeInteger(this.#number) && this.#number >= 1, 'a file number from 1')
   }
 

@@ -2,7 +2,7 @@
  * Cursor over a table: the index leads to blocks, a block cursor walks inside them.
  *
  * Guarantees: no allocation an entry; the block it stands in stays good even when the cache drops it. Damage found on the way
- * is `CorruptionError`; the cursor is then beside all entries. Whoever walks tables once from end to end takes a `TableScan`.
+ * is `CorruptionError`; the cursor is then beside all entries. Merges take a `TableMerge`.
  */
 import { compareRanges, invariant } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'

@@ -12,12 +12,13 @@ import { CorruptionError, KIND_ATTRIBUTES, KIND_POINTER, baseKind, formatFileNam
 import type { EntryPlace, EntryScan, EntryView } from '@wk/codec'
 import type { File } from '@wk/fs'
 import type { Block } from './block-reader.js'
+import { DEFAULT_BITS_PER_KEY } from './bloom-filter.js'
 import { EntryFeed } from './entry-feed.js'
-import { EVENT, TableKernel, NUMBER } from './table-kernel.js'
 import { REFERENCE_WORDS } from './reference-list.js'
+import { TableFeed } from './table-feed.js'
 import { TableFrame } from './table-frame.js'
 import type { TableFrameOptions } from './table-frame.js'
-import { TableFeed } from './table-feed.js'
+import { EVENT, NUMBER, TableKernel } from './table-kernel.js'
 import type { TableReader } from './table-reader.js'
 import type { TableSummary } from './table-properties.js'
 
@@ -88,7 +89,7 @@ export class TableMerge implements EntryView {
     const { blockSize, restartInterval, bloomBitsPerKey, dropsOlder, showsPointers } = options
     invariant(blockSize >= 1, 'a block size of at least 1')
     invariant(Number.isInteger(restartInterval) && restartInterval >= 1, 'a restart interval of at least 1')
-    this.#kernel.begin(sources.length, blockSize, restartInterval, bloomBitsPerKey ?? 10, dropsOlder, showsPointers)
+    this.#kernel.begin(sources.length, blockSize, restartInterval, bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY, dropsOlder, showsPointers)
   }
 
   get keyBytes(): Uint8Array {
@@ -209,8 +210,7 @@ export class TableMerge implements EntryView {
    */
   beginTable(file: File, fileNumber: number, size: number): void {
     invariant(this.#frame === undefined, 'the table before was finished')
-    const { bloomBitsPerKey, compression } = this.#options
-    this.#frame = new TableFrame(file, { fileNumber, ...(bloomBitsPerKey === undefined ? {} : { bloomBitsPerKey }), ...(compression === undefined ? {} : { compression }) })
+    this.#frame = new TableFrame(file, { ...this.#options, fileNumber })
     this.#smallestKey = this.#kernel.bytes.slice(this.keyStart, this.keyEnd)
     this.#kernel.calls.beginTable(size, Number.isFinite(size) ? 1 : 0)
     this.#kernel.calls.setBase(this.#frame.size)

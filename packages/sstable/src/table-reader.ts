@@ -172,7 +172,7 @@ export class TableReader {
     return read
   }
 
-  /** Data block `block` from the file, into `memory` if it is given. For scans, the verifier and salvage. */
+  /** Data block `block` from the file, into `memory` if it is given. For merges, the verifier and salvage. */
   readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums, memory?: ReadMemory): Block {
     const offset = this.#index.offset(block)
     const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum, memory)

@@ -27,7 +27,7 @@ import {
 import type { EntryCursor } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { BlockBuilder } from './block-builder.js'
-import { copyKey, withRoom } from './key-buffer.js'
+import { copyRange, withRoom } from './key-buffer.js'
 import { REFERENCE_ESTIMATE } from './reference-list.js'
 import { runSteps } from './steps.js'
 import { TableFrame } from './table-frame.js'
@@ -188,7 +188,7 @@ export class TableWriter {
   #remember(keyBytes: Uint8Array, keyStart: number, keyEnd: number, shared: number, sequence: number): void {
     const length = keyEnd - keyStart
     this.#lastKey = withRoom(this.#lastKey, shared, length)
-    copyKey(keyBytes, keyStart + shared, this.#lastKey, shared, length - shared)
+    copyRange(keyBytes, keyStart + shared, this.#lastKey, shared, length - shared)
     this.#lastLength = length
     this.#lastSequence = sequence
   }

@@ -36,10 +36,11 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
   const inputs = new TableInputs(context.fs, job.dir, job.options.verifyChecksums)
   const slice = new TimeSlice(context.runtime)
   const losses = new Losses()
-  const merge = mergeOf(job, inputs, losses)
+  const mover = moverOf(job)
+  const merge = mergeOf(job, inputs, mover !== undefined, losses)
   const outputs = new TableOutputs(context.fs, job, merge, slice, context.signal)
   try {
-    await mergeEntries(job, merge, outputs, losses, slice, context.signal)
+    await mergeEntries(job, merge, outputs, mover, losses, slice, context.signal)
     await inputs.close()
     const tables = await outputs.finish()
     let bytesWritten = 0
@@ -56,7 +57,7 @@ export async function runJob(job: Job, context: JobContext): Promise<JobResult> 
   }
 }
 
-function mergeOf(job: Job, inputs: TableInputs, losses: Losses): TableMerge {
+function mergeOf(job: Job, inputs: TableInputs, showsPointers: boolean, losses: Losses): TableMerge {
   const sources: MergeSource[] = job.memtable === undefined ? [] : [Memtable.attach(job.memtable).cursor()]
   if (job.type === 'compact') {
     for (const { level, tables } of job.inputs) {
@@ -71,7 +72,7 @@ function mergeOf(job: Job, inputs: TableInputs, losses: Losses): TableMerge {
     bloomBitsPerKey,
     compression,
     dropsOlder: job.snapshots.length === 0 && numVersionsToKeep === 1,
-    showsPointers: moverOf(job) !== undefined,
+    showsPointers,
     onLost: (fid, length) => losses.loseReference(fid, length),
   })
 }
@@ -80,14 +81,21 @@ function moverOf(job: Job): PointerMover | undefined {
   return job.type === 'compact' && job.moves !== undefined && job.moves.length > 0 ? new PointerMover(job.moves) : undefined
 }
 
-async function mergeEntries(job: Job, merge: TableMerge, outputs: TableOutputs, losses: Losses, slice: TimeSlice, signal: AbortSignal | undefined): Promise<void> {
+async function mergeEntries(
+  job: Job,
+  merge: TableMerge,
+  outputs: TableOutputs,
+  mover: PointerMover | undefined,
+  losses: Losses,
+  slice: TimeSlice,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const rules = new DropRules({
     snapshots: job.snapshots,
     now: job.now,
     versionsToKeep: job.options.numVersionsToKeep,
     deeper: job.type === 'compact' ? job.deeper : undefined,
   })
-  const mover = moverOf(job)
   for (let step = merge.step(); step !== MERGE.DONE; ) {
     let verdict: Verdict = KEEP
     if (step === MERGE.JUDGE) {
@@ -103,7 +111,7 @@ async function mergeEntries(job: Job, merge: TableMerge, outputs: TableOutputs, 
   }
 }
 
-/** Who finds damage inside an entry does not know where it lies. The scan stands there still. */
+/** Who finds damage inside an entry does not know where it lies. The merge stands there still. */
 function placed(error: unknown, place: EntryPlace | undefined): unknown {
   if (!(error instanceof CorruptionError) || error.file !== undefined) return error
   return place === undefined ? error : new CorruptionError(`damage in ${place.file} at offset ${place.offset}: ${error.message}`, { ...place, cause: error })
