@@ -22,8 +22,7 @@ import { BlockCursor } from './block-cursor.js'
 import { ExpiryList } from './expiry-list.js'
 import { tableDamage } from './format.js'
 import type { TableFooter } from './format.js'
-import { ReferenceCollector, decodeReferences } from './reference-list.js'
-import type { ReferenceList } from './reference-list.js'
+import { ReferenceCheck } from './reference-check.js'
 import type { TableIndex } from './table-index.js'
 import type { TableReader } from './table-reader.js'
 
@@ -35,20 +34,22 @@ export interface VerifyProgress {
 }
 
 export function* verifyTable(table: TableReader, index: TableIndex, footer: TableFooter): Generator<VerifyProgress, VerifyProgress, void> {
-  const count = new Recount(table)
+  const count = new Recount(table, footer.references.offset)
   for (let block = 0; block < index.length; block++) {
     count.block(block, index)
     yield { blocks: block + 1, entries: count.entries, bytes: index.offset(block + 1) }
   }
   count.compareProperties(footer.properties.offset)
-  compareLists(table, count.lists(footer.references.offset), table.references(), footer)
+  count.compareReferences()
   return { blocks: index.length, entries: count.entries, bytes: table.size }
 }
 
 class Recount {
   entries = 0
-  readonly #references = new ReferenceCollector()
+  readonly #references: ReferenceCheck
   readonly #table: TableReader
+  /** Where the reference block is, for errors. */
+  readonly #referencesAt: number
   readonly #cursor = new BlockCursor()
   readonly #payload = { userMeta: 0, expiresAt: 0, valueStart: 0, valueEnd: 0 }
   #last: Uint8Array | undefined
@@ -62,14 +63,10 @@ class Recount {
   #smallestSequence = Infinity
   #largestSequence = -1
 
-  constructor(table: TableReader) {
+  constructor(table: TableReader, referencesAt: number) {
     this.#table = table
-  }
-
-  /** What the entries refer to; `offset` of the reference block, for errors. */
-  lists(offset: number): ReferenceList[] {
-    const { block } = this.#references.finish()
-    return decodeReferences(block, block.length, this.#table.number, offset)
+    this.#referencesAt = referencesAt
+    this.#references = new ReferenceCheck(table.references())
   }
 
   block(block: number, index: TableIndex): void {
@@ -109,7 +106,7 @@ class Recount {
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
     if (baseKind(kind) === KIND_TOMBSTONE) this.#tombstones++
     if (baseKind(kind) === KIND_POINTER) {
-      this.#references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
+      this.#compareReference(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
     }
   }
 
@@ -119,6 +116,16 @@ class Recount {
     } catch (cause) {
       throw this.#damage(offset, 'malformed payload', cause)
     }
+  }
+
+  #compareReference(fid: number, offset: number, length: number): void {
+    const wrong = this.#references.take(fid, offset, length)
+    if (wrong !== undefined) throw this.#damage(this.#referencesAt, wrong)
+  }
+
+  compareReferences(): void {
+    const wrong = this.#references.finish(this.#table.properties.references)
+    if (wrong !== undefined) throw this.#damage(this.#referencesAt, wrong)
   }
 
   compareProperties(offset: number): void {
@@ -143,23 +150,4 @@ class Recount {
   #damage(offset: number, message: string, cause?: unknown): CorruptionError {
     return tableDamage(this.#table.number, offset, message, cause)
   }
-}
-
-/** What was counted, what the reference block lists, and what the properties sum up must be one. */
-function compareLists(table: TableReader, counted: ReferenceList[], listed: ReferenceList[], footer: TableFooter): void {
-  const sums = table.properties.references
-  const damage = (message: string): CorruptionError => tableDamage(table.number, footer.references.offset, message)
-  if (counted.length !== listed.length || counted.length !== sums.length) throw damage('references to other files than counted')
-  for (const [i, list] of counted.entries()) {
-    const other = listed[i]
-    const sum = sums[i]
-    if (other === undefined || sum === undefined || other.fid !== list.fid || sum.fid !== list.fid) throw damage('references to other files than counted')
-    if (list.count !== sum.count || list.bytes !== sum.bytes) throw damage('reference sums differ from the count')
-    if (list.count !== other.count || !sameRecords(list, other)) throw damage('reference list differs from the entries')
-  }
-}
-
-function sameRecords(a: ReferenceList, b: ReferenceList): boolean {
-  for (let i = 0; i < a.count; i++) if (a.offsets[i] !== b.offsets[i] || a.lengths[i] !== b.lengths[i]) return false
-  return true
 }
