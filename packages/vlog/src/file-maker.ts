@@ -5,7 +5,7 @@
  * record that survives is found. When files are made, and what becomes of a failure, is up to the writer.
  */
 import { writeFully, type File } from '@wk/fs'
-import type { LogicalFile } from './file-map.js'
+import { newLogicalFile, type LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, encodeFileHeader } from './format.js'
 import type { KeyRegistry } from './key-registry.js'
 import { PhysicalFile } from './physical-file.js'
@@ -25,7 +25,7 @@ export interface FileMakerOptions {
 }
 
 /** What all files have at first. */
-const EMPTY = { end: FILE_HEADER_LENGTH, written: FILE_HEADER_LENGTH, sealed: false, direct: false, hostPins: 0, retired: false }
+const EMPTY = { end: FILE_HEADER_LENGTH, written: FILE_HEADER_LENGTH, sealed: false, direct: false }
 
 export class FileMaker {
   readonly #set: VlogSet
@@ -43,12 +43,12 @@ export class FileMaker {
     const keyId = registry.encrypts ? registry.current(now() / 1000, encryptionKeyRotationDuration) : 0
     const baseIv = randomBytes(BASE_IV_LENGTH)
     const cipher = registry.cipherOf(keyId, baseIv, physical.name)
-    return { ...EMPTY, fid: number, physical, runs: undefined, keyId, baseIv, cipher }
+    return newLogicalFile({ ...EMPTY, fid: number, physical, runs: undefined, keyId, baseIv, cipher })
   }
 
   /** An empty file of this number that lies in gaps of another one, at `runs`. Requires that the log is not encrypted. */
   planInGaps(number: number, physical: PhysicalFile, runs: RunTable): LogicalFile {
-    return { ...EMPTY, fid: number, physical, runs, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined }
+    return newLogicalFile({ ...EMPTY, fid: number, physical, runs, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined })
   }
 
   /** Creates files, ascending, and leaves their handles in `physical.file`. Durable when this resolves. @throws IoError */

@@ -38,7 +38,7 @@ export interface LogicalFile {
   /** Of its data key and base IV; undefined = plain. */
   readonly cipher: RecordCipher | undefined
   /** Of one that lies in gaps, until it is sealed. */
-  gaps?: GapWriting | undefined
+  gaps: GapWriting | undefined
   /** Holders of `pin(fid)`. */
   hostPins: number
   /** Given up by the host: goes as soon as nobody pins it. */
@@ -51,6 +51,11 @@ export interface GapWriting {
   output: File | undefined
   /** {@link PhysicalFile.unpinned} when nothing alive was left there; -1 if nobody was reading. */
   readonly unpinnedBefore: number
+}
+
+/** A logical file that nobody holds. All of them are made here, so that they are of one shape: every write and read looks at one. */
+export function newLogicalFile({ fid, physical, runs, end, written, sealed, keyId, baseIv, cipher, direct }: Omit<LogicalFile, 'gaps' | 'hostPins' | 'retired'>): LogicalFile {
+  return { fid, physical, runs, end, written, sealed, keyId, baseIv, direct, cipher, gaps: undefined, hostPins: 0, retired: false }
 }
 
 /** Whether a logical file lies in gaps of an older file. */
@@ -106,8 +111,7 @@ export class FileMap {
 /** The relocated file itself as a logical file: everything in it, at its own offset. Requires that its records are not encrypted. */
 export function directFile(physical: PhysicalFile): LogicalFile {
   const end = physical.size - physical.overhead + FILE_HEADER_LENGTH
-  const plain = { keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined }
-  return { fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, direct: true, ...plain, hostPins: 0, retired: false }
+  return newLogicalFile({ fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined, direct: true })
 }
 
 function missingFile(fid: number): WkError {
@@ -125,17 +129,17 @@ export function damage(logical: LogicalFile, offset: number, message: string): C
 }
 
 /**
- * Physical position of a record of a logical file.
+ * Physical position of a record of a logical file. `run`: that at or before the offset, where it is known.
  * @throws CorruptionError if it lies outside the file or in a hole; nothing was read or allocated
  */
-export function locate(logical: LogicalFile, offset: number, length: number): number {
+export function locate(logical: LogicalFile, offset: number, length: number, run?: number): number {
   // Plain sums of doubles: no 32-bit wrap lets {100, 0xFFFFFFFF} through.
   if (!(offset >= FILE_HEADER_LENGTH && length >= MIN_RECORD_LENGTH && offset + length <= logical.end)) {
     throw damage(logical, offset, `a pointer to ${length} bytes outside its file`)
   }
   const { runs } = logical
   if (runs === undefined) return offset
-  const position = runs.locate(offset, length)
+  const position = runs.locate(offset, length, run)
   if (position === -1) throw damage(logical, offset, 'a pointer to a record that was left out as garbage')
   return position
 }

@@ -113,16 +113,18 @@ export class GapFiles {
     if (![...(this.#set.physicalFile(number)?.fids ?? [])].every((fid) => live.has(fid))) return undefined
     const left = leaveOut(this.#set, number, live, Math.max(least, MIN_RECORD_LENGTH))
     // What is nothing but gaps goes as a whole.
-    if (left === undefined || left.files.length === 0 || left.dead.length === 0 || left.physical.holeBytes > 0) return undefined
+    if (left === undefined || left.files.length === 0 || left.dead.count === 0 || left.physical.holeBytes > 0) return undefined
     // A gap file has no data key: what is written to it would be plain.
     if (left.files.some(({ keyId }) => keyId !== 0)) return undefined
     const builder = new RunTableBuilder()
     let end = FILE_HEADER_LENGTH
     // Short ones, too, that nothing covers any more since something was dropped: in no run of the list they would pass for holes.
-    for (const { start, end: stop } of rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)) {
-      if (end + stop - start > MAX_FILE_END) break
-      builder.add(end, start, stop - start)
-      end += stop - start
+    const gaps = left.isWhole ? left.dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
+    for (let i = 0; i < gaps.count; i++) {
+      const length = gaps.end(i) - gaps.start(i)
+      if (end + length > MAX_FILE_END) break
+      builder.add(end, gaps.start(i), length)
+      end += length
     }
     const runs = builder.build()
     return runs.count === 0 ? undefined : new FileGaps(left, runs)

@@ -11,7 +11,7 @@
  */
 import { CorruptionError, InvalidArgumentError, POINTER_LENGTH, ResultMemory, checkOptions, decodePointer, type ValuePointer } from '@wk/codec'
 import { NodeFileSystem, TimeSlice, absoluteDirectory, defaultRuntime, readFully, type File, type FileSystem, type Runtime } from '@wk/fs'
-import type { LogicalFile } from './file-map.js'
+import { newLogicalFile, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, META_FIN_TXN, META_TXN, META_VALUE_POINTER, decodeFileHeader } from './format.js'
 import { KeyRegistry } from './key-registry.js'
 import { copyKey } from './options.js'
@@ -83,7 +83,7 @@ async function describe(file: File, dir: string, name: string, fid: number, size
   const { keyId, baseIv } = decodeFileHeader(bytes, name)
   const physical = Object.assign(new PhysicalFile(dir, fid, false, size), { name })
   const cipher = registry.cipherOf(keyId, baseIv, name)
-  return { fid, physical, runs: undefined, end: size, written: size, sealed: true, direct: false, keyId, baseIv, cipher, hostPins: 0, retired: false }
+  return newLogicalFile({ fid, physical, runs: undefined, end: size, written: size, sealed: true, keyId, baseIv, cipher, direct: false })
 }
 
 async function* walkTransactions(file: File, log: LogicalFile, runtime: Runtime): AsyncGenerator<MemtableLogEntry, MemtableLogEnd, undefined> {

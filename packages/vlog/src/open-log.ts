@@ -9,7 +9,7 @@
  */
 import { CorruptionError, formatFileName, parseFileName, tempName } from '@wk/codec'
 import { isNotFound, readFullySync, TimeSlice, type File, type FileSystem } from '@wk/fs'
-import { directFile, isInGaps, type LogicalFile } from './file-map.js'
+import { directFile, isInGaps, newLogicalFile, type LogicalFile } from './file-map.js'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, decodeFileHeader } from './format.js'
 import { REGISTRY_NAME } from './key-registry-format.js'
 import { KeyRegistry } from './key-registry.js'
@@ -312,18 +312,17 @@ function checkCleanSize(set: VlogSet, clean: { fid: number; size: number } | und
 
 /** @throws CorruptionError, WrongKeyError if a file is encrypted with a key that is not there, or not encrypted although there is one */
 function logicalFilesOf({ physical, keyId, baseIv, logical }: FoundFile, registry: KeyRegistry): LogicalFile[] {
-  const common = { physical, sealed: true, direct: false, hostPins: 0, retired: false }
   const cipherOf = (id: number, iv: Uint8Array): LogicalFile['cipher'] => {
     if (id === 0 && physical.size > FILE_HEADER_LENGTH) registry.refusePlain(physical.name)
     return registry.cipherOf(id, iv, physical.name)
   }
   if (logical.length === 0) {
     const end = Math.max(FILE_HEADER_LENGTH, physical.size)
-    return [{ ...common, fid: physical.number, runs: undefined, end, written: end, keyId, baseIv, cipher: cipherOf(keyId, baseIv) }]
+    return [newLogicalFile({ fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, keyId, baseIv, cipher: cipherOf(keyId, baseIv), direct: false })]
   }
-  return logical.map(({ fid, end, keyId: id, baseIv: iv, direct, runs }) => {
-    return { ...common, fid, direct, runs, end, written: end, keyId: id, baseIv: iv, cipher: cipherOf(id, iv) }
-  })
+  return logical.map(({ fid, end, keyId: id, baseIv: iv, direct, runs }) =>
+    newLogicalFile({ fid, physical, runs, end, written: end, sealed: true, keyId: id, baseIv: iv, cipher: cipherOf(id, iv), direct }),
+  )
 }
 
 /** Lists of runs whose file is not there, or goes. */

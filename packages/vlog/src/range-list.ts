@@ -2,21 +2,63 @@
  * Ranges of a file in any order: what lies between them, and whether some overlap.
  *
  * Where ranges begin and where they end are sorted apart from each other, as numbers: nothing is covered between the end that is the i-th and the
- * beginning that comes after as many, and two ranges overlap where that beginning comes first. A list of gaps takes some ten thousand ranges, and is
- * made while writers wait for gaps.
+ * beginning that comes after as many, and two ranges overlap where that beginning comes first. Ranges come as a few ascending lists, one for each
+ * logical file, which are merged pair by pair: a list of gaps takes some ten thousand ranges, and is made while writers wait for gaps.
  */
 
-/** A range of a file. */
-export interface Range {
-  readonly start: number
-  readonly end: number
+/** Ranges of a file, ascending, none of which overlap. */
+export class SortedRanges {
+  readonly count: number
+  readonly #starts: Float64Array
+  readonly #ends: Float64Array
+
+  /** The first `count` of both arrays. */
+  constructor(starts: Float64Array, ends: Float64Array, count: number) {
+    this.#starts = starts
+    this.#ends = ends
+    this.count = count
+  }
+
+  start(i: number): number {
+    return this.#starts[i]!
+  }
+
+  end(i: number): number {
+    return this.#ends[i]!
+  }
+
+  /** The first range that ends behind `position`. `near`: one that is likely to be shortly before it. */
+  firstBehind(position: number, near?: number): number {
+    return firstAbove(this.#ends, this.count, position, near)
+  }
+}
+
+/** Steps from a place that is likely to be near before all is searched. */
+const STEPS = 8
+
+/** Index of the first of `count` ascending numbers that is above `bound`. `near`: one that is likely to be shortly before it, which takes some steps instead of a bisection. */
+export function firstAbove(numbers: Float64Array | Uint32Array, count: number, bound: number, near?: number): number {
+  let low = 0
+  let high = count
+  if (near !== undefined && near > 0 && numbers[near - 1]! > bound) high = near - 1
+  else if (near !== undefined) {
+    low = near
+    for (let step = 0; step < STEPS; step++, low++) if (low >= count || numbers[low]! > bound) return low
+  }
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (numbers[middle]! > bound) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 export class RangeList {
-  readonly #starts: Float64Array
-  readonly #ends: Float64Array
+  #starts: Float64Array
+  #ends: Float64Array
   #count = 0
-  #isSorted = true
+  /** Where ascending lists begin, but for the first. */
+  #lists: number[] = []
 
   /** @param most ranges that may be added */
   constructor(most: number) {
@@ -28,21 +70,25 @@ export class RangeList {
     const at = this.#count++
     this.#starts[at] = start
     this.#ends[at] = end
-    if (at > 0 && (start < this.#starts[at - 1]! || end < this.#ends[at - 1]!)) this.#isSorted = false
+    if (at > 0 && (start < this.#starts[at - 1]! || end < this.#ends[at - 1]!)) this.#lists.push(at)
   }
 
-  /** What of `[from, to)` no range covers, ascending, but for what is shorter than `least`. */
-  gaps(from: number, to: number, least = 1): Range[] {
+  /** What of `[from, to)` no range covers, but for what is shorter than `least`. */
+  gaps(from: number, to: number, least = 1): SortedRanges {
     this.#sort()
-    const gaps: Range[] = []
+    const starts = new Float64Array(this.#count + 1)
+    const ends = new Float64Array(this.#count + 1)
+    let count = 0
     let covered = from
-    for (let i = 0; i < this.#count; i++) {
-      const start = this.#starts[i]!
-      if (start - covered >= least) gaps.push({ start: covered, end: start })
-      covered = Math.max(covered, this.#ends[i]!)
+    for (let i = 0; i <= this.#count; i++) {
+      const start = i === this.#count ? to : this.#starts[i]!
+      if (start - covered >= least) {
+        starts[count] = covered
+        ends[count++] = start
+      }
+      if (i < this.#count && this.#ends[i]! > covered) covered = this.#ends[i]!
     }
-    if (to - covered >= least) gaps.push({ start: covered, end: to })
-    return gaps
+    return new SortedRanges(starts, ends, count)
   }
 
   /** Whether two of them have something in common. */
@@ -53,9 +99,37 @@ export class RangeList {
   }
 
   #sort(): void {
-    if (this.#isSorted) return
-    this.#starts.subarray(0, this.#count).sort()
-    this.#ends.subarray(0, this.#count).sort()
-    this.#isSorted = true
+    if (this.#lists.length === 0) return
+    const bounds = [0, ...this.#lists, this.#count]
+    this.#starts = mergeLists(this.#starts, bounds)
+    this.#ends = mergeLists(this.#ends, bounds)
+    this.#lists = []
+  }
+}
+
+/** All of ascending lists in one; `bounds`: where each begins, and where the last ends. Takes `numbers` for itself. */
+function mergeLists(numbers: Float64Array, bounds: readonly number[]): Float64Array {
+  let from = numbers
+  let to: typeof numbers = new Float64Array(numbers.length)
+  let lists = bounds
+  while (lists.length > 2) {
+    const merged = [0]
+    for (let i = 0; i + 1 < lists.length; i += 2) {
+      const end = lists[i + 2] ?? lists[i + 1]!
+      mergeTwo(from, lists[i]!, lists[i + 1]!, end, to)
+      merged.push(end)
+    }
+    lists = merged
+    ;[from, to] = [to, from]
+  }
+  return from
+}
+
+/** `[a, b)` and `[b, end)` of `from`, both ascending, to `[a, end)` of `to`. */
+function mergeTwo(from: Float64Array, a: number, b: number, end: number, to: Float64Array): void {
+  const middle = b
+  for (let at = a; at < end; at++) {
+    const takesFirst = a < middle && (b === end || from[a]! <= from[b]!)
+    to[at] = from[takesFirst ? a++ : b++]!
   }
 }

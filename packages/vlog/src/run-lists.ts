@@ -10,7 +10,7 @@ import { writeFully, type File, type FileSystem } from '@wk/fs'
 import { locate, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
-import { RangeList, type Range } from './range-list.js'
+import { RangeList, type SortedRanges } from './range-list.js'
 import type { RecordRanges } from './relocation-writer.js'
 import { RunTableBuilder, type RelocatedLogical, type RunTable } from './run-table.js'
 import { encodeRuns } from './runs-file.js'
@@ -19,10 +19,11 @@ import type { VlogSet } from './vlog-set.js'
 /** A file without some ranges. */
 export interface LeftOver {
   readonly physical: PhysicalFile
-  /** The ranges, ascending. */
-  readonly dead: readonly Range[]
+  readonly dead: SortedRanges
   /** What is left of the logical files in it; those of which nothing is are missing. */
   readonly files: readonly RelocatedLogical[]
+  /** Each byte of it belonged to one of its logical files, so that `dead` is all that no run covers any more. */
+  readonly isWhole: boolean
 }
 
 /** Part of the log that is needed besides the file set. */
@@ -45,9 +46,14 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
   const ranges = new RangeList(logicals.reduce((sum, { fid }) => sum + (live.get(fid)?.offsets.length ?? 0), 0))
   for (const logical of logicals) {
     const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
+    const { runs } = logical
+    let run = 0
     for (let i = 0; i < offsets.length; i++) {
-      const start = locate(logical, offsets[i]!, lengths[i]!)
-      ranges.add(start, start + lengths[i]!)
+      const offset = offsets[i]!
+      const length = lengths[i]!
+      if (runs !== undefined) run = runs.runAt(offset, run)
+      const start = locate(logical, offset, length, run)
+      ranges.add(start, start + length)
     }
   }
   const dead = ranges.gaps(FILE_HEADER_LENGTH, physical.recordsEnd, least)
@@ -58,37 +64,36 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
     // A gap file may end before its last gap does.
     if (runs.count > 0) files.push({ fid, end: Math.max(end, runs.end), keyId, baseIv, direct, runs })
   }
-  return { physical, dead, files }
+  return { physical, dead, files, isWhole: isCovered(physical, logicals) }
 }
 
-/** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file, ascending. */
-function runsWithout({ runs, written }: LogicalFile, dead: readonly Range[]): RunTable {
+/** Whether there is nothing in a physical file but runs of these, which do not overlap unless one of them is the file itself. */
+function isCovered({ recordsEnd }: PhysicalFile, logicals: readonly LogicalFile[]): boolean {
+  let covered = FILE_HEADER_LENGTH
+  for (const { runs, written, direct } of logicals) {
+    if (direct) return false
+    covered += runs?.bytes ?? written - FILE_HEADER_LENGTH
+  }
+  return covered === recordsEnd
+}
+
+/** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */
+function runsWithout({ runs, written }: LogicalFile, dead: SortedRanges): RunTable {
   const builder = new RunTableBuilder()
+  let next = 0
   const add = (logicalStart: number, physicalStart: number, length: number): void => {
     const stop = physicalStart + length
     let at = physicalStart
-    for (let next = firstBehind(dead, physicalStart); next < dead.length && dead[next]!.start < stop; next++) {
-      const { start, end } = dead[next]!
-      if (start > at) builder.add(logicalStart + (at - physicalStart), at, start - at)
-      at = end
+    next = dead.firstBehind(physicalStart, next)
+    for (; next < dead.count && dead.start(next) < stop; next++) {
+      if (dead.start(next) > at) builder.add(logicalStart + (at - physicalStart), at, dead.start(next) - at)
+      at = dead.end(next)
     }
     if (at < stop) builder.add(logicalStart + (at - physicalStart), at, stop - at)
   }
   if (runs === undefined) add(FILE_HEADER_LENGTH, FILE_HEADER_LENGTH, written - FILE_HEADER_LENGTH)
   else for (let run = 0; run < runs.count; run++) add(runs.logicalStart(run), runs.physicalStart(run), runs.length(run))
   return builder.build()
-}
-
-/** Index of the first range that ends behind `position`. */
-function firstBehind(ranges: readonly Range[], position: number): number {
-  let low = 0
-  let high = ranges.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (ranges[middle]!.end > position) high = middle
-    else low = middle + 1
-  }
-  return low
 }
 
 /** Writes a list beside each of the files. Durable when it resolves. @throws IoError (a failed sync of the directory poisons the log) */

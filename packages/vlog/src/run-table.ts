@@ -15,6 +15,7 @@
  */
 import { ByteReader, ByteWriter, CorruptionError, crc32cRange, invariant, placeSeed } from '@wk/codec'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
+import { firstAbove } from './range-list.js'
 
 /** On disk, never change. */
 export const RELOCATED_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x4f, 0x47, 0x00, 0x01)
@@ -22,6 +23,8 @@ export const RELOCATED_END_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x45, 0
 export const RELOCATED_FOOTER_LENGTH = 40
 const TABLE_FILE_LENGTH = 32
 const TABLE_RUN_LENGTH = 16
+/** Runs that a builder has room for at first. */
+const FIRST_RUNS = 16
 
 /** Runs of one logical file inside one physical file: ascending, not overlapping, not touching where both sides do. */
 export class RunTable {
@@ -79,22 +82,13 @@ export class RunTable {
     return { starts, lengths, positions }
   }
 
-  /** The last run that begins at or before `offset`; -1 if none does. */
-  runAt(offset: number): number {
-    const starts = this.#starts
-    let low = 0
-    let high = starts.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (starts[middle]! > offset) high = middle
-      else low = middle + 1
-    }
-    return low - 1
+  /** The last run that begins at or before `offset`; -1 if none does. `near`: one that is likely to be it, or shortly before it. */
+  runAt(offset: number, near?: number): number {
+    return firstAbove(this.#starts, this.count, offset, near) - 1
   }
 
-  /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. */
-  locate(offset: number, length: number): number {
-    const run = this.runAt(offset)
+  /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. `run`: {@link runAt} of the offset, where that is known. */
+  locate(offset: number, length: number, run = this.runAt(offset)): number {
     if (run === -1) return -1
     const into = offset - this.#starts[run]!
     return into + length <= this.#lengths[run]! ? this.#physical[run]! + into : -1
@@ -103,29 +97,43 @@ export class RunTable {
 
 /** Collects runs in order; touching ones become one. */
 export class RunTableBuilder {
-  readonly #starts: number[] = []
-  readonly #lengths: number[] = []
-  readonly #physical: number[] = []
+  #starts = new Uint32Array(FIRST_RUNS)
+  #lengths = new Uint32Array(FIRST_RUNS)
+  #physical = new Float64Array(FIRST_RUNS)
+  #count = 0
 
   add(logicalStart: number, physicalStart: number, length: number): void {
-    const last = this.#starts.length - 1
-    const lastStart = this.#starts[last]
-    const lastLength = this.#lengths[last]
-    if (lastStart !== undefined && lastLength !== undefined) {
-      invariant(logicalStart >= lastStart + lastLength, 'runs ascend')
-      if (lastStart + lastLength === logicalStart && this.#physical[last] === physicalStart - lastLength) {
+    const last = this.#count - 1
+    if (last >= 0) {
+      const lastLength = this.#lengths[last]!
+      const lastEnd = this.#starts[last]! + lastLength
+      invariant(logicalStart >= lastEnd, 'runs ascend')
+      if (lastEnd === logicalStart && this.#physical[last]! + lastLength === physicalStart) {
         this.#lengths[last] = lastLength + length
         return
       }
     }
-    this.#starts.push(logicalStart)
-    this.#lengths.push(length)
-    this.#physical.push(physicalStart)
+    if (this.#count === this.#starts.length) this.#grow()
+    this.#starts[this.#count] = logicalStart
+    this.#lengths[this.#count] = length
+    this.#physical[this.#count++] = physicalStart
   }
 
   build(): RunTable {
-    return new RunTable(Uint32Array.from(this.#starts), Uint32Array.from(this.#lengths), Float64Array.from(this.#physical))
+    const count = this.#count
+    return new RunTable(this.#starts.slice(0, count), this.#lengths.slice(0, count), this.#physical.slice(0, count))
   }
+
+  #grow(): void {
+    this.#starts = doubled(this.#starts, new Uint32Array(2 * this.#count))
+    this.#lengths = doubled(this.#lengths, new Uint32Array(2 * this.#count))
+    this.#physical = doubled(this.#physical, new Float64Array(2 * this.#count))
+  }
+}
+
+function doubled<A extends Uint32Array | Float64Array>(numbers: A, room: A): A {
+  room.set(numbers)
+  return room
 }
 
 /** One logical file inside a relocated one. */

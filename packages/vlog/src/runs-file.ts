@@ -70,9 +70,10 @@ export function rangesOf(files: readonly Pick<RelocatedLogical, 'runs'>[]): Rang
 /** Blocks before `recordsEnd` that no run of `files` touches. */
 export function holesBetween(files: readonly Pick<RelocatedLogical, 'runs'>[], recordsEnd: number): Hole[] {
   const holes: Hole[] = []
-  for (const { start, end } of rangesOf(files).gaps(FILE_HEADER_LENGTH, recordsEnd)) {
-    const offset = Math.ceil(start / BLOCK) * BLOCK
-    const length = Math.floor(end / BLOCK) * BLOCK - offset
+  const dead = rangesOf(files).gaps(FILE_HEADER_LENGTH, recordsEnd)
+  for (let i = 0; i < dead.count; i++) {
+    const offset = Math.ceil(dead.start(i) / BLOCK) * BLOCK
+    const length = Math.floor(dead.end(i) / BLOCK) * BLOCK - offset
     if (length > 0) holes.push({ offset, length })
   }
   return holes

@@ -7,7 +7,7 @@
  */
 import { CorruptionError, NotSupportedError, ResultMemory, parseFileName } from '@wk/codec'
 import type { FileSystem, Runtime } from '@wk/fs'
-import type { LogicalFile } from './file-map.js'
+import { newLogicalFile, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH } from './format.js'
 import { PhysicalFile } from './physical-file.js'
 import { findRecord } from './record-search.js'
@@ -60,5 +60,5 @@ function entryOf(logical: LogicalFile, { bytes, start, position, header }: Recor
 
 function anonymous(physical: PhysicalFile): LogicalFile {
   const { size } = physical
-  return { fid: 0, physical, runs: undefined, end: size, written: size, sealed: true, direct: false, keyId: 0, baseIv: new Uint8Array(0), cipher: undefined, hostPins: 0, retired: false }
+  return newLogicalFile({ fid: 0, physical, runs: undefined, end: size, written: size, sealed: true, keyId: 0, baseIv: new Uint8Array(0), cipher: undefined, direct: false })
 }

@@ -1,7 +1,8 @@
 /** Ranges in any order against bytes that are marked one by one. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { RangeList } from '../src/range-list.js'
+import { RangeList, firstAbove } from '../src/range-list.js'
+import type { SortedRanges } from '../src/range-list.js'
 
 const ranges = fc.array(fc.tuple(fc.nat(60), fc.integer({ min: 1, max: 12 })).map(([start, length]) => ({ start, end: start + length })), { maxLength: 12 })
 
@@ -9,6 +10,10 @@ function listOf(all: readonly { start: number; end: number }[]): RangeList {
   const list = new RangeList(all.length)
   for (const { start, end } of all) list.add(start, end)
   return list
+}
+
+function rangesOf(sorted: SortedRanges): { start: number; end: number }[] {
+  return Array.from({ length: sorted.count }, (_, i) => ({ start: sorted.start(i), end: sorted.end(i) }))
 }
 
 test('gaps are what no range covers, and ranges overlap where two cover a byte', () => {
@@ -27,9 +32,21 @@ test('gaps are what no range covers, and ranges overlap where two cover a byte',
       }
       const list = listOf(all)
       // What lies behind `to` bounds nothing before it.
-      if (all.every(({ start }) => start <= to)) expect(list.gaps(from, to, least)).toEqual(wanted.filter(({ start, end }) => end - start >= least))
+      if (all.every(({ start }) => start <= to)) expect(rangesOf(list.gaps(from, to, least))).toEqual(wanted.filter(({ start, end }) => end - start >= least))
       expect(list.overlap()).toBe(cover.subarray(0, last).some((count) => count > 1))
     }),
     { numRuns: 2000 },
+  )
+})
+
+test('the first number above a bound is found from wherever one looks', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.nat(200), { maxLength: 60 }), fc.integer({ min: -1, max: 201 }), fc.option(fc.nat(61), { nil: undefined }), (numbers, bound, near) => {
+      const ascending = Uint32Array.from(numbers).sort()
+      const count = Math.max(0, ascending.length - 1)
+      const above = ascending.subarray(0, count).findIndex((number) => number > bound)
+      expect(firstAbove(ascending, count, bound, near === undefined ? undefined : Math.min(near, count))).toBe(above === -1 ? count : above)
+    }),
+    { numRuns: 5000 },
   )
 })
