@@ -1,17 +1,19 @@
 /**
- * Gaps instead of copies (option `gc.fillGaps`), in files of values of some KiB: new records are written where dead ones lie, so that nothing is
- * written twice (ADR 0029). A gap shorter than 8 KiB is not worth it: the device writes whole blocks.
+ * Gaps instead of copies (option `gc.fillGaps`), in files of values of 1 KiB and more: new records are written where dead ones lie, so that nothing is
+ * written twice (ADR 0029). How long they have to be is said by `gap-lengths.ts`.
  *
  * Which files are filled is decided here; that it is done safely is the value log's business.
  */
+import type { Runtime } from '@wk/fs'
 import type { RecordRanges } from '@wk/lsm'
 import type { GapPlan, ValueLog } from '@wk/vlog'
+import { GapLengths } from './gap-lengths.js'
 import { publishGc } from './gc-events.js'
 import type { ValueLogFile } from './gc-victims.js'
 import type { LiveRangeCache } from './live-range-cache.js'
 
-/** Dead bytes side by side that are worth filling, by default. */
-export const LEAST_GAP = 8 * 1024
+/** Part of the mean record of a file that a gap has at least: into shorter ones hardly anything would go. */
+const MEAN_SHARE = 1 / 2
 /** Least dead part of a file. */
 const LEAST_DEAD = 0.08
 /** Part of a file's garbage that must lie in such gaps; else it is copied, which gives back all. */
@@ -25,7 +27,8 @@ const MOST_FILES = 32
 
 export interface GapCollectorOptions {
   readonly dir: string
-  /** Least dead bytes side by side that are filled. Undefined: nothing ever is. */
+  readonly runtime: Runtime
+  /** Least dead bytes side by side that are filled where that takes no reads. Undefined: nothing ever is. */
   readonly least: number | undefined
   /** Dead bytes that may be given back as holes: files of such values are left to those. Undefined: there are none. */
   readonly leastHole: number | undefined
@@ -45,11 +48,18 @@ export class GapCollector {
   readonly #passedOver = new Set<number>()
   /** The longest record before the gaps that are open. */
   #longest = 0
+  readonly #lengths: GapLengths
 
   constructor(vlog: ValueLog, ranges: LiveRangeCache, options: GapCollectorOptions) {
     this.#vlog = vlog
     this.#ranges = ranges
     this.#options = options
+    this.#lengths = new GapLengths(options.least, vlog.appended, options.runtime)
+  }
+
+  /** Dead bytes side by side, and bytes of a record on the average, that are worth filling now. Undefined: nothing ever is. */
+  get least(): number | undefined {
+    return this.#lengths.least
   }
 
   /** Whether it ever opens any. */
@@ -104,7 +114,8 @@ export class GapCollector {
   }
 
   async #open(wanted: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
-    const { dir, mostRuns, least = Infinity } = this.#options
+    const { dir, mostRuns } = this.#options
+    const { least = Infinity } = this
     const longest = this.#longestOfLate()
     const live = new Map<number, RecordRanges>()
     for (const [fid, ranges] of await this.#ranges.get(wanted.flatMap(({ logical }) => logical), () => [], signal)) if (ranges !== undefined) live.set(fid, ranges)
@@ -113,7 +124,7 @@ export class GapCollector {
     const plans: GapPlan[] = []
     for (const file of wanted) {
       const { number, logical, runs } = file
-      const plan = logical.every((fid) => live.has(fid)) ? this.#vlog.gaps.plan(number, live, least) : undefined
+      const plan = logical.every((fid) => live.has(fid)) ? this.#vlog.gaps.plan(number, live, leastIn(file, least)) : undefined
       if (plan === undefined || plan.longest < longest || plan.bytes < LEAST_SHARE * deadBytesOf(file) || plan.entries - runs > room) continue
       room -= plan.entries - runs
       plans.push(plan)
@@ -125,7 +136,8 @@ export class GapCollector {
   }
 
   #candidates(files: readonly ValueLogFile[]): ValueLogFile[] {
-    const { least, leastHole } = this.#options
+    const { leastHole } = this.#options
+    const { least } = this
     const below = leastHole === undefined || this.#vlog.holes.isRefused ? Infinity : leastHole
     return least === undefined ? [] : files.filter((file) => mayHaveGaps(file, least, below) && !this.#passedOver.has(file.number))
   }
@@ -143,6 +155,11 @@ export class GapCollector {
 /** As far as can be told without knowing where its dead ranges are: a record should fill a gap. */
 function mayHaveGaps({ state, deadRatio, liveBytes, liveRecords }: ValueLogFile, least: number, below: number): boolean {
   return state === 'collectable' && deadRatio >= LEAST_DEAD && liveRecords * least <= liveBytes && liveBytes < liveRecords * below
+}
+
+/** Least gap of this file. */
+function leastIn({ liveBytes, liveRecords }: ValueLogFile, least: number): number {
+  return liveRecords === 0 ? least : Math.max(least, Math.floor((MEAN_SHARE * liveBytes) / liveRecords))
 }
 
 function deadBytesOf({ recordBytes, liveBytes }: ValueLogFile): number {

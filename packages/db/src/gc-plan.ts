@@ -19,8 +19,8 @@ export interface SpaceBounds {
   allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
-  /** New records go into gaps where they have at least so many bytes on average: option `gc.fillGaps`. Undefined: they never do. */
-  leastGap: number | undefined
+  /** New records go into gaps where they have at least so many bytes on average, as things are: option `gc.fillGaps`. Undefined: they never do. */
+  readonly leastGap: number | undefined
 }
 
 /** The next step, with its reason in words. Victims are relocated while hidden garbage is brought out. */

@@ -19,9 +19,8 @@ import { KeyRoom } from './key-room.js'
 
 /** Stretches of neighbouring keys that are looked at, each at a random place. */
 const STRETCHES = 40
-/** Entries up to which all tables, or a memtable, are walked whole: two milliseconds, and eight. */
-const WHOLE_TABLES = 8192
-const WHOLE_MEMTABLE = 32_768
+/** Entries up to which all tables, or a memtable, are walked whole: two milliseconds. */
+const WHOLE = 8192
 /** How long what was seen of tables counts while they stay the same, in milliseconds: entries expire. */
 const TABLES_MS = 1000
 
@@ -76,7 +75,7 @@ export class HiddenGarbage {
     if (entries > 0) {
       const cursor = this.#tree.entries({ ...view, memtables: [] })
       cursor.first()
-      if (entries <= WHOLE_TABLES) await this.#walkAll(cursor, tally, slice)
+      if (entries <= WHOLE) await this.#walkAll(cursor, tally, slice)
       else await this.#walkStretches(cursor, tally, room, slice)
     }
     this.#tables = tally.bytes(entries)
@@ -91,7 +90,7 @@ export class HiddenGarbage {
     const cursor = memtable.cursor()
     const tally = new EntryTally(this.#seconds(), mean)
     cursor.first()
-    if (count <= WHOLE_MEMTABLE) await this.#walkAll(cursor, tally, slice)
+    if (count <= WHOLE) await this.#walkAll(cursor, tally, slice)
     else {
       const room = new KeyRoom()
       room.observe(keyOf(cursor))

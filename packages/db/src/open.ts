@@ -17,7 +17,7 @@ import { checkEncryption, treeFileSystem } from './encryption.js'
 import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import type { ResolvedOptions } from './options.js'
-import { LEAST_GAP } from './gap-collector.js'
+import { LEAST_GAP } from './gap-lengths.js'
 import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
@@ -203,7 +203,15 @@ function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: V
     vlog,
     runtime: options.runtime,
     gc,
-    bounds: { soft: minSpaceAmp, hard: maxSpaceAmp, allowance: minGarbage, fileSize: options.valueLogFileSize, leastGap: boundsOf(options).leastGap },
+    bounds: {
+      soft: minSpaceAmp,
+      hard: maxSpaceAmp,
+      allowance: minGarbage,
+      fileSize: options.valueLogFileSize,
+      get leastGap() {
+        return gc.gaps.least
+      },
+    },
     bytesPerSecond,
     isWritable: () => health.state === 'open',
     onFailure: (error) => wiring.fail?.(error),

@@ -12,7 +12,7 @@ export interface BoundedOptions extends DbOptions {
   mostRuns?: number
   /** Dead bytes side by side that are worth a hole. Default 131,072. */
   leastHole?: number
-  /** Dead bytes side by side that are worth filling. Default 8,192. */
+  /** Dead bytes side by side that are worth filling where that takes no reads. Default 1,024. */
   leastGap?: number
   /** `compact()` ends with opening the gaps of all files, so that what is written next goes there. Default: only the background opens them. */
   opensGaps?: boolean

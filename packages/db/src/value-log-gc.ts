@@ -113,7 +113,7 @@ export class ValueLogGc {
     this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
     this.#mostRuns = mostRuns
     this.holes = new HoleCollector(dir, tree, vlog, leastHole)
-    this.gaps = new GapCollector(vlog, this.#ranges, { dir, least: leastGap, leastHole, mostRuns, moving: this.#moving, seal: () => this.seal() })
+    this.gaps = new GapCollector(vlog, this.#ranges, { dir, runtime, least: leastGap, leastHole, mostRuns, moving: this.#moving, seal: () => this.seal() })
     this.hidden = new HiddenGarbage(tree, runtime)
   }
 

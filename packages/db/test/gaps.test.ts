@@ -320,16 +320,19 @@ describe('gaps', () => {
     await expectContents(db, model)
   })
 
-  it('are filled by the background as users get it, and space is back within its bound when nobody writes any more', async () => {
+  it.each([
+    { length: 16_000, keys: 400 },
+    { length: 1200, keys: 6000 },
+  ])('of $length bytes are filled by the background as users get it, and space is back within its bound when nobody writes any more', async ({ length, keys }) => {
     const seed = Number(process.env.WK_SEED ?? 1)
     const rng = new Rng(seed)
     const db = keep(await DB.open(nodePlace().dir, { gc: { minGarbage: 0, maxSpaceAmp: 1.3 }, valueLogFileSize: 1 << 20 }))
     const model = new Map<string, Uint8Array>()
-    const length = 16_000
-    for (let step = 0; step < 1600; step += 4) {
+    const atOnce = keys / 100
+    for (let step = 0; step < 4 * keys; step += atOnce) {
       const writes: Promise<void>[] = []
-      for (let i = 0; i < 4; i++) {
-        const key = keyOf(step < 400 ? step + i : rng.below(400))
+      for (let i = 0; i < atOnce; i++) {
+        const key = keyOf(step < keys ? step + i : rng.below(keys))
         model.set(key, large(length, step + i))
         writes.push(db.put(key, model.get(key)!))
       }

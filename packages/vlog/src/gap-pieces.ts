@@ -45,48 +45,75 @@ export function piecesOf(chunk: Chunk, runs: RunTable): Piece[] {
   return pieces
 }
 
-/** All of a chunk, at once. With a clock, false if that takes too long: then some of it is written, and all of it may be written again. @throws IoError */
-export function writePiecesSync(file: File, chunk: Chunk, runs: RunTable, clock?: Runtime): boolean {
-  const begun = clock?.monotonic() ?? 0
-  let warm = SLICE_MS
-  for (const { start, length, position } of piecesOf(chunk, runs)) {
-    writeFullySync(file, chunk.bytes, start, length, position)
-    warm += warmTime(length)
-    if (clock !== undefined && clock.monotonic() - begun > warm) return false
+/** Writes into gaps on the calling thread, and what they took. */
+export interface PieceTimes {
+  readonly count: number
+  readonly milliseconds: number
+}
+
+/** Writes chunks of files in gaps, one at a time. */
+export class PieceWriter implements PieceTimes {
+  readonly #runtime: Runtime
+  count = 0
+  milliseconds = 0
+  /** Blocks had to be read before the last pieces were written. */
+  isCold = false
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime
   }
-  return true
+
+  /** All of a chunk, at once. If it may stop, false if that takes too long: then some of it is written, and all of it may be written again. @throws IoError */
+  writeSync(file: File, chunk: Chunk, runs: RunTable, mayStop: boolean): boolean {
+    const begun = this.#runtime.monotonic()
+    let now = begun
+    let warm = SLICE_MS
+    for (const { start, length, position } of piecesOf(chunk, runs)) {
+      writeFullySync(file, chunk.bytes, start, length, position)
+      this.count++
+      warm += warmTime(length)
+      if (!mayStop) continue
+      now = this.#runtime.monotonic()
+      this.isCold = now - begun > warm
+      if (this.isCold) break
+    }
+    this.milliseconds += (mayStop ? now : this.#runtime.monotonic()) - begun
+    return !mayStop || !this.isCold
+  }
+
+  /**
+   * All of a chunk, with turns of the event loop in between. `check` is called after each and before each write through the pool; nothing more is written once it throws
+   * (law 9). @throws IoError
+   */
+  async write(file: File, chunk: Chunk, runs: RunTable, check: () => void): Promise<void> {
+    const runtime = this.#runtime
+    const pieces = piecesOf(chunk, runs)
+    this.isCold = false
+    for (let next = 0; next < pieces.length; check()) {
+      const begun = runtime.monotonic()
+      let warm = 0
+      let elapsed = 0
+      do {
+        const { start, length, position } = pieces[next++]!
+        writeFullySync(file, chunk.bytes, start, length, position)
+        this.count++
+        warm += warmTime(length)
+        elapsed = runtime.monotonic() - begun
+      } while (!this.isCold && next < pieces.length && elapsed < SLICE_MS)
+      this.milliseconds += elapsed
+      this.isCold = elapsed > warm
+      if (this.isCold) {
+        const write = async ({ start, length, position }: Piece): Promise<void> => {
+          check()
+          await writeFully(file, chunk.bytes, start, length, position)
+        }
+        await inLots(pieces.slice(next, next + POOLED), write, AT_ONCE)
+        next += POOLED
+      } else await runtime.yield()
+    }
+  }
 }
 
 function warmTime(length: number): number {
   return WARM_PIECE_MS + WARM_BYTE_MS * length
-}
-
-/**
- * All of a chunk, with turns of the event loop in between. `check` is called after each and before each write through the pool; nothing more is written once it throws
- * (law 9). Resolves with whether blocks had to be read in the end. @throws IoError
- */
-export async function writePieces(file: File, chunk: Chunk, runs: RunTable, runtime: Runtime, check: () => void): Promise<boolean> {
-  const pieces = piecesOf(chunk, runs)
-  let isCold = false
-  for (let next = 0; next < pieces.length; check()) {
-    const begun = runtime.monotonic()
-    let warm = 0
-    let elapsed = 0
-    do {
-      const { start, length, position } = pieces[next++]!
-      writeFullySync(file, chunk.bytes, start, length, position)
-      warm += warmTime(length)
-      elapsed = runtime.monotonic() - begun
-    } while (!isCold && next < pieces.length && elapsed < SLICE_MS)
-    isCold = elapsed > warm
-    if (isCold) {
-      const write = async ({ start, length, position }: Piece): Promise<void> => {
-        check()
-        await writeFully(file, chunk.bytes, start, length, position)
-      }
-      await inLots(pieces.slice(next, next + POOLED), write, AT_ONCE)
-      next += POOLED
-    } else await runtime.yield()
-  }
-  return isCold
 }

@@ -18,7 +18,7 @@ import type { LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
 import { GapCursor } from './gap-cursor.js'
 import type { GapWriter } from './gap-files.js'
-import { writePieces, writePiecesSync } from './gap-pieces.js'
+import { PieceWriter } from './gap-pieces.js'
 import { compressValue } from './lz4.js'
 import { LoneRecords } from './lone-records.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
@@ -41,6 +41,8 @@ export const SYNC_WRITE_LIMIT = CHUNK_SIZE
 export const DIRECT_FROM = 1 << 17
 /** Most bytes of a group that goes out synchronously, piece by piece: more would hold the event loop for longer than 20 milliseconds. A longer value goes out alone, where that is quick. */
 export const DIRECT_WRITE_LIMIT = 8 << 20
+/** Bytes of records for gaps that are written at the call: each has a write of its own in any case, and is still in the processor's cache. */
+const FILL_AT_ONCE = 1 << 16
 /**
  * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
  * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).
@@ -67,7 +69,8 @@ export class VlogWriter implements StagedSource {
   readonly #options: WriterOptions
   readonly #staging = new Staging()
   readonly #compress: boolean
-  readonly appended = new AppendedRecords()
+  readonly #pieces: PieceWriter
+  readonly appended: AppendedRecords
   #failure: unknown
   /** Whether the owner was told of the failure, or told us. */
   #told = false
@@ -79,8 +82,6 @@ export class VlogWriter implements StagedSource {
   readonly #direct: DirectValues
   #isSyncingAhead = false
   #jobs: Promise<unknown> = Promise.resolve()
-  /** Blocks of gaps had to be read before the last ones were written. */
-  #isCold = false
   #jobCount = 0
 
   constructor(set: VlogSet, options: WriterOptions) {
@@ -88,6 +89,8 @@ export class VlogWriter implements StagedSource {
     this.#options = options
     this.#compress = options.compress
     this.#direct = new DirectValues(options.runtime)
+    this.#pieces = new PieceWriter(options.runtime)
+    this.appended = new AppendedRecords(this.#pieces)
     this.#files = new WriteFiles(set, options, {
       checkWritable: () => this.checkWritable(),
       fail: (error) => this.#failAlone(error),
@@ -160,6 +163,7 @@ export class VlogWriter implements StagedSource {
     const storedMeta = packed === undefined ? meta : meta | META_LZ4
     if (stored.length < DIRECT_FROM || !this.#takesNow(stored, recordLength(key.length, stored.length, expiresAt))) {
       this.stageStored(key, version, storedMeta, userMeta, expiresAt, stored, out)
+      if (this.#staging.bytes >= FILL_AT_ONCE && this.#files.active?.gaps !== undefined) this.writeStagedSync()
       return
     }
     this.putSync(key, version, storedMeta, userMeta, expiresAt, stored, out)
@@ -292,10 +296,7 @@ export class VlogWriter implements StagedSource {
       for (let chunk = staging.first; chunk !== undefined; chunk = staging.first) {
         invariant(chunk.fid === current.fid, 'what is staged belongs to the file that takes writes')
         if (current.runs === undefined) writeFullySync(file, chunk.bytes, 0, chunk.length, chunk.offset)
-        else if (!writePiecesSync(file, chunk, current.runs, mayStop ? this.#options.runtime : undefined)) {
-          this.#isCold = true
-          return false
-        }
+        else if (!this.#pieces.writeSync(file, chunk, current.runs, mayStop)) return false
         this.#noteWritten(current, Math.min(chunk.end, end))
         staging.release()
       }
@@ -342,7 +343,7 @@ export class VlogWriter implements StagedSource {
     const current = this.#files.current
     if (this.#jobCount > 0 || current === undefined || outputOf(current) === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
-    if (current.gaps !== undefined && this.#isCold) return false
+    if (current.gaps !== undefined && this.#pieces.isCold) return false
     return this.flushSync(true)
   }
 
@@ -412,7 +413,7 @@ export class VlogWriter implements StagedSource {
       const logical = this.#set.map.require(chunk.fid)
       if (this.#files.current !== logical) await this.#files.goOnTo(logical)
       if (logical.runs === undefined) await writeFully(handleOf(logical), chunk.bytes, 0, chunk.length, chunk.offset)
-      else this.#isCold = await writePieces(handleOf(logical), chunk, logical.runs, this.#options.runtime, () => this.checkWritable())
+      else await this.#pieces.write(handleOf(logical), chunk, logical.runs, () => this.checkWritable())
       // A sync may have failed meanwhile: whoever waits for these bytes is to be rejected.
       this.checkWritable()
       this.#noteWritten(logical, chunk.end)

@@ -3,7 +3,7 @@ import { ScheduledFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
 import type { ValueLog } from '../src/index.js'
 import { expectReadable, expectReadableAnyhow, fill, gapFileOf, GONE, host, inFile, LEAST, LIVE, move, openGaps, planGaps, prepare, prepareFiles, rangesOf, recordOf } from './support/gap-log.js'
-import { SEED } from './support/bytes.js'
+import { mulberry, SEED } from './support/bytes.js'
 import { appendAll, collect, DIR, failureOf, lineOf, newMemory, openLog, readFile, type Kept } from './support/memory-log.js'
 
 const KEY = Uint8Array.from({ length: 32 }, (_, i) => i)
@@ -51,6 +51,35 @@ describe('files in gaps', () => {
     expect(log.appended.bytesInGaps).toBe(staged.reduce((sum, { pointer }) => sum + pointer.len, 0))
     await log.close()
     expect(fs.openFiles).toBe(0)
+  })
+
+  test('records for them are written at the call, some at once', async () => {
+    const fs = await newMemory()
+    const log = await openLog(fs, { maxEntries: 40, fileSize: 1 << 20, durable: null, lock: false })
+    const random = mulberry(SEED)
+    const kept = await appendAll(log, Array.from({ length: 41 }, (_, i) => recordOf(random, i + 1, 10_000)), 1)
+    await log.seal()
+    await openGaps(log, 1, inFile(kept, 1).filter((_, i) => i % 2 === 0), LEAST)
+    const staged = await appendAll(log, [recordOf(random, 1000, 9000)], 1)
+    const before = readFile(fs, '000001.vlog')
+    let most = 0
+    for (let i = 0; i < 12; i++) {
+      const entry = recordOf(random, 1001 + i, 9000)
+      const pointer = { fid: 0, offset: 0, len: 0 }
+      log.stage(entry.key, entry.version, 0, 0, 0, entry.value, pointer)
+      staged.push({ entry, pointer })
+      most = Math.max(most, log.stagedBytes)
+      if (i === 6) expect(Buffer.compare(readFile(fs, '000001.vlog'), before), 'after 63,000 bytes nothing is written yet').toBe(0)
+    }
+    expect(most).toBeLessThan(1 << 16)
+    expect(log.stagedBytes, 'of the last four records').toBeLessThan(40_000)
+    expect(Buffer.compare(readFile(fs, '000001.vlog'), before)).not.toBe(0)
+    expectReadable(log, staged)
+    if (!log.writeStagedSync()) await log.writeStaged()
+    await log.close()
+    const again = await openLog(fs, { durable: null, lock: false })
+    expectReadable(again, [...staged, ...inFile(kept, 1).filter((_, i) => i % 2 === 0)])
+    await again.close()
   })
 
   test('a plan leaves short dead ranges, and is refused for what is not sealed, held, moved, empty, has holes, or is not there', async () => {

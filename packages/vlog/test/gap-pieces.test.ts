@@ -1,7 +1,7 @@
 /** How staged records get into gaps: all of them, in turns of the event loop, and through the pool where single writes take their time. */
 import { MemoryFileSystem, defaultRuntime, type File } from '@wk/fs'
 import { expect, test } from 'vitest'
-import { piecesOf, writePieces, writePiecesSync } from '../src/gap-pieces.js'
+import { PieceWriter, piecesOf } from '../src/gap-pieces.js'
 import { RunTableBuilder } from '../src/run-table.js'
 import { Staging, type Chunk } from '../src/staging.js'
 import { mulberry, randomBytes } from './support/bytes.js'
@@ -85,7 +85,7 @@ const runtimeOf = ({ clock }: Watched): typeof defaultRuntime => ({
 test('quick writes stay on the calling thread, with a turn of the loop every few milliseconds', async () => {
   const { chunk, runs, expected } = staged()
   const seen = await watched(() => 0.05)
-  await writePieces(seen.file, chunk, runs, runtimeOf(seen), () => undefined)
+  await new PieceWriter(runtimeOf(seen)).write(seen.file, chunk, runs, () => undefined)
   expect(contentOf(seen)).toEqual(expected)
   expect(seen.pooled).toEqual([])
   expect(seen.clock.turns).toBeGreaterThanOrEqual(Math.floor((COUNT * 0.05) / 4))
@@ -95,7 +95,7 @@ test('where they are slow nearly all go through the pool, some at once, until on
   const { chunk, runs, expected } = staged()
   // The fifth one on the calling thread finds its block in memory, and so do all after it.
   const seen = await watched((nth) => (nth < 5 ? 3 : 0.01))
-  await writePieces(seen.file, chunk, runs, runtimeOf(seen), () => undefined)
+  await new PieceWriter(runtimeOf(seen)).write(seen.file, chunk, runs, () => undefined)
   expect(contentOf(seen)).toEqual(expected)
   expect(seen.here.length + seen.pooled.length).toBe(COUNT)
   expect(seen.pooled.length).toBe(3 * 64)
@@ -112,7 +112,7 @@ test('nothing more is written once the log has failed', async () => {
     const check = (): void => {
       if (++checks === 2) throw new Error('failed')
     }
-    await expect(writePieces(seen.file, chunk, runs, runtimeOf(seen), check)).rejects.toThrow('failed')
+    await expect(new PieceWriter(runtimeOf(seen)).write(seen.file, chunk, runs, check)).rejects.toThrow('failed')
     expect(seen.here.length + seen.pooled.length).toBeLessThan(COUNT)
   }
 })
@@ -123,26 +123,43 @@ test('once the log has failed no further piece is begun in the pool either', asy
   const check = (): void => {
     if (seen.pooled.length >= 3) throw new Error('failed')
   }
-  await expect(writePieces(seen.file, chunk, runs, runtimeOf(seen), check)).rejects.toThrow('failed')
+  await expect(new PieceWriter(runtimeOf(seen)).write(seen.file, chunk, runs, check)).rejects.toThrow('failed')
   expect(seen.pooled).toHaveLength(3)
 })
 
 test('on the calling thread alone they stop after the first slow ones, and go out as a whole afterwards', async () => {
   const { chunk, runs, expected } = staged()
   const slow = await watched(() => 3)
-  expect(writePiecesSync(slow.file, chunk, runs, runtimeOf(slow))).toBe(false)
+  const writer = new PieceWriter(runtimeOf(slow))
+  expect(writer.writeSync(slow.file, chunk, runs, true)).toBe(false)
   expect(slow.here.length).toBeLessThan(4)
-  expect(await writePieces(slow.file, chunk, runs, runtimeOf(slow), () => undefined)).toBe(true)
+  expect(writer.isCold).toBe(true)
+  await writer.write(slow.file, chunk, runs, () => undefined)
   expect(contentOf(slow)).toEqual(expected)
+  expect(writer.isCold).toBe(true)
+})
+
+test('what the calling thread wrote is counted, and what it took', async () => {
+  const { chunk, runs } = staged()
   const quick = await watched(() => 0.01)
-  expect(writePiecesSync(quick.file, chunk, runs, runtimeOf(quick))).toBe(true)
-  expect(await writePieces(quick.file, chunk, runs, runtimeOf(quick), () => undefined)).toBe(false)
+  const writer = new PieceWriter(runtimeOf(quick))
+  expect(writer.writeSync(quick.file, chunk, runs, true)).toBe(true)
+  expect(writer.writeSync(quick.file, chunk, runs, false)).toBe(true)
+  await writer.write(quick.file, chunk, runs, () => undefined)
+  expect(writer.isCold).toBe(false)
+  expect(writer.count).toBe(3 * COUNT)
+  expect(writer.milliseconds).toBeCloseTo(3 * COUNT * 0.01)
+  const slow = await watched(() => 3)
+  const other = new PieceWriter(runtimeOf(slow))
+  await other.write(slow.file, chunk, runs, () => undefined)
+  expect(other.count).toBe(slow.here.length)
+  expect(other.milliseconds).toBeCloseTo(slow.here.length * 3)
 })
 
 test('all at once where nobody can wait', async () => {
   const { chunk, runs, expected } = staged()
   const seen = await watched(() => 3)
-  expect(writePiecesSync(seen.file, chunk, runs)).toBe(true)
+  expect(new PieceWriter(runtimeOf(seen)).writeSync(seen.file, chunk, runs, false)).toBe(true)
   expect(contentOf(seen)).toEqual(expected)
   expect(seen.here).toEqual(piecesOf(chunk, runs).map(({ position }) => position))
 })

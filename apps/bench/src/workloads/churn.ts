@@ -27,7 +27,7 @@ import type { Workload, WorkloadContext } from './workload.js'
 const RIVAL_BUDGET = 12_000
 
 /** Shortest values that gaps are filled with. */
-const LEAST_FILLING = 8192
+const LEAST_FILLING = 1024
 
 const DEFAULT_PARTS: readonly string[] = ['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all']
 
