@@ -446,9 +446,10 @@ export class DB extends EventEmitter {
     await gc?.settled()
     await Promise.allSettled(this.#checkpoints)
     await this.#reader.calls.settled()
-    await Promise.all([...this.#iterators].map((iterator) => iterator.close()))
-    for (const snapshot of this.#snapshots) snapshot.close()
-    await Promise.all([...this.#transactionHost.transactions].map((transaction) => transaction.close()))
+    // What one of them fails with its owner is told; the files are to be closed in any case.
+    await Promise.allSettled([...this.#iterators].map((iterator) => iterator.close()))
+    await Promise.allSettled([...this.#snapshots].map(async (snapshot) => snapshot.close()))
+    await Promise.allSettled([...this.#transactionHost.transactions].map((transaction) => transaction.close()))
     try {
       await closeFiles(this.#parts, writable && health.failure === undefined)
     } finally {

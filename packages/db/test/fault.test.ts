@@ -265,6 +265,37 @@ describe('law 9: a failing device', () => {
     }
   })
 
+  it('whatever an iterator or a snapshot fails with as it is closed, close() closes all files', async () => {
+    const at = await fixture()
+    const [iterator, snapshot] = [at.db.iterator(), at.db.snapshot()]
+    await iterator.next()
+    const failure = new Error('as it is closed')
+    iterator.close = () => Promise.reject(failure)
+    snapshot.close = () => {
+      throw failure
+    }
+    await at.db.close()
+    expect(at.disk.openFiles).toBe(0)
+    const again = await DB.open('/db', { ...SMALL, fs: at.disk })
+    expect(await again.get('old5')).toEqual(large(150, 5))
+    await again.close()
+  })
+
+  it('a table that goes under a reader, and whose handle fails as it is closed, is nothing to the reader', async () => {
+    const at = await fixture()
+    await at.db.flush()
+    const iterator = at.db.iterator()
+    await iterator.next()
+    for (let i = 0; i < 20; i++) await at.db.put(`old${i}`, large(i * 30, i))
+    await at.db.compact()
+    at.fault.add({ operation: 'close', path: '.sst', times: Infinity })
+    expect((await iterator.nextv(1000)).length).toBe(29)
+    await iterator.close()
+    expect(at.fault.injected.length).toBeGreaterThan(0)
+    await at.db.close()
+    expect(at.disk.openFiles).toBe(0)
+  })
+
   it('a snapshot and an iterator that were open go on reading', async () => {
     const at = await fixture()
     const [snapshot, iterator] = [at.db.snapshot(), at.db.iterator()]

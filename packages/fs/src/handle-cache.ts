@@ -2,10 +2,11 @@
  * A bounded set of files that are open for reading.
  *
  * Guarantees: at most `maxOpen` files stay open, unless more than that are pinned at once; a pinned file is never
- * closed. Of the unpinned ones the least recently used is closed first. Left to others: that the file behind a path
- * never changes its identity (file numbers never come back).
+ * closed. Of the unpinned ones the least recently used is closed first. A handle that reports a failure as it is closed in passing
+ * is closed all the same, and nothing was written through it: whoever reads does not hear of that. Left to others: that the file
+ * behind a path never changes its identity (file numbers never come back).
  */
-import { ClosedError, errnoOf, invariant } from '@wk/codec'
+import { ClosedError, IoError, errnoOf, invariant } from '@wk/codec'
 import type { File, FileSystem } from './file-system.js'
 
 interface Handle {
@@ -106,6 +107,10 @@ export class HandleCache {
 
   #close(path: string, handle: Handle): void {
     this.#handles.delete(path)
-    handle.file.closeSync()
+    try {
+      handle.file.closeSync()
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error
+    }
   }
 }

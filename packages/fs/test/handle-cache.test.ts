@@ -78,6 +78,19 @@ test('a forgotten file is closed at once, or when its last pin goes', async () =
   expect(isOpen(pinned)).toBe(false)
 })
 
+test('a handle that fails as it is closed is closed all the same, and who reads does not hear of it', async () => {
+  const { fs, cache } = await withFiles(3, 1)
+  fs.add({ operation: 'close', errno: 'EIO', times: Infinity })
+  const [first, second, third] = ['/0', '/1', '/2'].map((path) => cache.acquireSync(path)) as [File, File, File]
+  cache.release('/0')
+  cache.forget('/1')
+  cache.release('/1')
+  cache.forget('/2')
+  cache.release('/2')
+  expect(fs.injected).toHaveLength(3)
+  expect([first, second, third].map(isOpen)).toEqual([false, false, false])
+})
+
 test('a read in flight survives eviction', async () => {
   const { cache } = await withFiles(2, 1)
   const file = cache.acquireSync('/0')
