@@ -4,7 +4,7 @@
  *
  * Which files are filled is decided here; that it is done safely is the value log's business.
  */
-import type { Runtime } from '@wk/fs'
+import { TimeSlice, type Runtime } from '@wk/fs'
 import type { RecordRanges } from '@wk/lsm'
 import type { GapPlan, ValueLog } from '@wk/vlog'
 import { GapLengths } from './gap-lengths.js'
@@ -24,6 +24,8 @@ const ENTRIES_SHARE = 1 / 4
 /** Bytes of gaps that are opened at once, about, and most files. */
 const PORTION = 1 << 27
 const MOST_FILES = 32
+/** Gaps are planned for so long without a turn of the event loop, in milliseconds, and a file: writers wait for them. */
+const PLANNING_MS = 8
 
 export interface GapCollectorOptions {
   readonly dir: string
@@ -114,7 +116,7 @@ export class GapCollector {
   }
 
   async #open(wanted: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
-    const { dir, mostRuns } = this.#options
+    const { dir, runtime, mostRuns } = this.#options
     const { least = Infinity } = this
     const longest = this.#longestOfLate()
     const live = new Map<number, RecordRanges>()
@@ -122,12 +124,14 @@ export class GapCollector {
     let room = mostRuns * ENTRIES_SHARE
     for (const { runs } of this.#vlog.physicalFiles()) room -= runs
     const plans: GapPlan[] = []
+    const slice = new TimeSlice(runtime, PLANNING_MS)
     for (const file of wanted) {
       const { number, logical, runs } = file
       const plan = logical.every((fid) => live.has(fid)) ? this.#vlog.gaps.plan(number, live, leastIn(file, least)) : undefined
       if (plan === undefined || plan.longest < longest || plan.bytes < LEAST_SHARE * deadBytesOf(file) || plan.entries - runs > room) continue
       room -= plan.entries - runs
       plans.push(plan)
+      if (slice.due()) await slice.pause()
     }
     if (plans.length === 0) return false
     const opened = await this.#vlog.gaps.open(plans)

@@ -35,10 +35,19 @@ export interface GapPlan {
 class FileGaps implements GapPlan {
   readonly left: LeftOver
   readonly runs: RunTable
+  /** The logical files in it, and their runs, as they were. */
+  readonly #before: readonly { readonly logical: LogicalFile; readonly runs: RunTable | undefined }[]
 
-  constructor(left: LeftOver, runs: RunTable) {
+  constructor(left: LeftOver, runs: RunTable, logicals: readonly LogicalFile[]) {
     this.left = left
     this.runs = runs
+    this.#before = logicals.map((logical) => ({ logical, runs: logical.runs }))
+  }
+
+  /** The file is as it was when the plan was made (holes, and other gaps, leave its logical files with other runs), and nobody holds it. */
+  isCurrent(): boolean {
+    const { fids } = this.left.physical
+    return this.#before.every(({ logical, runs }) => fids.has(logical.fid) && logical.runs === runs && !logical.retired && logical.hostPins === 0)
   }
 
   get number(): number {
@@ -109,8 +118,9 @@ export class GapFiles {
    */
   plan(number: number, live: ReadonlyMap<number, RecordRanges>, least: number): GapPlan | undefined {
     if (this.#isStandalone) return undefined
+    const fids = [...(this.#set.physicalFile(number)?.fids ?? [])]
     // What nobody asked about is not known to be dead.
-    if (![...(this.#set.physicalFile(number)?.fids ?? [])].every((fid) => live.has(fid))) return undefined
+    if (!fids.every((fid) => live.has(fid))) return undefined
     const left = leaveOut(this.#set, number, live, Math.max(least, MIN_RECORD_LENGTH))
     // What is nothing but gaps goes as a whole.
     if (left === undefined || left.files.length === 0 || left.dead.count === 0 || left.physical.holeBytes > 0) return undefined
@@ -127,17 +137,17 @@ export class GapFiles {
       end += length
     }
     const runs = builder.build()
-    return runs.count === 0 ? undefined : new FileGaps(left, runs)
+    return runs.count === 0 ? undefined : new FileGaps(left, runs, fids.map((fid) => this.#set.map.require(fid)))
   }
 
   /**
-   * Carries plans out that were made in the same turn: from when it resolves, at the latest when the reads of before have ended, records go into
-   * these gaps. Files that have a second name are left out. Resolves with the plans that came to something.
+   * Carries plans out: from when it resolves, at the latest when the reads of before have ended, records go into these gaps. What is alive in a file must be no more
+   * than when its plan was made. Files that are not what they were then, and those that have a second name, are left out. Resolves with the plans that came to something.
    * @throws InvalidArgumentError for what is no plan, GcRunningError for a file that a relocation copies, IoError (a failed sync of the directory poisons the log)
    */
   async open(given: readonly GapPlan[]): Promise<GapPlan[]> {
     this.#host.checkWritable()
-    const plans = given.map(requirePlan)
+    const plans = given.map(requirePlan).filter((plan) => plan.isCurrent())
     const set = this.#set
     const fids = plans.flatMap(({ left }) => left.files.map(({ fid }) => fid))
     for (const fid of fids) if (set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)

@@ -1,7 +1,7 @@
 /** Files that lie in gaps of older ones: what goes in reads back, what was alive there is untouched, and numbers ascend in the order of writing. */
 import { ScheduledFileSystem } from '@wk/fs'
 import { describe, expect, test } from 'vitest'
-import type { ValueLog } from '../src/index.js'
+import type { GapPlan, ValueLog } from '../src/index.js'
 import { expectReadable, expectReadableAnyhow, fill, gapFileOf, GONE, host, inFile, LEAST, LIVE, move, openGaps, planGaps, prepare, prepareFiles, rangesOf, recordOf } from './support/gap-log.js'
 import { mulberry, SEED } from './support/bytes.js'
 import { appendAll, collect, DIR, failureOf, lineOf, newMemory, openLog, readFile, type Kept } from './support/memory-log.js'
@@ -108,6 +108,36 @@ describe('files in gaps', () => {
     await log.holes.punch([log.holes.plan(2, rangesOf(LIVE(kept, 2)), LEAST)!])
     expect(planGaps(log, 2, LIVE(kept, 2).slice(1), LEAST), 'has holes').toBeUndefined()
     await log.close()
+  })
+
+  test('a plan of a file that is not what it was comes to nothing', async () => {
+    const prepared = await prepare()
+    const { fs, log, kept, put } = prepared
+    const plan = (number: number): GapPlan => planGaps(log, number, LIVE(kept, number), LEAST)!
+    const held = plan(1)
+    log.pin(1)
+    expect(await log.gaps.open([held]), 'held').toEqual([])
+    log.unpin(1)
+    expect(await log.gaps.open([held, plan(2)]), 'not any more').toHaveLength(2)
+    expect(await log.gaps.open([held]), 'its gaps are open').toEqual([])
+    const punched = plan(3)
+    await log.holes.punch([log.holes.plan(3, rangesOf(LIVE(kept, 3)), LEAST)!])
+    expect(await log.gaps.open([punched]), 'has holes').toEqual([])
+    await log.seal()
+    await put(9000)
+    log.gaps.giveUp()
+    await log.seal()
+    const [first, second] = [1, 2].map((number) => {
+      const gapFile = gapFileOf(log, number)
+      return log.gaps.plan(number, new Map([...rangesOf(LIVE(kept, number)), [gapFile, { offsets: new Uint32Array(0), lengths: new Uint32Array(0) }]]), LEAST)
+    })
+    await log.dropLogical([gapFileOf(log, 1)])
+    await move(log, LIVE(kept, 2))
+    expect([first, second]).not.toContain(undefined)
+    expect(await log.gaps.open([first!, second!]), 'part of it was dropped, or moved').toEqual([])
+    expectReadable(log, [...LIVE(kept, 1), ...LIVE(kept, 2), ...LIVE(kept, 3)])
+    await log.close()
+    expect(fs.openFiles).toBe(0)
   })
 
   test('encrypted files have no gaps', async () => {
