@@ -56,12 +56,12 @@ export class GapCollector {
     this.#vlog = vlog
     this.#ranges = ranges
     this.#options = options
-    this.#lengths = new GapLengths(options.least, vlog.appended, options.runtime)
+    this.#lengths = new GapLengths(options.least, options.mostRuns * ENTRIES_SHARE, vlog.appended, options.runtime)
   }
 
-  /** Dead bytes side by side, and bytes of a record on the average, that are worth filling now. Undefined: nothing ever is. */
-  get least(): number | undefined {
-    return this.#lengths.least
+  /** Dead bytes side by side, and bytes of a record on the average, that are worth filling now, among so many records. Undefined: nothing ever is. */
+  least(records: number): number | undefined {
+    return this.#lengths.least(records)
   }
 
   /** Whether it ever opens any. */
@@ -102,7 +102,7 @@ export class GapCollector {
       this.#passedOver.add(number)
     }
     try {
-      return await this.#open(wanted, signal)
+      return await this.#open(wanted, this.#leastAmong(files) ?? Infinity, signal)
     } finally {
       for (const { number } of wanted) moving.delete(number)
     }
@@ -115,9 +115,8 @@ export class GapCollector {
     if (this.#vlog.physicalFiles().some(({ hasOpenGaps }) => hasOpenGaps)) await this.#options.seal()
   }
 
-  async #open(wanted: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
+  async #open(wanted: readonly ValueLogFile[], least: number, signal: AbortSignal): Promise<boolean> {
     const { dir, runtime, mostRuns } = this.#options
-    const { least = Infinity } = this
     const longest = this.#longestOfLate()
     const live = new Map<number, RecordRanges>()
     for (const [fid, ranges] of await this.#ranges.get(wanted.flatMap(({ logical }) => logical), () => [], signal)) if (ranges !== undefined) live.set(fid, ranges)
@@ -126,12 +125,12 @@ export class GapCollector {
     const plans: GapPlan[] = []
     const slice = new TimeSlice(runtime, PLANNING_MS)
     for (const file of wanted) {
+      if (slice.due()) await slice.pause()
       const { number, logical, runs } = file
       const plan = logical.every((fid) => live.has(fid)) ? this.#vlog.gaps.plan(number, live, leastIn(file, least)) : undefined
       if (plan === undefined || plan.longest < longest || plan.bytes < LEAST_SHARE * deadBytesOf(file) || plan.entries - runs > room) continue
       room -= plan.entries - runs
       plans.push(plan)
-      if (slice.due()) await slice.pause()
     }
     if (plans.length === 0) return false
     const opened = await this.#vlog.gaps.open(plans)
@@ -141,9 +140,13 @@ export class GapCollector {
 
   #candidates(files: readonly ValueLogFile[]): ValueLogFile[] {
     const { leastHole } = this.#options
-    const { least } = this
+    const least = this.#leastAmong(files)
     const below = leastHole === undefined || this.#vlog.holes.isRefused ? Infinity : leastHole
     return least === undefined ? [] : files.filter((file) => mayHaveGaps(file, least, below) && !this.#passedOver.has(file.number))
+  }
+
+  #leastAmong(files: readonly ValueLogFile[]): number | undefined {
+    return this.least(files.reduce((sum, { liveRecords }) => sum + liveRecords, 0))
   }
 
   /** The longest record since the gaps before those of now were opened: what comes next will be no longer, most likely. */

@@ -19,8 +19,8 @@ export interface SpaceBounds {
   allowance: number
   /** Most bytes of a value log: option `valueLogFileSize`. */
   fileSize: number
-  /** New records go into gaps where they have at least so many bytes on average, as things are: option `gc.fillGaps`. Undefined: they never do. */
-  readonly leastGap: number | undefined
+  /** New records go into gaps where those that are alive, so many, have at least this many bytes on average: option `gc.fillGaps`. Undefined: they never do. */
+  readonly leastGap: (references: number) => number | undefined
 }
 
 /** The next step, with its reason in words. Victims are relocated while hidden garbage is brought out. */
@@ -78,8 +78,8 @@ export function granuleOf(figures: SpaceFigures, bounds: SpaceBounds): number {
 }
 
 /** Whether values are long enough for gaps. */
-function mayFill({ referencedBytes, references }: SpaceFigures, { leastGap = Infinity }: SpaceBounds): boolean {
-  return references > 0 && referencedBytes >= leastGap * references
+function mayFill({ referencedBytes, references }: SpaceFigures, { leastGap }: SpaceBounds): boolean {
+  return references > 0 && referencedBytes >= (leastGap(references) ?? Infinity) * references
 }
 
 /** Whether there will soon be work, if it goes on like this. */

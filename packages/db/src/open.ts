@@ -208,9 +208,7 @@ function keepSpace(dir: string, options: ResolvedOptions, tree: LsmTree, vlog: V
       hard: maxSpaceAmp,
       allowance: minGarbage,
       fileSize: options.valueLogFileSize,
-      get leastGap() {
-        return gc.gaps.least
-      },
+      leastGap: (references) => gc.gaps.least(references),
     },
     bytesPerSecond,
     isWritable: () => health.state === 'open',

@@ -36,8 +36,8 @@ export interface GcOptions {
   punchHoles?: boolean
   /**
    * Writes new values where nothing alive is left in older value logs (gaps of 1 KiB and more), instead of copying what is alive somewhere else: about one byte
-   * is written for each byte of the user's, and space does not grow. Where values have 1 KiB and more on average, or 8 KiB where what lies beside a gap is not in the cache of
-   * the operating system; not in encrypted databases, nor in files that a checkpoint shares. A value log with gaps that were filled is no file of Badger's format any more, and what is alive shares sectors with what is
+   * is written for each byte of the user's, and space does not grow. Where values have 1 KiB and more on average, or 8 KiB where more than a million are alive, or what lies beside a gap is not in the
+   * cache of the operating system; not in encrypted databases, nor in files that a checkpoint shares. A value log with gaps that were filled is no file of Badger's format any more, and what is alive shares sectors with what is
    * written: set it to false where tools of Badger read the files, where they are hard-linked by others, on file systems that copy on write, or where a device
    * may lose a sector that it writes when the power goes. With `punchHoles` values that are long enough for holes come back as such. Default true.
    */

@@ -5,7 +5,7 @@ import type { ValueLogFile } from '../src/gc-victims.js'
 import type { SpaceFigures } from '../src/space-figures.js'
 
 const MB = 1e6
-const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, leastGap: undefined }
+const BOUNDS: SpaceBounds = { soft: 1.285, hard: 1.3, allowance: 32 * MB, fileSize: 256 * MB, leastGap: () => undefined }
 const WRITTEN = { isBringingOut: false, canBringOut: true, gapBytes: 0, isIdle: false }
 const BRINGING = { isBringingOut: true, canBringOut: true, gapBytes: 0, isIdle: false }
 const NOTHING_NEW = { isBringingOut: false, canBringOut: false, gapBytes: 0, isIdle: false }
@@ -76,7 +76,7 @@ describe('the plan', () => {
 
 describe('while gaps are filled', () => {
   // 120 MB of garbage are allowed, 139.2 while gaps are filled.
-  const FILLED: SpaceBounds = { ...BOUNDS, leastGap: 8192 }
+  const FILLED: SpaceBounds = { ...BOUNDS, leastGap: () => 8192 }
   const left = (gapBytes: number, isBringingOut = false): PlanState => ({ isBringingOut, canBringOut: true, gapBytes: gapBytes * MB, isIdle: false })
 
   it('hidden garbage is brought out when it is three quarters of the gaps that are left, if that is worth it', () => {
