@@ -26,9 +26,6 @@ import type { Workload, WorkloadContext } from './workload.js'
 /** Milliseconds after which the overwrites of a rival end; the engine under test has to do them all. */
 const RIVAL_BUDGET = 12_000
 
-/** Shortest values that gaps are filled with. */
-const LEAST_FILLING = 1024
-
 const DEFAULT_PARTS: readonly string[] = ['16k-uniform', '16k-zipfian', '1k-uniform', '1k-zipfian', 'load-only', 'delete-all']
 
 /** The workload. */
@@ -51,8 +48,6 @@ export const churn: Workload = {
     const [label = '', choice = ''] = context.part.split('-')
     const size = churnSizes(context.quick)[label]
     if (size === undefined) throw new RangeError(`no part ${context.part}`)
-    // Shorter ones are copied anyway.
-    if (name === 'wk-copies' && size.valueSize < LEAST_FILLING) return null
     return new ChurnRun(context, size, choice).all()
   },
 }
