@@ -51,12 +51,15 @@ export class GapCollector {
   /** The longest record before the gaps that are open. */
   #longest = 0
   readonly #lengths: GapLengths
+  /** Most entries of run tables after gaps were opened. */
+  readonly #mostEntries: number
 
   constructor(vlog: ValueLog, ranges: LiveRangeCache, options: GapCollectorOptions) {
     this.#vlog = vlog
     this.#ranges = ranges
     this.#options = options
-    this.#lengths = new GapLengths(options.least, options.mostRuns * ENTRIES_SHARE, vlog.appended, options.runtime)
+    this.#mostEntries = options.mostRuns * ENTRIES_SHARE
+    this.#lengths = new GapLengths(options.least, this.#mostEntries, vlog.appended, options.runtime)
   }
 
   /** Dead bytes side by side, and bytes of a record on the average, that are worth filling now, among so many records. Undefined: nothing ever is. */
@@ -72,7 +75,7 @@ export class GapCollector {
   /** Bytes of garbage in those of `files` whose gaps may be opened, about. */
   fillable(files: readonly ValueLogFile[]): number {
     let bytes = 0
-    for (const file of this.#candidates(files)) bytes += deadBytesOf(file)
+    for (const file of this.#candidates(files, this.#leastAmong(files))) bytes += deadBytesOf(file)
     return bytes
   }
 
@@ -88,10 +91,11 @@ export class GapCollector {
    */
   async open(files: readonly ValueLogFile[], copied: readonly ValueLogFile[], signal: AbortSignal): Promise<boolean> {
     const { moving } = this.#options
+    const least = this.#leastAmong(files)
     for (const { number } of copied) this.#passedOver.add(number)
     const wanted: ValueLogFile[] = []
     let bytes = 0
-    for (const file of this.#candidates(files).sort((a, b) => b.deadRatio - a.deadRatio)) {
+    for (const file of this.#candidates(files, least).sort((a, b) => b.deadRatio - a.deadRatio)) {
       if (bytes >= PORTION || wanted.length === MOST_FILES) break
       bytes += deadBytesOf(file)
       wanted.push(file)
@@ -102,7 +106,7 @@ export class GapCollector {
       this.#passedOver.add(number)
     }
     try {
-      return await this.#open(wanted, this.#leastAmong(files) ?? Infinity, signal)
+      return await this.#open(wanted, least, signal)
     } finally {
       for (const { number } of wanted) moving.delete(number)
     }
@@ -116,11 +120,11 @@ export class GapCollector {
   }
 
   async #open(wanted: readonly ValueLogFile[], least: number, signal: AbortSignal): Promise<boolean> {
-    const { dir, runtime, mostRuns } = this.#options
+    const { dir, runtime } = this.#options
     const longest = this.#longestOfLate()
     const live = new Map<number, RecordRanges>()
     for (const [fid, ranges] of await this.#ranges.get(wanted.flatMap(({ logical }) => logical), () => [], signal)) if (ranges !== undefined) live.set(fid, ranges)
-    let room = mostRuns * ENTRIES_SHARE
+    let room = this.#mostEntries
     for (const { runs } of this.#vlog.physicalFiles()) room -= runs
     const plans: GapPlan[] = []
     const slice = new TimeSlice(runtime, PLANNING_MS)
@@ -138,15 +142,15 @@ export class GapCollector {
     return opened.length > 0
   }
 
-  #candidates(files: readonly ValueLogFile[]): ValueLogFile[] {
+  #candidates(files: readonly ValueLogFile[], least: number): ValueLogFile[] {
     const { leastHole } = this.#options
-    const least = this.#leastAmong(files)
     const below = leastHole === undefined || this.#vlog.holes.isRefused ? Infinity : leastHole
-    return least === undefined ? [] : files.filter((file) => mayHaveGaps(file, least, below) && !this.#passedOver.has(file.number))
+    return files.filter((file) => mayHaveGaps(file, least, below) && !this.#passedOver.has(file.number))
   }
 
-  #leastAmong(files: readonly ValueLogFile[]): number | undefined {
-    return this.least(files.reduce((sum, { liveRecords }) => sum + liveRecords, 0))
+  /** {@link least}, as a number that no mean record reaches where nothing is filled. */
+  #leastAmong(files: readonly ValueLogFile[]): number {
+    return this.least(files.reduce((sum, { liveRecords }) => sum + liveRecords, 0)) ?? Infinity
   }
 
   /** The longest record since the gaps before those of now were opened: what comes next will be no longer, most likely. */
@@ -164,9 +168,9 @@ function mayHaveGaps({ state, deadRatio, liveBytes, liveRecords }: ValueLogFile,
   return state === 'collectable' && deadRatio >= LEAST_DEAD && liveRecords * least <= liveBytes && liveBytes < liveRecords * below
 }
 
-/** Least gap of this file. */
+/** Least gap of a file that has records which are alive. */
 function leastIn({ liveBytes, liveRecords }: ValueLogFile, least: number): number {
-  return liveRecords === 0 ? least : Math.max(least, Math.floor((MEAN_SHARE * liveBytes) / liveRecords))
+  return Math.max(least, Math.floor((MEAN_SHARE * liveBytes) / liveRecords))
 }
 
 function deadBytesOf({ recordBytes, liveBytes }: ValueLogFile): number {

@@ -38,10 +38,10 @@ class FileGaps implements GapPlan {
   /** The logical files in it, and their runs, as they were. */
   readonly #before: readonly { readonly logical: LogicalFile; readonly runs: RunTable | undefined }[]
 
-  constructor(left: LeftOver, runs: RunTable, logicals: readonly LogicalFile[]) {
+  constructor(left: LeftOver, runs: RunTable) {
     this.left = left
     this.runs = runs
-    this.#before = logicals.map((logical) => ({ logical, runs: logical.runs }))
+    this.#before = left.logicals.map((logical) => ({ logical, runs: logical.runs }))
   }
 
   /** The file is as it was when the plan was made (holes, and other gaps, leave its logical files with other runs), and nobody holds it. */
@@ -118,9 +118,8 @@ export class GapFiles {
    */
   plan(number: number, live: ReadonlyMap<number, RecordRanges>, least: number): GapPlan | undefined {
     if (this.#isStandalone) return undefined
-    const fids = [...(this.#set.physicalFile(number)?.fids ?? [])]
     // What nobody asked about is not known to be dead.
-    if (!fids.every((fid) => live.has(fid))) return undefined
+    if (![...(this.#set.physicalFile(number)?.fids ?? [])].every((fid) => live.has(fid))) return undefined
     const left = leaveOut(this.#set, number, live, Math.max(least, MIN_RECORD_LENGTH))
     // What is nothing but gaps goes as a whole.
     if (left === undefined || left.files.length === 0 || left.dead.count === 0 || left.physical.holeBytes > 0) return undefined
@@ -129,7 +128,7 @@ export class GapFiles {
     const builder = new RunTableBuilder()
     let end = FILE_HEADER_LENGTH
     // Short ones, too, that nothing covers any more since something was dropped: in no run of the list they would pass for holes.
-    const gaps = left.isWhole ? left.dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
+    const gaps = isCovered(left) ? left.dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
     for (let i = 0; i < gaps.count; i++) {
       const length = gaps.end(i) - gaps.start(i)
       if (end + length > MAX_FILE_END) break
@@ -137,7 +136,7 @@ export class GapFiles {
       end += length
     }
     const runs = builder.build()
-    return runs.count === 0 ? undefined : new FileGaps(left, runs, fids.map((fid) => this.#set.map.require(fid)))
+    return runs.count === 0 ? undefined : new FileGaps(left, runs)
   }
 
   /**
@@ -190,6 +189,16 @@ export class GapFiles {
 /** Whether every read has ended that may have begun before the gaps were free. */
 export function isUnread({ physical: { pins, unpinned } }: LogicalFile, { unpinnedBefore }: GapWriting): boolean {
   return pins === 0 || unpinnedBefore === -1 || unpinned !== unpinnedBefore
+}
+
+/** Whether each byte of the file belongs to one of its logical files, which do not overlap unless one of them is the file itself: then what becomes dead is all that no run covers. */
+function isCovered({ physical, logicals }: LeftOver): boolean {
+  let covered = FILE_HEADER_LENGTH
+  for (const { runs, written, direct } of logicals) {
+    if (direct) return false
+    covered += runs?.bytes ?? written - FILE_HEADER_LENGTH
+  }
+  return covered === physical.recordsEnd
 }
 
 function listed({ fid, keyId, baseIv, runs }: LogicalFile): LeftOver['files'][number] {

@@ -8,15 +8,17 @@
 
 /** Ranges of a file, ascending, none of which overlap. */
 export class SortedRanges {
-  readonly count: number
   readonly #starts: Float64Array
   readonly #ends: Float64Array
 
-  /** The first `count` of both arrays. */
-  constructor(starts: Float64Array, ends: Float64Array, count: number) {
+  /** Of equal length. */
+  constructor(starts: Float64Array, ends: Float64Array) {
     this.#starts = starts
     this.#ends = ends
-    this.count = count
+  }
+
+  get count(): number {
+    return this.#starts.length
   }
 
   start(i: number): number {
@@ -29,21 +31,21 @@ export class SortedRanges {
 
   /** The first range that ends behind `position`. `near`: one that is likely to be shortly before it. */
   firstBehind(position: number, near?: number): number {
-    return firstAbove(this.#ends, this.count, position, near)
+    return firstAbove(this.#ends, position, near)
   }
 }
 
 /** Steps from a place that is likely to be near before all is searched. */
 const STEPS = 8
 
-/** Index of the first of `count` ascending numbers that is above `bound`. `near`: one that is likely to be shortly before it, which takes some steps instead of a bisection. */
-export function firstAbove(numbers: Float64Array | Uint32Array, count: number, bound: number, near?: number): number {
+/** Index of the first of ascending numbers that is above `bound`; their count if none is. `near`: one that is likely to be shortly before it, which takes some steps instead of a bisection. */
+export function firstAbove(numbers: Float64Array | Uint32Array, bound: number, near?: number): number {
   let low = 0
-  let high = count
+  let high = numbers.length
   if (near !== undefined && near > 0 && numbers[near - 1]! > bound) high = near - 1
   else if (near !== undefined) {
     low = near
-    for (let step = 0; step < STEPS; step++, low++) if (low >= count || numbers[low]! > bound) return low
+    for (let step = 0; step < STEPS; step++, low++) if (low >= numbers.length || numbers[low]! > bound) return low
   }
   while (low < high) {
     const middle = (low + high) >>> 1
@@ -88,7 +90,7 @@ export class RangeList {
       }
       if (i < this.#count && this.#ends[i]! > covered) covered = this.#ends[i]!
     }
-    return new SortedRanges(starts, ends, count)
+    return new SortedRanges(starts.subarray(0, count), ends.subarray(0, count))
   }
 
   /** Whether two of them have something in common. */

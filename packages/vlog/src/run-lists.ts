@@ -19,11 +19,11 @@ import type { VlogSet } from './vlog-set.js'
 /** A file without some ranges. */
 export interface LeftOver {
   readonly physical: PhysicalFile
+  /** The logical files in it, ascending, as they are without any of this. */
+  readonly logicals: readonly LogicalFile[]
   readonly dead: SortedRanges
   /** What is left of the logical files in it; those of which nothing is are missing. */
   readonly files: readonly RelocatedLogical[]
-  /** Each byte of it belonged to one of its logical files, so that `dead` is all that no run covers any more. */
-  readonly isWhole: boolean
 }
 
 /** Part of the log that is needed besides the file set. */
@@ -64,17 +64,7 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
     // A gap file may end before its last gap does.
     if (runs.count > 0) files.push({ fid, end: Math.max(end, runs.end), keyId, baseIv, direct, runs })
   }
-  return { physical, dead, files, isWhole: isCovered(physical, logicals) }
-}
-
-/** Whether there is nothing in a physical file but runs of these, which do not overlap unless one of them is the file itself. */
-function isCovered({ recordsEnd }: PhysicalFile, logicals: readonly LogicalFile[]): boolean {
-  let covered = FILE_HEADER_LENGTH
-  for (const { runs, written, direct } of logicals) {
-    if (direct) return false
-    covered += runs?.bytes ?? written - FILE_HEADER_LENGTH
-  }
-  return covered === recordsEnd
+  return { physical, logicals, dead, files }
 }
 
 /** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */

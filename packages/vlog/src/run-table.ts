@@ -84,7 +84,7 @@ export class RunTable {
 
   /** The last run that begins at or before `offset`; -1 if none does. `near`: one that is likely to be it, or shortly before it. */
   runAt(offset: number, near?: number): number {
-    return firstAbove(this.#starts, this.count, offset, near) - 1
+    return firstAbove(this.#starts, offset, near) - 1
   }
 
   /** Physical position of `[offset, offset + length)`, or -1 if no run holds all of it. `run`: {@link runAt} of the offset, where that is known. */
