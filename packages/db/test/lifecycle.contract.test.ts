@@ -144,7 +144,7 @@ describe('locks between processes', () => {
     await once(other.child, 'exit')
     const start = performance.now()
     const db = await at.open()
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(performance.now() - start).toBeLessThan(5000)
     expect(text(await db.get('from'))).toBe('child')
   })
 })

@@ -64,7 +64,7 @@ describe.each(variants)('directory lock, variant %s', (variant) => {
       await holder.kill()
       const started = performance.now()
       const lock = await fs.lock(path)
-      expect(performance.now() - started).toBeLessThan(1000)
+      expect(performance.now() - started).toBeLessThan(5000)
       await lock.release()
     }
   })

@@ -52,7 +52,7 @@ test.runIf(unix)('pipes and devices are refused without waiting', async () => {
   expect(await failure(fs.open(join(dir, 'pipe'), 'update'))).toBe('EINVAL')
   expect(await failure(fs.open('/dev/null', 'update'))).toBe('EINVAL')
   expect(await failure(fs.lock(join(dir, 'pipe')))).toBe('EINVAL')
-  expect(performance.now() - started).toBeLessThan(1000)
+  expect(performance.now() - started).toBeLessThan(5000)
 })
 
 test.runIf(unix)('directories are created 0700 and files 0600, whatever the umask allows', async () => {

@@ -105,7 +105,7 @@ it('a hundred thousand next() calls, each from the callback of the one before, d
   await iterator.close()
 })
 
-it('the event loop turns while an iterator is read without a pause', async () => {
+it('the event loop turns while an iterator is read without a pause', { retry: 2 }, async () => {
   const db = make()
   await fill(db, 50_000)
   for (const read of [
