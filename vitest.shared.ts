@@ -12,6 +12,6 @@ export function wkProject(name: string, test: NonNullable<UserWorkspaceConfig['t
   return defineProject({
     resolve: { conditions: ['wk-source'] },
     ssr: { resolve: { conditions: ['wk-source', 'node', 'module-sync'] } },
-    test: { name, environment: 'node', isolate: false, restoreMocks: true, include: ['test/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, ...test },
+    test: { name, environment: 'node', isolate: false, restoreMocks: true, include: ['test/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000, ...test },
   })
 }
