@@ -61,6 +61,8 @@ const GAP_SHARE = 3 / 4
 const EARLY_SHARE = 0.7
 /** Part of the garbage that the target allows which may be there in addition while gaps are filled: to copy it, beside writers who make it no more, takes longer than to wait for their end. */
 const FILLING_EXCESS = 0.16
+/** Part of the garbage allowed that the log and the tables of a merge count for at most: those of long keys are much, and no garbage. */
+const MOST_PASSING = 1 / 4
 /** After gaps were filled files that are nearly all alive are copied to this part of the way between the bounds, instead of the hard one alone: nobody writes beside it, and the WAL comes on top. */
 const IDLE_PRESSURE = 1 / 2
 /** Where the hard bound lies at least, in allowances: writers are not slowed at once where the allowance is all there is. */
@@ -80,6 +82,16 @@ export function granuleOf(figures: SpaceFigures, bounds: SpaceBounds): number {
 /** Whether values are long enough for gaps. */
 function mayFill({ referencedBytes, references }: SpaceFigures, { leastGap }: SpaceBounds): boolean {
   return references > 0 && referencedBytes >= (leastGap(references) ?? Infinity) * references
+}
+
+/**
+ * The same figures with what comes and goes on the disk counted as if it were there: the log, and the tables that a merge writes before those that it
+ * replaces go. Where gaps are filled nothing else makes room for it: files do not become fewer.
+ */
+export function withPassing(figures: SpaceFigures, walBytes: number, bounds: SpaceBounds): SpaceFigures {
+  if (!mayFill(figures, bounds)) return figures
+  const passing = Math.min(walBytes + figures.tableBytes, MOST_PASSING * allowedGarbage(figures.liveBytes, bounds).hard)
+  return { ...figures, diskBytes: figures.diskBytes + passing }
 }
 
 /** Whether there will soon be work, if it goes on like this. */

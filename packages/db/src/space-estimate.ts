@@ -7,7 +7,7 @@
 import type { Runtime } from '@wk/fs'
 import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
-import { allowedGarbage, granuleOf, pressureOf } from './gc-plan.js'
+import { allowedGarbage, granuleOf, pressureOf, withPassing } from './gc-plan.js'
 import type { SpaceBounds } from './gc-plan.js'
 import { measureSpace } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
@@ -20,6 +20,8 @@ export interface SpaceEstimateParts {
   readonly bounds: SpaceBounds
   /** Part of all entries' bytes that is hidden garbage, by a new sample. */
   readonly hiddenShare: () => Promise<number>
+  /** Somebody writes that may fill gaps. */
+  readonly isFillable: () => boolean
 }
 
 /** Part of the garbage allowed beyond the hard bound at which writers wait longest. */
@@ -64,7 +66,7 @@ export class SpaceEstimate {
     this.#figures = measureSpace(parts.tree, parts.vlog, 0)
   }
 
-  /** Those of the last look. */
+  /** Those of the last look, by {@link measure}. */
   get figures(): SpaceFigures {
     return this.#figures
   }
@@ -88,6 +90,13 @@ export class SpaceEstimate {
     const isFirst = this.#broughtOut.liveBytes === 0 && this.#hiddenShare > 0
     const overwritten = isFirst ? 1 : this.#overwriteShare
     return { diskBytes: diskBytes + grown, liveBytes: liveBytes + (1 - overwritten) * written }
+  }
+
+  /** Figures of now, with what comes and goes beside files whose gaps are filled. */
+  measure(hiddenShare: number): SpaceFigures {
+    const { tree, vlog, bounds, isFillable } = this.#parts
+    const figures = measureSpace(tree, vlog, hiddenShare)
+    return isFillable() ? withPassing(figures, tree.stats().walBytes, bounds) : figures
   }
 
   /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
@@ -138,7 +147,7 @@ export class SpaceEstimate {
     // A sample misses the few hot keys that most of the garbage may belong to: what counts as alive grew by more than it should have.
     const expected = this.#broughtOut.liveBytes + (1 - this.#overwriteShare) * (bytes - this.#broughtOut.bytes)
     const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known)
-    this.#figures = measureSpace(tree, vlog, Math.max(this.#hiddenShare, grown))
+    this.#figures = this.measure(Math.max(this.#hiddenShare, grown))
     this.#lookedAt = { bytes, bytesInGaps, operations }
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
@@ -164,11 +173,14 @@ export class SpaceEstimate {
     const { tree, hiddenShare } = this.#parts
     const { snapshots } = tree.stats()
     this.#snapshots = snapshots
-    const share = await hiddenShare()
     this.#learn(before.bytes)
     // What was written meanwhile is hidden too, and not held: only what nothing was written beside is known to be.
-    const isQuiet = this.written.operations === before.operations
-    this.#heldShare = snapshots > 0 || isQuiet ? share : this.#heldShare
+    const isKnown = (): boolean => snapshots > 0 || this.written.operations === before.operations
+    if (isKnown()) {
+      const share = await hiddenShare()
+      this.written.update()
+      if (isKnown()) this.#heldShare = share
+    }
     this.#tablesChanged = true
   }
 

@@ -20,7 +20,6 @@ import type { ValueLogFile } from './gc-victims.js'
 import { GcWork } from './gc-work.js'
 import { IdleWatch } from './idle-watch.js'
 import { FULL_EXCESS, SpaceEstimate } from './space-estimate.js'
-import { measureSpace } from './space-figures.js'
 import type { ValueLogGc } from './value-log-gc.js'
 
 export interface SpaceKeeperParts {
@@ -83,7 +82,7 @@ export class SpaceKeeper {
     this.#parts = parts
     this.brake = new GcBrake(parts.runtime)
     this.#pace = new GapPace(parts.runtime)
-    this.#space = new SpaceEstimate({ ...parts, hiddenShare: () => parts.gc.hidden.share() })
+    this.#space = new SpaceEstimate({ ...parts, hiddenShare: () => parts.gc.hidden.share(), isFillable: () => this.#isFillable() })
     this.#idle = new IdleWatch(this.#space.written, parts.runtime, this.#controller.signal, () => this.#wake())
   }
 
@@ -289,13 +288,13 @@ export class SpaceKeeper {
   /** Garbage that is known becomes gaps for what is written next, but for what is too much on the disk. */
   async #openGaps(): Promise<void> {
     if (!this.#isFillable() || this.#isOpening) return
-    const { gc, tree, vlog, bounds } = this.#parts
+    const { gc, vlog, bounds } = this.#parts
     this.#isOpening = true
     if (vlog.gaps.bytes > 0) this.#pace.beginOpening()
     let came = false
     try {
       const files = gc.files()
-      came = await gc.gaps.open(files, victimsBeyond(measureSpace(tree, vlog, 0), files, bounds), this.#controller.signal)
+      came = await gc.gaps.open(files, victimsBeyond(this.#space.measure(0), files, bounds), this.#controller.signal)
     } finally {
       this.#isOpening = false
       this.#pace.endOpening(came)

@@ -1,6 +1,6 @@
 /** What the plan says to figures and files that are made up. */
 import { describe, expect, it } from 'vitest'
-import { allowedGarbage, fileLimitOf, isComing, planStep, pressureOf, strainOf, victimsBeyond, type PlanState, type SpaceBounds } from '../src/gc-plan.js'
+import { allowedGarbage, fileLimitOf, isComing, planStep, pressureOf, strainOf, victimsBeyond, withPassing, type PlanState, type SpaceBounds } from '../src/gc-plan.js'
 import type { ValueLogFile } from '../src/gc-victims.js'
 import type { SpaceFigures } from '../src/space-figures.js'
 
@@ -42,6 +42,15 @@ describe('the plan', () => {
 
   it('finds victims where nearly everything is garbage', () => {
     expect(planStep(figures(3600 * MB, 0), [file(1, 0.92), file(2, 0.9)], BOUNDS, BRINGING)).toMatchObject({ kind: 'relocate', victims: [{ number: 1 }] })
+  })
+
+  it('counts the log, and the tables of a merge once more, where values are long enough for gaps; a quarter of the garbage allowed at most', () => {
+    const now = figures(20 * MB, 10 * MB)
+    expect(withPassing(now, 2 * MB, BOUNDS)).toEqual(now)
+    const filling = { ...BOUNDS, leastGap: () => 1024 }
+    expect(withPassing(now, 2 * MB, filling)).toEqual({ ...now, diskBytes: now.diskBytes + 3 * MB })
+    expect(withPassing({ ...now, tableBytes: 20 * MB }, 50 * MB, filling).diskBytes).toBeCloseTo(now.diskBytes + 30 * MB)
+    expect(withPassing(now, 2 * MB, { ...BOUNDS, leastGap: () => 20_000 })).toEqual(now)
   })
 
   it('copies in passes that are small beside the garbage that is allowed', () => {
