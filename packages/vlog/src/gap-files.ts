@@ -125,10 +125,10 @@ export class GapFiles {
     if (left === undefined || left.files.length === 0 || left.dead.count === 0 || left.physical.holeBytes > 0) return undefined
     // A gap file has no data key: what is written to it would be plain.
     if (left.files.some(({ keyId }) => keyId !== 0)) return undefined
-    const builder = new RunTableBuilder()
     let end = FILE_HEADER_LENGTH
     // Short ones, too, that nothing covers any more since something was dropped: in no run of the list they would pass for holes.
     const gaps = isCovered(left) ? left.dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
+    const builder = new RunTableBuilder(gaps.count)
     for (let i = 0; i < gaps.count; i++) {
       const length = gaps.end(i) - gaps.start(i)
       if (end + length > MAX_FILE_END) break

@@ -69,7 +69,7 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
 
 /** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */
 function runsWithout({ runs, written }: LogicalFile, dead: SortedRanges): RunTable {
-  const builder = new RunTableBuilder()
+  const builder = new RunTableBuilder(runs?.count ?? dead.count + 1)
   let next = 0
   const add = (logicalStart: number, physicalStart: number, length: number): void => {
     const stop = physicalStart + length

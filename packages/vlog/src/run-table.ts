@@ -23,8 +23,9 @@ export const RELOCATED_END_MAGIC = Uint8Array.of(0x57, 0x4b, 0x52, 0x4c, 0x45, 0
 export const RELOCATED_FOOTER_LENGTH = 40
 const TABLE_FILE_LENGTH = 32
 const TABLE_RUN_LENGTH = 16
-/** Runs that a builder has room for at first. */
+/** Runs that a builder has room for at first, at least. */
 const FIRST_RUNS = 16
+const NOTHING = new Uint8Array(0)
 
 /** Runs of one logical file inside one physical file: ascending, not overlapping, not touching where both sides do. */
 export class RunTable {
@@ -97,10 +98,18 @@ export class RunTable {
 
 /** Collects runs in order; touching ones become one. */
 export class RunTableBuilder {
-  #starts = new Uint32Array(FIRST_RUNS)
-  #lengths = new Uint32Array(FIRST_RUNS)
-  #physical = new Float64Array(FIRST_RUNS)
+  #starts: Uint32Array
+  #lengths: Uint32Array
+  #physical: Float64Array
   #count = 0
+
+  /** @param expected runs that there is room for at first */
+  constructor(expected = 0) {
+    const room = Math.max(FIRST_RUNS, expected)
+    this.#starts = new Uint32Array(room)
+    this.#lengths = new Uint32Array(room)
+    this.#physical = new Float64Array(room)
+  }
 
   add(logicalStart: number, physicalStart: number, length: number): void {
     const last = this.#count - 1
@@ -167,18 +176,21 @@ export function expectHeader(bytes: Uint8Array, header: Uint8Array, file: string
   }
 }
 
-/** Table and footer of relocated file `number`, to be written at `tableOffset`. `files` in any order. */
-export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number): Uint8Array {
-  const writer = new ByteWriter(4096)
+/** Table and footer of relocated file `number`, to be written at `tableOffset`; `before` comes first. `files` in any order. */
+export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number, before: Uint8Array = NOTHING): Uint8Array {
+  const length = files.reduce((sum, { runs }) => sum + TABLE_FILE_LENGTH + TABLE_RUN_LENGTH * runs.count, before.length + RELOCATED_FOOTER_LENGTH)
+  const writer = new ByteWriter(length).raw(before)
   const sorted = [...files].sort((a, b) => Number(a.direct) - Number(b.direct) || a.fid - b.fid)
   for (const { fid, end, keyId, baseIv, runs } of sorted) {
     writer.u32(fid).u32(end).u64(keyId).raw(baseIv, 0, BASE_IV_LENGTH).u32(runs.count)
     for (let run = 0; run < runs.count; run++) writer.u32(runs.logicalStart(run)).u32(runs.length(run)).u64(runs.physicalStart(run))
   }
-  const tableLength = writer.length
+  const tableLength = writer.length - before.length
   writer.u64(tableOffset).u64(tableLength).u32(files.length).u32(files.filter(({ direct }) => direct).length)
-  const sum = crc32cRange(writer.bytes, 0, writer.length, placeSeed(number, tableOffset))
-  return writer.u32(sum).u32(0).raw(RELOCATED_END_MAGIC).toBytes()
+  const sum = crc32cRange(writer.bytes, before.length, writer.length, placeSeed(number, tableOffset))
+  writer.u32(sum).u32(0).raw(RELOCATED_END_MAGIC)
+  invariant(writer.bytes.length === length, 'run tables take what was reckoned')
+  return writer.bytes
 }
 
 /**

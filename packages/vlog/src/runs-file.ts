@@ -37,7 +37,7 @@ function encodeHeader(number: number): Uint8Array {
 
 /** All of the file for value-log file `number`. */
 export function encodeRuns(number: number, files: readonly RelocatedLogical[]): Uint8Array {
-  return new ByteWriter(4096).raw(encodeHeader(number)).raw(encodeRunTables(files, number, FILE_HEADER_LENGTH)).toBytes()
+  return encodeRunTables(files, number, FILE_HEADER_LENGTH, encodeHeader(number))
 }
 
 /** The logical files in value-log file `number`, whose records end at `recordsEnd`. Requires as many bytes as header and footer take. @throws CorruptionError, also for runs that overlap */
