@@ -253,15 +253,22 @@ describe('law 9: a failing device', () => {
   })
 
   it('law 9: close() resolves on a device that fails for good, and leaves no file open', async () => {
-    for (const operation of ['read', 'write', 'sync', 'close'] as const) {
+    const operations = ['read', 'write', 'sync', 'close'] as const
+    for (const failing of [...operations.map((operation) => [operation]), [...operations]]) {
       const at = await fixture()
       await at.db.flush()
       await all(at.db.iterator())
       expect(at.disk.openFiles).toBeGreaterThan(2)
-      at.fault.add({ operation: ['read', 'write', 'sync', 'close'], times: Infinity })
-      await failureOf(() => at.db.put('r0', large(300, 0), { sync: true }))
+      at.fault.add({ operation: failing, times: Infinity })
+      const put = at.db.put('r0', large(300, 0), { sync: true })
+      if (failing.some((operation) => operation === 'write' || operation === 'sync')) await failureOf(() => put)
+      else await put
+      if (failing.join() === 'close') await failureOf(() => at.db.flush())
       await at.db.close()
-      expect(at.disk.openFiles, operation).toBe(0)
+      expect(at.disk.openFiles, failing.join()).toBe(0)
+      const again = await DB.open('/db', { ...SMALL, fs: at.disk })
+      expect(await again.get('old5')).toEqual(large(150, 5))
+      await again.close()
     }
   })
 
