@@ -24,8 +24,8 @@ const ENTRIES_SHARE = 1 / 4
 /** Bytes of gaps that are opened at once, about, and most files. */
 const PORTION = 1 << 27
 const MOST_FILES = 32
-/** Gaps are planned for so long without a turn of the event loop, in milliseconds, and a file: writers wait for them. */
-const PLANNING_MS = 8
+/** Gaps are planned for so long without a turn of the event loop, in milliseconds, and a file, which takes some: writers wait for them. */
+const PLANNING_MS = 1
 
 export interface GapCollectorOptions {
   readonly dir: string
