@@ -1,9 +1,8 @@
 /**
  * Ranges of a file in any order: what lies between them, and whether some overlap.
  *
- * Where ranges begin and where they end are sorted apart from each other, as numbers: nothing is covered between the end that is the i-th and the
- * beginning that comes after as many, and two ranges overlap where that beginning comes first. Ranges come as a few ascending lists, one for each
- * logical file, which are merged pair by pair: a list of gaps takes some ten thousand ranges, and is made while writers wait for gaps.
+ * Ranges come as a few lists that ascend by where they begin, one for each logical file, which are merged two by two: a list of gaps takes some ten
+ * thousand ranges, and is made while writers wait for gaps.
  */
 
 /** Ranges of a file, ascending, none of which overlap. */
@@ -72,7 +71,7 @@ export class RangeList {
     const at = this.#count++
     this.#starts[at] = start
     this.#ends[at] = end
-    if (at > 0 && (start < this.#starts[at - 1]! || end < this.#ends[at - 1]!)) this.#lists.push(at)
+    if (at > 0 && start < this.#starts[at - 1]!) this.#lists.push(at)
   }
 
   /** What of `[from, to)` no range covers, but for what is shorter than `least`. */
@@ -93,7 +92,7 @@ export class RangeList {
     return new SortedRanges(starts.subarray(0, count), ends.subarray(0, count))
   }
 
-  /** Whether two of them have something in common. */
+  /** Whether two of them have something in common: then two that follow each other have. */
   overlap(): boolean {
     this.#sort()
     for (let i = 1; i < this.#count; i++) if (this.#starts[i]! < this.#ends[i - 1]!) return true
@@ -102,36 +101,37 @@ export class RangeList {
 
   #sort(): void {
     if (this.#lists.length === 0) return
-    const bounds = [0, ...this.#lists, this.#count]
-    this.#starts = mergeLists(this.#starts, bounds)
-    this.#ends = mergeLists(this.#ends, bounds)
+    let from: Ranges = { starts: this.#starts, ends: this.#ends }
+    let to: Ranges = { starts: new Float64Array(this.#count), ends: new Float64Array(this.#count) }
+    let bounds = [0, ...this.#lists, this.#count]
+    while (bounds.length > 2) {
+      const merged = [0]
+      for (let i = 0; i + 1 < bounds.length; i += 2) {
+        const end = bounds[i + 2] ?? bounds[i + 1]!
+        mergeTwo(from, bounds[i]!, bounds[i + 1]!, end, to)
+        merged.push(end)
+      }
+      bounds = merged
+      ;[from, to] = [to, from]
+    }
+    this.#starts = from.starts
+    this.#ends = from.ends
     this.#lists = []
   }
 }
 
-/** All of ascending lists in one; `bounds`: where each begins, and where the last ends. Takes `numbers` for itself. */
-function mergeLists(numbers: Float64Array, bounds: readonly number[]): Float64Array {
-  let from = numbers
-  let to: typeof numbers = new Float64Array(numbers.length)
-  let lists = bounds
-  while (lists.length > 2) {
-    const merged = [0]
-    for (let i = 0; i + 1 < lists.length; i += 2) {
-      const end = lists[i + 2] ?? lists[i + 1]!
-      mergeTwo(from, lists[i]!, lists[i + 1]!, end, to)
-      merged.push(end)
-    }
-    lists = merged
-    ;[from, to] = [to, from]
-  }
-  return from
+interface Ranges {
+  readonly starts: Float64Array
+  readonly ends: Float64Array
 }
 
 /** `[a, b)` and `[b, end)` of `from`, both ascending, to `[a, end)` of `to`. */
-function mergeTwo(from: Float64Array, a: number, b: number, end: number, to: Float64Array): void {
+function mergeTwo({ starts, ends }: Ranges, a: number, b: number, end: number, to: Ranges): void {
   const middle = b
   for (let at = a; at < end; at++) {
-    const takesFirst = a < middle && (b === end || from[a]! <= from[b]!)
-    to[at] = from[takesFirst ? a++ : b++]!
+    const takesFirst = a < middle && (b === end || starts[a]! <= starts[b]!)
+    const next = takesFirst ? a++ : b++
+    to.starts[at] = starts[next]!
+    to.ends[at] = ends[next]!
   }
 }
