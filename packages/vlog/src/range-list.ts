@@ -102,7 +102,8 @@ export class RangeList {
   #sort(): void {
     if (this.#lists.length === 0) return
     let from: Ranges = { starts: this.#starts, ends: this.#ends }
-    let to: Ranges = { starts: new Float64Array(this.#count), ends: new Float64Array(this.#count) }
+    // As long, for more may be added.
+    let to: Ranges = { starts: new Float64Array(from.starts.length), ends: new Float64Array(from.ends.length) }
     let bounds = [0, ...this.#lists, this.#count]
     while (bounds.length > 2) {
       const merged = [0]

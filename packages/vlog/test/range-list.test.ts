@@ -39,6 +39,17 @@ test('gaps are what no range covers, and ranges overlap where two cover a byte',
   )
 })
 
+test('a list that was looked at takes more', () => {
+  const list = new RangeList(4)
+  list.add(30, 40)
+  list.add(10, 20)
+  expect(rangesOf(list.gaps(0, 50))).toEqual([{ start: 0, end: 10 }, { start: 20, end: 30 }, { start: 40, end: 50 }])
+  list.add(40, 45)
+  list.add(0, 5)
+  expect(rangesOf(list.gaps(0, 50))).toEqual([{ start: 5, end: 10 }, { start: 20, end: 30 }, { start: 45, end: 50 }])
+  expect(list.overlap()).toBe(false)
+})
+
 test('the first number above a bound is found from wherever one looks', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(200), { maxLength: 60 }), fc.integer({ min: -1, max: 201 }), fc.option(fc.nat(61), { nil: undefined }), (numbers, bound, near) => {
