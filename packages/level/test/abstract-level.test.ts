@@ -55,7 +55,7 @@ it("abstract-level's suite passes, with all of classic-level's assertions", { ti
  * next. The bar is for what is of another kind: a timer, a thread, a file read whole.
  * `WK_OPENS=1000` measures a thousand databases.
  */
-const OPEN_RATIO = 4
+const OPEN_RATIO = 3
 
 it('opening and closing databases takes not much longer than with classic-level', { timeout: 300_000, retry: 2 }, () => {
   const count = process.env['WK_OPENS'] ?? '200'
