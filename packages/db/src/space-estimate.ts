@@ -9,7 +9,7 @@ import type { LsmTree } from '@wk/lsm'
 import type { ValueLog } from '@wk/vlog'
 import { allowedGarbage, granuleOf, pressureOf, withPassing } from './gc-plan.js'
 import type { SpaceBounds } from './gc-plan.js'
-import { measureSpace } from './space-figures.js'
+import { measureSpace, withHidden } from './space-figures.js'
 import type { SpaceFigures } from './space-figures.js'
 import { WrittenCounter } from './space-written.js'
 
@@ -94,9 +94,8 @@ export class SpaceEstimate {
 
   /** Figures of now, with what comes and goes beside files whose gaps are filled. */
   measure(hiddenShare: number): SpaceFigures {
-    const { tree, vlog, bounds, isFillable } = this.#parts
-    const figures = measureSpace(tree, vlog, hiddenShare)
-    return isFillable() ? withPassing(figures, tree.stats().walBytes, bounds) : figures
+    const { tree, vlog } = this.#parts
+    return this.#withPassing(measureSpace(tree, vlog, hiddenShare))
   }
 
   /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */
@@ -143,11 +142,11 @@ export class SpaceEstimate {
       this.#hiddenShare = Math.max(0, share - this.#heldShare)
     }
     const { bytes, bytesInGaps, operations } = this.written
-    const known = measureSpace(tree, vlog, 0).knownLiveBytes
+    const known = measureSpace(tree, vlog, 0)
     // A sample misses the few hot keys that most of the garbage may belong to: what counts as alive grew by more than it should have.
     const expected = this.#broughtOut.liveBytes + (1 - this.#overwriteShare) * (bytes - this.#broughtOut.bytes)
-    const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known)
-    this.#figures = this.measure(Math.max(this.#hiddenShare, grown))
+    const grown = this.#broughtOut.liveBytes === 0 ? 0 : 1 - expected / Math.max(1, known.knownLiveBytes)
+    this.#figures = this.#withPassing(withHidden(known, Math.max(this.#hiddenShare, grown)))
     this.#lookedAt = { bytes, bytesInGaps, operations }
     const end = runtime.monotonic()
     this.#nextLook = end + LOOK_REST * (end - start)
@@ -193,6 +192,11 @@ export class SpaceEstimate {
     const written = bytes - this.#broughtOut.bytes
     if (written > 0 && this.#broughtOut.liveBytes > 0) this.#overwriteShare = Math.min(1, Math.max(0, 1 - (liveBytes - this.#broughtOut.liveBytes) / written))
     this.#broughtOut = { bytes, liveBytes }
+  }
+
+  #withPassing(figures: SpaceFigures): SpaceFigures {
+    const { tree, bounds, isFillable } = this.#parts
+    return isFillable() ? withPassing(figures, tree.stats().walBytes, bounds) : figures
   }
 
   #leastOperations(): number {

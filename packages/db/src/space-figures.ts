@@ -46,19 +46,17 @@ export function measureSpace(tree: LsmTree, vlog: ValueLog, hiddenShare: number)
   const { tableBytes, inlineBytes } = measureTables(tree)
   diskBytes += tableBytes
   const knownLiveBytes = Math.max(0, referencedBytes - RECORD_OVERHEAD * references) + inlineBytes
+  const knownSpaceAmp = ratio(diskBytes, knownLiveBytes)
+  const figures = { diskBytes, tableBytes, referencedBytes, references, knownLiveBytes, hiddenBytes: 0, liveBytes: knownLiveBytes, knownSpaceAmp, spaceAmp: knownSpaceAmp }
+  return withHidden(figures, hiddenShare)
+}
+
+/** The same figures with another estimate of the hidden part. */
+export function withHidden(figures: SpaceFigures, hiddenShare: number): SpaceFigures {
+  const { diskBytes, knownLiveBytes } = figures
   const hiddenBytes = Math.min(1, Math.max(0, hiddenShare)) * knownLiveBytes
   const liveBytes = knownLiveBytes - hiddenBytes
-  return {
-    diskBytes,
-    tableBytes,
-    referencedBytes,
-    references,
-    knownLiveBytes,
-    hiddenBytes,
-    liveBytes,
-    knownSpaceAmp: ratio(diskBytes, knownLiveBytes),
-    spaceAmp: ratio(diskBytes, liveBytes),
-  }
+  return { ...figures, hiddenBytes, liveBytes, spaceAmp: ratio(diskBytes, liveBytes) }
 }
 
 function ratio(disk: number, live: number): number {
