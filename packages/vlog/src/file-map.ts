@@ -11,7 +11,7 @@
  * A logical file may also lie in *gaps* of an older physical one, where nothing alive was left (docs/adr/0029): its runs are there before
  * its first record is. It bears a higher number than the file that it lies in; every other logical file bears at most that.
  */
-import { CorruptionError, InvalidArgumentError, formatFileName, isU32, type WkError } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, formatFileName, invariant, isU32, type WkError } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -61,6 +61,18 @@ export function newLogicalFile({ fid, physical, runs, end, written, sealed, keyI
 /** Whether a logical file lies in gaps of an older file. */
 export function isInGaps({ fid, physical }: Pick<LogicalFile, 'fid' | 'physical'>): boolean {
   return fid > physical.number
+}
+
+/** What a file that takes writes is written through, once it exists. */
+export function outputOf({ gaps, runs, physical }: LogicalFile): File | undefined {
+  return runs === undefined ? physical.file : gaps?.output
+}
+
+/** {@link outputOf} a file that exists. */
+export function handleOf(logical: LogicalFile): File {
+  const file = outputOf(logical)
+  invariant(file !== undefined, 'the file that is written is open')
+  return file
 }
 
 /** The logical files, ascending as they come in. */

@@ -191,6 +191,11 @@ export function isUnread({ physical: { pins, unpinned } }: LogicalFile, { unpinn
   return pins === 0 || unpinnedBefore === -1 || unpinned !== unpinnedBefore
 }
 
+/** Bytes of gaps behind the last record of a file that lies in some. */
+export function gapBytesLeft({ runs, end }: LogicalFile): number {
+  return runs === undefined ? 0 : runs.end - end
+}
+
 /** Whether each byte of the file belongs to one of its logical files, which do not overlap unless one of them is the file itself: then what becomes dead is all that no run covers. */
 function isCovered({ physical, logicals }: LeftOver): boolean {
   let covered = FILE_HEADER_LENGTH

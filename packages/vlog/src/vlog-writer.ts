@@ -1,32 +1,30 @@
 /**
  * The write side: records are staged in memory, handed to the operating system in groups, synced on demand.
  *
- * - Rotation is decided at the end of a group, after the bytes that pass `fileSize` or `maxEntries`, as Badger does; how
- *   one file follows another is in `write-files.ts`. A file in gaps of an older one is left when they are full. A record that is to have a
- *   file of its own begins one, and the next record another.
- * - Asynchronous work runs one job at a time; `stage` may go on meanwhile.
- * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn. Staged bytes are
- *   forgotten, nothing is ever written again, later calls fail with `ReadOnlyError`.
+ * - Where a record goes, and when a file is left for another one, is decided in `rotation.ts`; how one file follows another is in `write-files.ts`.
+ * - Asynchronous work runs one job at a time (`write-jobs.ts`); `stage` may go on meanwhile.
+ * - Law 9: the first failure of a write, sync or create poisons the writer in the same turn (`write-failure.ts`).
  *
  * Recovery is not here: a writer never appends to a file that it did not create.
  */
-import { ReadOnlyError, crc32cRange, invariant, type ValuePointer } from '@wk/codec'
+import { crc32cRange, invariant, type ValuePointer } from '@wk/codec'
 import { writeFully, writeFullySync, type Runtime } from '@wk/fs'
 import { AppendedRecords } from './appended.js'
 import { DirectValues, isWrittenInPlace } from './direct-values.js'
-import type { LogicalFile } from './file-map.js'
+import { handleOf, outputOf, type LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, META_LZ4, RECORD_CRC_LENGTH } from './format.js'
-import { GapCursor } from './gap-cursor.js'
 import type { GapWriter } from './gap-files.js'
 import { PieceWriter } from './gap-pieces.js'
 import { compressValue } from './lz4.js'
-import { LoneRecords } from './lone-records.js'
 import { recordLength, writeHead, writeRecord, writeU32BE } from './record.js'
+import { Rotation, type RotationOptions } from './rotation.js'
 import { CHUNK_SIZE, Staging, type StagedPlace } from './staging.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { StagedSource } from './vlog-reader.js'
 import type { VlogSet } from './vlog-set.js'
-import { WriteFiles, handleOf, outputOf, type WriteFilesOptions } from './write-files.js'
+import { WriteFailure, type WriteFailureOptions } from './write-failure.js'
+import { WriteFiles, type WriteFilesOptions } from './write-files.js'
+import { WriteJobs } from './write-jobs.js'
 
 /**
  * Most bytes that {@link VlogWriter.writeStagedSync} writes, a group of 1 MiB of values with their headers: about half a
@@ -43,25 +41,11 @@ export const DIRECT_FROM = 1 << 17
 export const DIRECT_WRITE_LIMIT = 8 << 20
 /** Bytes of records for gaps that are written at the call: each has a write of its own in any case, and is still in the processor's cache. */
 const FILL_AT_ONCE = 1 << 16
-/**
- * Bytes that are written and not durable after which a sync begins in the background, on nobody's way: else whoever
- * syncs next, or writes after the file is full, waits for all of them (20 milliseconds for 16 MiB).
- */
-const SYNC_AHEAD = 32 << 20
-/** The same in the last part of a file, as long as {@link SYNC_AHEAD}: little is left to sync when it ends. */
-const SYNC_AHEAD_NEAR_END = 4 << 20
 
-export interface WriterOptions extends WriteFilesOptions {
-  fileSize: number
-  maxEntries: number
-  readOnly: boolean
+export interface WriterOptions extends RotationOptions, WriteFailureOptions, WriteFilesOptions {
   /** Values are stored compressed where it pays. */
   compress: boolean
   runtime: Runtime
-  /** See {@link ValueLogOptions.onFailure}. */
-  onFailure: ((error: unknown) => void) | undefined
-  /** What another writer of the same log has failed with: then this one writes nothing more either. Default: there is none. */
-  failedBeside?: () => unknown
 }
 
 export class VlogWriter implements StagedSource {
@@ -71,18 +55,11 @@ export class VlogWriter implements StagedSource {
   readonly #compress: boolean
   readonly #pieces: PieceWriter
   readonly appended: AppendedRecords
-  #failure: unknown
-  /** Whether the owner was told of the failure, or told us. */
-  #told = false
+  readonly #failure: WriteFailure
+  readonly #jobs: WriteJobs
   readonly #files: WriteFiles
-  /** In the active file, if that lies in gaps. */
-  readonly #cursor = new GapCursor()
-  #fileLimit = Infinity
-  readonly #lone = new LoneRecords()
+  readonly #rotation: Rotation
   readonly #direct: DirectValues
-  #isSyncingAhead = false
-  #jobs: Promise<unknown> = Promise.resolve()
-  #jobCount = 0
 
   constructor(set: VlogSet, options: WriterOptions) {
     this.#set = set
@@ -91,16 +68,15 @@ export class VlogWriter implements StagedSource {
     this.#direct = new DirectValues(options.runtime)
     this.#pieces = new PieceWriter(options.runtime)
     this.appended = new AppendedRecords(this.#pieces)
-    this.#files = new WriteFiles(set, options, {
-      checkWritable: () => this.checkWritable(),
-      fail: (error) => this.#failAlone(error),
-      isWriting: () => this.#jobCount > 0,
-    })
+    this.#failure = new WriteFailure(this.#staging, options)
+    this.#jobs = new WriteJobs(this.#failure)
+    this.#files = new WriteFiles(set, options, this.#failure, this.#jobs)
+    this.#rotation = new Rotation(this.#files, this.appended, options)
   }
 
   /** What poisoned the writer. */
   get failure(): unknown {
-    return this.#failure
+    return this.#failure.cause
   }
 
   get stagedBytes(): number {
@@ -138,9 +114,17 @@ export class VlogWriter implements StagedSource {
 
   /** @throws ReadOnlyError if nothing may be written */
   checkWritable(): void {
-    if (this.#options.readOnly) throw new ReadOnlyError('the value log was opened read-only')
-    const failure = this.#failure ?? this.#options.failedBeside?.()
-    if (failure !== undefined) throw new ReadOnlyError('the value log is read-only after a failure', { cause: failure })
+    this.#failure.checkWritable()
+  }
+
+  /** Poisons the writer for a failure elsewhere in the log's own files. */
+  poison(error: unknown): void {
+    this.#failure.tell(error)
+  }
+
+  /** Poisons the writer for a failure of its owner. */
+  abandon(error: unknown): void {
+    this.#failure.abandon(error)
   }
 
   /**
@@ -157,7 +141,7 @@ export class VlogWriter implements StagedSource {
     value: Uint8Array,
     out: ValuePointer,
   ): void {
-    if (this.#failure !== undefined || this.#options.readOnly) this.checkWritable()
+    if (this.#failure.cause !== undefined || this.#options.readOnly) this.checkWritable()
     const packed = this.#compress ? compressValue(value) : undefined
     const stored = packed ?? value
     const storedMeta = packed === undefined ? meta : meta | META_LZ4
@@ -173,12 +157,12 @@ export class VlogWriter implements StagedSource {
 
   /** Whether a record of this value and length may be written at the call. To stage it would hold the event loop as long, and takes memory of its own. */
   #takesNow(value: Uint8Array, length: number): boolean {
-    if (this.#jobCount > 0) return false
+    if (this.#jobs.isBusy) return false
     const files = this.#files
-    if (files.active !== undefined && this.#lone.keepsApart(files.active, length)) {
+    if (this.#rotation.keepsApart(length)) {
       // Among gaps the first that fits is to be found.
       if (files.gapBytes > 0) return false
-      this.#leaveActive()
+      files.leaveActive()
     }
     if (files.active === undefined && this.writeStagedSync()) files.advance()
     const { current } = files
@@ -197,7 +181,7 @@ export class VlogWriter implements StagedSource {
     out: ValuePointer,
   ): void {
     const length = recordLength(key.length, value.length, expiresAt)
-    const file = this.#fileFor(length)
+    const file = this.#rotation.fileFor(length)
     const chunk = this.#staging.reserve(file.fid, file.end, length)
     writeRecord(chunk.bytes, chunk.length, key, version, meta, userMeta, expiresAt, value, file.cipher, file.end)
     this.#staging.filled(chunk, length)
@@ -205,30 +189,7 @@ export class VlogWriter implements StagedSource {
     out.offset = file.end
     out.len = length
     file.end += length
-    this.#appended(file, length)
-  }
-
-  /** The active file, its end where the next record of `length` bytes begins. */
-  #fileFor(length: number): LogicalFile {
-    let file = this.#files.active
-    if (file !== undefined && this.#lone.keepsApart(file, length)) file = this.#beginFile(length)
-    while (file === undefined || !this.#place(file, length)) file = this.#beginFile(length)
-    return file
-  }
-
-  /** Whether the active file takes a record of `length` bytes; in gaps its end moves to where. */
-  #place(file: LogicalFile, length: number): boolean {
-    if (file.gaps === undefined || file.runs === undefined) return file.end + length <= MAX_FILE_END
-    const offset = this.#cursor.place(file.fid, file.runs, file.end, length)
-    if (offset === -1) return false
-    file.end = offset
-    return true
-  }
-
-  #appended(file: LogicalFile, length: number): void {
-    const isLone = this.#lone.note(file, length)
-    if (isLone) this.#files.expectLone()
-    this.appended.add(file, length, isLone)
+    this.#rotation.note(file, length)
   }
 
   /**
@@ -238,8 +199,8 @@ export class VlogWriter implements StagedSource {
   beginGroup(short: number, long: number): boolean {
     this.#staging.expect(short)
     const current = this.#files.current
-    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#lone.isIn(current) || this.#jobCount > 0 || this.#staging.bytes > 0) return false
-    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && short + long < this.#lone.from && current.end + short + long <= MAX_FILE_END
+    if (current === undefined || current.gaps !== undefined || current !== this.#files.active || this.#jobs.isBusy || this.#staging.bytes > 0) return false
+    return short <= SYNC_WRITE_LIMIT && short + long <= DIRECT_WRITE_LIMIT && this.#rotation.takesTogether(current, short + long)
   }
 
   /**
@@ -261,14 +222,14 @@ export class VlogWriter implements StagedSource {
     const seed = crc32cRange(chunk.bytes, headEnd - headLength, headEnd)
     this.#staging.filled(chunk, headLength)
     file.end = offset + length
-    this.#appended(file, length)
+    this.#rotation.note(file, length)
     // Nothing counts as written that is not a whole record: marks of what is durable are ends of records.
     this.#flushChunks(file, false, offset)
     let sum: number
     try {
       sum = this.#direct.write(handleOf(file), value, offset + headLength, seed)
     } catch (error) {
-      throw this.#fail(error)
+      throw this.#failure.note(error)
     }
     const tail = this.#staging.reserve(file.fid, file.end - RECORD_CRC_LENGTH, RECORD_CRC_LENGTH)
     writeU32BE(tail.bytes, tail.length, sum)
@@ -284,7 +245,7 @@ export class VlogWriter implements StagedSource {
     if (current === undefined) return true
     if (!this.#flushChunks(current, mayStop)) return false
     if (this.#files.active === undefined) this.#files.advance()
-    else this.#wrote(current)
+    else this.#files.wrote(this.#rotation.limit)
     return true
   }
 
@@ -301,7 +262,7 @@ export class VlogWriter implements StagedSource {
         staging.release()
       }
     } catch (error) {
-      throw this.#fail(error)
+      throw this.#failure.note(error)
     }
     return true
   }
@@ -311,24 +272,16 @@ export class VlogWriter implements StagedSource {
    * get files of their own, for which whoever writes them waits.
    */
   limitFiles(bytes: number, waiting: number, alone: number): void {
-    this.#fileLimit = bytes
-    this.#lone.from = alone
+    this.#rotation.limitFiles(bytes, alone)
     this.#files.sealAfter(waiting)
   }
 
   /** Ends a group: here a file that has passed its limits is left for a new one, and any for gaps. */
   endGroup(): void {
-    const file = this.#files.active
-    if (file === undefined || file.gaps !== undefined) return
-    const entries = this.appended.countIn(file)
-    if (!this.#lone.isIn(file) && file.end <= this.#limit && entries <= this.#options.maxEntries && !this.#files.isFillingDue) return
-    this.#leaveActive()
+    if (!this.#rotation.isDue) return
+    this.#files.leaveActive()
     // Otherwise whoever writes what is staged goes on.
-    if (this.#staging.first === undefined && this.#jobCount === 0) this.#files.advance()
-  }
-
-  get #limit(): number {
-    return Math.min(this.#options.fileSize, this.#fileLimit)
+    if (this.#staging.first === undefined && !this.#jobs.isBusy) this.#files.advance()
   }
 
   /**
@@ -341,7 +294,7 @@ export class VlogWriter implements StagedSource {
     const first = staging.first
     if (first === undefined) return true
     const current = this.#files.current
-    if (this.#jobCount > 0 || current === undefined || outputOf(current) === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
+    if (this.#jobs.isBusy || current === undefined || outputOf(current) === undefined || staging.bytes > SYNC_WRITE_LIMIT) return false
     if (first.fid !== current.fid || staging.chunks[staging.chunks.length - 1]?.fid !== current.fid) return false
     if (current.gaps !== undefined && this.#pieces.isCold) return false
     return this.flushSync(true)
@@ -349,7 +302,7 @@ export class VlogWriter implements StagedSource {
 
   /** {@link writeStagedSync} through the thread pool; creates and rotates files as needed. Covers what was staged before its turn came. */
   async writeStaged(): Promise<void> {
-    await this.#run(() => this.#writeAll())
+    await this.#jobs.run(() => this.#writeAll())
   }
 
   /** Makes everything written so far durable. Bytes that are only staged are not covered. */
@@ -363,8 +316,8 @@ export class VlogWriter implements StagedSource {
     this.checkWritable()
     // An empty file that took over the highest number waits for records: ended, it would be one more that holds nothing. A host with marks
     // may want to drop it.
-    if (!this.#options.standalone || (this.#files.active?.end ?? 0) > FILE_HEADER_LENGTH) this.#leaveActive()
-    await this.#run(async () => {
+    if (!this.#options.standalone || (this.#files.active?.end ?? 0) > FILE_HEADER_LENGTH) this.#files.leaveActive()
+    await this.#jobs.run(async () => {
       await this.#writeAll()
       await this.#files.sealAll()
     })
@@ -372,14 +325,14 @@ export class VlogWriter implements StagedSource {
 
   /** Makes the file that takes the next record exist, so that the one with the highest number so far may go (law 11). */
   async createSuccessor(): Promise<void> {
-    await this.#run(async () => {
+    await this.#jobs.run(async () => {
       await this.#writeAll()
       // What came meanwhile may have filled its file. Whoever writes it makes the next one, and a sweep follows.
       if (this.#staging.first !== undefined) return
       const files = this.#files
       if (files.active === undefined) files.skipNumbers()
       // Nothing may come between: a file that is begun and left again without a record would never be made.
-      const next = files.active ?? this.#beginFile(0)
+      const next = files.active ?? files.begin(0)
       if (files.current !== next) await files.goOnTo(next)
     })
   }
@@ -387,21 +340,11 @@ export class VlogWriter implements StagedSource {
   /** Writes, syncs and lets go of the files, unless poisoned. Always ends with every handle closed. */
   async close(): Promise<void> {
     try {
-      if (this.#failure === undefined && !this.#options.readOnly) await this.seal()
-      else await this.#jobs
+      if (this.#failure.cause === undefined && !this.#options.readOnly) await this.seal()
+      else await this.#jobs.settled()
     } finally {
       await this.#files.close()
     }
-  }
-
-  #beginFile(length: number): LogicalFile {
-    this.#staging.detach()
-    return this.#files.begin(length)
-  }
-
-  #leaveActive(): void {
-    this.#files.leaveActive()
-    this.#staging.detach()
   }
 
   async #writeAll(): Promise<void> {
@@ -419,74 +362,7 @@ export class VlogWriter implements StagedSource {
       this.#noteWritten(logical, chunk.end)
       staging.release()
     }
-    if (this.#files.current !== undefined) this.#wrote(this.#files.current)
-  }
-
-  /** After a write through the thread pool: more may be staged. */
-  #wrote(current: LogicalFile): void {
-    if (current !== this.#files.active) {
-      this.#files.sealCurrent()
-      return
-    }
-    this.#files.sealIfDue()
-    this.#syncAhead(current)
-    this.#files.prepareNext(current, this.#limit)
-  }
-
-  #syncAhead({ fid, written }: LogicalFile): void {
-    if (this.#files.isSealing) return
-    const allowed = this.#options.standalone && written > this.#limit - SYNC_AHEAD ? SYNC_AHEAD_NEAR_END : SYNC_AHEAD
-    if (this.#isSyncingAhead || !this.#files.isBehind(fid, written - allowed)) return
-    this.#isSyncingAhead = true
-    // A failure is kept by the writer and met by the next call.
-    void this.sync().catch(() => undefined).finally(() => (this.#isSyncingAhead = false))
-  }
-
-  /** Runs jobs one after another. */
-  async #run(job: () => Promise<void>): Promise<void> {
-    this.checkWritable()
-    const begin = async (): Promise<void> => {
-      try {
-        this.checkWritable()
-        await job()
-      } catch (error) {
-        throw this.#failAlone(error)
-      } finally {
-        this.#jobCount--
-      }
-    }
-    const run = this.#jobCount++ === 0 ? begin() : this.#jobs.then(begin)
-    this.#jobs = run.catch(() => undefined)
-    await run
-  }
-
-  /** Law 9, in the turn of the failure. */
-  #fail(error: unknown): unknown {
-    if (this.#failure === undefined && !(error instanceof ReadOnlyError)) {
-      this.#failure = error
-      this.#staging.drop()
-    }
-    return error
-  }
-
-  /** A failure that may have no caller, or one that looks away: whoever owns the log is told in the same turn. */
-  #failAlone(error: unknown): unknown {
-    this.#fail(error)
-    if (this.#failure === undefined || this.#told) return error
-    this.#told = true
-    this.#options.onFailure?.(this.#failure)
-    return error
-  }
-
-  /** Poisons the writer for a failure elsewhere in the log's own files. */
-  poison(error: unknown): void {
-    this.#failAlone(error)
-  }
-
-  /** Poisons the writer for a failure of its owner. */
-  abandon(error: unknown): void {
-    this.#told = true
-    this.#fail(error)
+    this.#files.wrote(this.#rotation.limit)
   }
 
   #noteWritten(logical: LogicalFile, end: number): void {
