@@ -8,7 +8,7 @@
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
 import { ClosedError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
-import { UnderWay, absoluteDirectory, type Lock } from '@wk/fs'
+import { absoluteDirectory, type Lock } from '@wk/fs'
 import type { Appended } from './appended.js'
 import type { AppendEntry, AppendOptions } from './appender.js'
 import { checkArray, checkCount } from './arguments.js'
@@ -20,14 +20,16 @@ import { GapFiles } from './gap-files.js'
 import { HolePuncher } from './hole-punching.js'
 import { HostWrites } from './host-writes.js'
 import { LogMarks } from './log-marks.js'
+import { ManyReads } from './many-reads.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
-import { BatchRead, type BatchReading, type VisitRecord } from './read-batch.js'
-import { ReadHelp } from './read-help.js'
+import type { BatchReading } from './read-batch.js'
 import { RecordBatch, ValueBatch, type ValueRequest } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
-import { RelocationWriter, copyHere, type RunCopy } from './relocation-writer.js'
+import type { RelocationWriter, RunCopy } from './relocation-writer.js'
+import { Relocations } from './relocations.js'
+import { Retirement } from './retirement.js'
 import type { LogPosition } from './sync-tracker.js'
 import type { VlogEntry } from './vlog-entry.js'
 import { VlogReader } from './vlog-reader.js'
@@ -51,13 +53,12 @@ export class ValueLog {
   readonly #set: VlogSet
   readonly #writer: VlogWriter
   readonly #reader: VlogReader
-  readonly #help: ReadHelp | undefined
+  readonly #many: ManyReads
   readonly #writes: HostWrites
   readonly #marks: LogMarks
+  readonly #relocations: Relocations
+  readonly #retirement: Retirement
   readonly #lock: Lock | undefined
-  readonly #relocations = new Set<RelocationWriter>()
-  /** Work that may make a file, or write the marks. */
-  readonly #underWay = new UnderWay()
   #recounting = false
   #closed = false
   #closing: Promise<void> | undefined
@@ -79,9 +80,11 @@ export class ValueLog {
     this.holes = new HolePuncher(set, host)
     this.gaps = new GapFiles(set, host, this.#writer.files, standalone)
     this.#reader = new VlogReader(set, this.#writer, runtime)
-    this.#help = options.readHelper === undefined ? undefined : new ReadHelp(set, options.readHelper)
+    this.#many = new ManyReads(set, this.#reader, runtime, options.readHelper)
     this.#marks = new LogMarks(set, this.#writer, { numbers, state, isPersistent: standalone && !readOnly, fileSize })
     this.#writes = new HostWrites(set, this.#writer, this.#marks, { options, writerOptions, runtime, guard: this.#reader.guard })
+    this.#relocations = new Relocations(set, host, numbers, runtime)
+    this.#retirement = new Retirement(set, this.#writes, this.#marks)
   }
 
   /**
@@ -138,14 +141,7 @@ export class ValueLog {
       this.#checkPointer(pointer)
       batch.addPointer(pointer)
     }
-    const reader = this.#reader
-    const entries = new Array<VlogEntry>(pointers.length)
-    const read = new BatchRead(this.#set, reader, this.#options.runtime, batch, (index, logical, record) => {
-      entries[index] = reader.openEntry(logical, batch.offsets[index]!, batch.lens[index]!, record)
-    })
-    await read.finish()
-    await reader.guard.due()
-    return entries
+    return this.#many.entries(batch)
   }
 
   /** The logical files, ascending. */
@@ -232,17 +228,11 @@ export class ValueLog {
   /** Keeps a file readable after it is retired, until {@link unpin}. Pins count. */
   pin(fid: number): void {
     this.#checkOpen()
-    this.#set.map.require(fid).hostPins++
+    this.#retirement.pin(fid)
   }
 
   unpin(fid: number): void {
-    const logical = this.#set.map.get(fid)
-    if (logical === undefined || logical.hostPins === 0) throw new InvalidArgumentError(`value-log file ${fid} is not pinned`)
-    logical.hostPins--
-    if (logical.retired && logical.hostPins === 0) {
-      this.#set.drop([fid])
-      this.#set.sweepLater()
-    }
+    this.#retirement.unpin(fid)
   }
 
   /**
@@ -253,9 +243,7 @@ export class ValueLog {
    */
   async retire(fid: number): Promise<number> {
     this.#checkWritable()
-    const logical = this.#set.requireSealed(fid)
-    if (logical.retired) return 0
-    return this.#underWay.add(this.sync().then(() => this.#marks.retire(logical, () => this.#sweep())))
+    return this.#retirement.retire(fid)
   }
 
   /** Waits for writes, makes everything durable, saves the marks, closes. After a failure it writes nothing. Idempotent. */
@@ -364,18 +352,14 @@ export class ValueLog {
 
   /** {@link readValueSync} of a batch, into its slots; neighbours are read together. `undefined` if it is done already. */
   readBatch(batch: ValueBatch): Promise<void> | undefined {
-    return this.beginBatch(batch).finish()
+    this.#checkOpen()
+    return this.#many.beginValues(batch).finish()
   }
 
   /** {@link readBatch} in two steps, between which another thread (option `readHelper`) may read. */
   beginBatch(batch: ValueBatch): BatchReading {
     this.#checkOpen()
-    const reader = this.#reader
-    const { offsets, lens, keys, versions, slots, values } = batch
-    const visit: VisitRecord = (index, logical, record) => {
-      values[slots[index]!] = reader.openValue(logical, offsets[index]!, lens[index]!, record, keys[index]!, versions[index]!)
-    }
-    return new BatchRead(this.#set, reader, this.#options.runtime, batch, visit, this.#help)
+    return this.#many.beginValues(batch)
   }
 
   /** Whether this record is there and verifies. For recovery. @throws IoError, CorruptionError if its file has gone meanwhile */
@@ -390,9 +374,7 @@ export class ValueLog {
 
   /** Bytes on disk that are in no file of {@link physicalFiles}: copies being made, files on their way out, zeros ahead of synced records. */
   get passingBytes(): number {
-    let bytes = this.#set.leavingBytes + this.#writer.zeroBytes
-    for (const { size } of this.#relocations) bytes += size
-    return bytes
+    return this.#set.leavingBytes + this.#writer.zeroBytes + this.#relocations.bytes
   }
 
   physicalFiles(): PhysicalFileInfo[] {
@@ -417,11 +399,7 @@ export class ValueLog {
    */
   async dropLogical(fids: readonly number[]): Promise<number> {
     this.#checkWritable()
-    const present = fids.filter((fid) => this.hasFile(fid))
-    for (const fid of present) this.#set.requireSealed(fid)
-    const freed = this.#set.drop(present)
-    await this.#underWay.add(this.#sweep())
-    return freed
+    return this.#retirement.drop(fids)
   }
 
   /** Unlinks the empty files at or below the mark `durable`, which opening left: nothing that the host refers to was missing. */
@@ -442,26 +420,16 @@ export class ValueLog {
    * Starts copying live records into a new physical file. Several may be under way, of different logical files. `runCopy` runs
    * {@link copyTask} elsewhere, in a worker; default: on this thread, in slices.
    */
-  async createRelocation(runCopy: RunCopy = copyHere(this.#set, this.#options.runtime)): Promise<RelocationWriter> {
+  async createRelocation(runCopy?: RunCopy): Promise<RelocationWriter> {
     this.#checkWritable()
-    const host = {
-      checkWritable: (): void => this.#checkWritable(),
-      poison: (error: unknown): void => this.#writer.poison(error),
-      moved: (fids: readonly number[]): void => this.#moved(fids),
-      ended: (): void => void this.#relocations.delete(relocation),
-      runCopy,
-    }
-    const relocation: RelocationWriter = new RelocationWriter(this.#set, host, this.#writes.numbers.take())
-    await relocation.open()
-    this.#relocations.add(relocation)
-    return relocation
+    return this.#relocations.begin(runCopy)
   }
 
   // ---- Inside ----
 
   async #closeOnce(): Promise<void> {
     try {
-      await this.#underWay.settled()
+      await this.#retirement.settled()
       await this.#writes.close()
       if (this.#writer.failure === undefined && !this.#options.readOnly) await this.#marks.saveClean(this.#writes.end())
     } finally {
@@ -471,12 +439,6 @@ export class ValueLog {
         await this.#lock?.release()
       }
     }
-  }
-
-  /** Unlinks what may go. Also a file with the highest number: then an empty one takes over its place. */
-  async #sweep(): Promise<void> {
-    if (this.#set.isHeldBack) await this.#writes.createSuccessor()
-    await this.#set.sweep()
   }
 
   #checkOpen(): void {
