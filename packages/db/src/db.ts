@@ -283,8 +283,8 @@ export class DB extends EventEmitter {
    * @throws `WK_NO_REWRITE`, `WK_GC_RUNNING`, `WK_INVALID_ARGUMENT`, `WK_NOT_SUPPORTED`, `WK_CORRUPTION`
    */
   async runValueLogGC(discardRatio: number, options?: MaintenanceOptions): Promise<GcReport> {
-    const collector = this.#collector()
-    return this.#longCalls.run(optionsObject(options), (call) => collector.collectWorst(discardRatio, call))
+    const calls = this.#gcCalls()
+    return this.#longCalls.run(optionsObject(options), (call) => calls.collectWorst(discardRatio, call))
   }
 
   /** GC passes until disk bytes over live bytes are at most `maxSpaceAmp`, or nothing is left to collect. */
@@ -294,10 +294,10 @@ export class DB extends EventEmitter {
     const { maxSpaceAmp = this.#parts.options.gc.maxSpaceAmp, dryRun = false } = optionsObject(options)
     checkSpaceAmp(maxSpaceAmp)
     if (typeof dryRun !== 'boolean') throw new InvalidArgumentError('dryRun must be a boolean')
-    const collector = this.#collector()
+    const calls = this.#gcCalls()
     return this.#longCalls.run<GcReport | GcPlan>(options ?? {}, (call) => {
-      if (dryRun) return collector.plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
-      return collector.collectTo(maxSpaceAmp, call)
+      if (dryRun) return calls.plan(maxSpaceAmp, this.#parts.keeper?.reason ?? 'the background collects nothing: gc.auto is false')
+      return calls.collectTo(maxSpaceAmp, call)
     })
   }
 
@@ -477,12 +477,12 @@ export class DB extends EventEmitter {
     return syncOf(options, this.#parts.options.syncWrites)
   }
 
-  #collector(): NonNullable<Parts['gc']> {
-    const { health, gc, options } = this.#parts
+  #gcCalls(): NonNullable<Parts['gcCalls']> {
+    const { health, gcCalls, options } = this.#parts
     health.assertReadable()
     if (options.inMemory) throw new NotSupportedError('a database in memory has no value log')
     health.assertWritable()
-    invariant(gc !== undefined, 'a writable database on disk has a collector')
-    return gc
+    invariant(gcCalls !== undefined, 'a writable database on disk has a collector')
+    return gcCalls
   }
 }

@@ -18,6 +18,7 @@ import { GatedFileSystem } from './gated-file-system.js'
 import { Health } from './health.js'
 import type { ResolvedOptions } from './options.js'
 import { LEAST_GAP } from './gap-lengths.js'
+import { GcCalls } from './gc-calls.js'
 import { LEAST_HOLE } from './hole-collector.js'
 import { MOST_RUNS } from './readdressing.js'
 import { SpaceKeeper } from './space-keeper.js'
@@ -38,6 +39,8 @@ export interface Parts {
   readonly guard: LoopGuard
   readonly queue: WriteQueue
   readonly gc: ValueLogGc | undefined
+  /** Present with `gc`. */
+  readonly gcCalls: GcCalls | undefined
   /** Absent without a value log, read-only, and where the background collects nothing. */
   readonly keeper: SpaceKeeper | undefined
   /** Tells listeners of the database about a failure. Set by the database. */
@@ -170,9 +173,10 @@ function wire(fs: FileSystem, dir: string, lock: Lock, options: ResolvedOptions,
   const guard = new LoopGuard(options.runtime)
   const queue: WriteQueue = new WriteQueue(tree, vlog, health, options.runtime, guard)
   const gc = vlog === undefined || options.readOnly ? undefined : new ValueLogGc(dir, tree, vlog, queue, options.runtime, boundsOf(options))
+  const gcCalls = gc === undefined || vlog === undefined ? undefined : new GcCalls(gc, tree, vlog)
   const keeper: SpaceKeeper | undefined = gc === undefined || vlog === undefined || !options.gc.auto ? undefined : keepSpace(dir, options, tree, vlog, gc, health, wiring)
   queue.gc = keeper
-  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, keeper, failureListener: undefined, warningListener: undefined }
+  const parts: Parts = { options, fs, dir, lock, tree, vlog, health, guard, queue, gc, gcCalls, keeper, failureListener: undefined, warningListener: undefined }
   // A failure is met by whoever waits for the memtable.
   wiring.writeAll = () => {
     if (health.state === 'open') queue.writeAll().catch(() => undefined)

@@ -5,27 +5,26 @@
  * any crash. A value log without a live byte and without a reader is deleted unread. From other victims the live
  * records are copied, as they are, into one new file that takes over their logical addresses.
  *
- * One pass at a time: explicit calls and the background (`space-keeper.ts`) take their turns at one lock. Here is what a
- * pass does; when the background runs one, and on what, is the keeper's and the plan's business.
+ * Explicit calls (`gc-calls.ts`) and the background (`space-keeper.ts`) take their turns at one lock. Here are the steps that
+ * both consist of; which of them are taken, when, and on what files is theirs to say. What is known of files is kept in `gc-files.ts`.
  */
-import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, formatFileName, throwIfAborted } from '@wk/codec'
+import { CorruptionError, throwIfAborted } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 import { relocate } from '@wk/gc'
-import type { GcReport, RelocationLog } from '@wk/gc'
+import type { RelocationLog } from '@wk/gc'
 import type { LsmTree, MovePointersOptions, RecordRanges } from '@wk/lsm'
 import { copyTask } from '@wk/vlog'
 import type { PhysicalFileInfo, ValueLog } from '@wk/vlog'
-import { publishGc } from './gc-events.js'
 import { GapCollector } from './gap-collector.js'
+import { publishGc } from './gc-events.js'
+import { GcFiles } from './gc-files.js'
+import { nextGeneration } from './gc-victims.js'
+import type { Generation, ValueLogFile } from './gc-victims.js'
 import { HiddenGarbage } from './hidden-garbage.js'
 import { HoleCollector } from './hole-collector.js'
 import { LiveRangeCache } from './live-range-cache.js'
-import type { GcPlan } from './dry-run.js'
-import { describeFiles, fittingVictims, nextGeneration, pickVictims } from './gc-victims.js'
-import type { FileNotes, Generation, ValueLogFile } from './gc-victims.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { Readdressing } from './readdressing.js'
-import { measureSpace } from './space-figures.js'
 import type { WriteQueue } from './write-queue.js'
 
 /** Bounds that are fixed when a database is opened. */
@@ -50,17 +49,11 @@ export interface RelocateFilesOptions extends MaintenanceOptions {
   sweep?: boolean
 }
 
-/** Records of files that are not victims yet, whose live ranges are read along with those of victims. */
-const MOST_CANDIDATE_RECORDS = 1 << 18
-
 /** Options of {@link ValueLogGc.bringOut}. */
 export interface BringOutOptions {
   seal: boolean
   signal: AbortSignal
 }
-
-/** A report while it is being made. */
-type Pass = { -readonly [K in keyof GcReport]: GcReport[K] }
 
 /** Syncs before a file is ended, at most: writers that outrun the disk are never caught up with. */
 const SYNC_ROUNDS = 4
@@ -73,20 +66,15 @@ export class ValueLogGc {
   readonly #vlog: ValueLog
   readonly #queue: WriteQueue
   readonly #runtime: Runtime
-  #running = false
   #tail: Promise<unknown> = Promise.resolve()
   #locks = 0
   /** The tree was compacted whole when it stood here: doing it again would bring out nothing new. */
   #compactedAt = ''
-  readonly #generations = new Map<number, Generation>()
-  /** Files that passes are copying from, with the bytes that this will give back. */
-  readonly #moving = new Map<number, number>()
-  readonly #damaged = new Set<number>()
-  readonly #pinned = new Set<number>()
-  readonly #ranges: LiveRangeCache
+  readonly #files: GcFiles
   readonly #readdressing: Readdressing
-  readonly #mostRuns: number
 
+  /** What is alive in files, read for passes that follow one another. */
+  readonly ranges: LiveRangeCache
   /** Garbage that no sum knows of yet. */
   readonly hidden: HiddenGarbage
   /** Long dead ranges that come back without copying. */
@@ -109,88 +97,22 @@ export class ValueLogGc {
     this.#vlog = vlog
     this.#queue = queue
     this.#runtime = runtime
-    this.#ranges = new LiveRangeCache(tree)
+    this.ranges = new LiveRangeCache(tree)
     this.#readdressing = new Readdressing(tree, vlog, runtime, mostRuns)
-    this.#mostRuns = mostRuns
+    this.#files = new GcFiles(tree, vlog, this.#readdressing, mostRuns)
     this.holes = new HoleCollector(dir, tree, vlog, leastHole)
-    this.gaps = new GapCollector(vlog, this.#ranges, { dir, runtime, least: leastGap, leastHole, mostRuns, moving: this.#moving, seal: () => this.seal() })
+    this.gaps = new GapCollector(vlog, this.ranges, { dir, runtime, least: leastGap, leastHole, mostRuns, moving: this.#files.moving, seal: () => this.seal() })
     this.hidden = new HiddenGarbage(tree, runtime)
-  }
-
-  /** One pass: dead files go, and the worst file whose dead part is at least `ratio` is rewritten. `WK_NO_REWRITE` if there is neither. */
-  async collectWorst(ratio: number, options: MaintenanceOptions): Promise<GcReport> {
-    if (typeof ratio !== 'number' || !(ratio > 0 && ratio < 1)) throw new InvalidArgumentError('the discard ratio must lie between 0 and 1, both excluded')
-    return this.#explicit(async (report) => {
-      await this.#flush()
-      await this.#dropDead(report, options)
-      let victim = this.#worst(ratio)
-      if (victim === undefined && (await this.#compact(options))) {
-        await this.#dropDead(report, options)
-        victim = this.#worst(ratio)
-      }
-      throwIfAborted(options.signal)
-      if (victim !== undefined) await this.#rewrite([victim], report, options)
-      await this.#shortenRunTables(options)
-      if (report.filesCollected === 0) throw new NoRewriteError('no value log holds enough garbage')
-    })
-  }
-
-  /** Passes until disk bytes over live bytes are at most `maxSpaceAmp`, or every file that was there was looked at. */
-  async collectTo(maxSpaceAmp: number, options: MaintenanceOptions): Promise<GcReport> {
-    return this.#explicit(async (report) => {
-      await this.#flush()
-      await this.#dropDead(report, options)
-      if (this.spaceAmp() > maxSpaceAmp || (await this.#hidesMore(maxSpaceAmp))) {
-        if (await this.#compact(options)) await this.#dropDead(report, options)
-      }
-      const left = new Set(this.#vlog.physicalFiles().map(({ number }) => number))
-      while (this.spaceAmp() > maxSpaceAmp && left.size > 0) {
-        throwIfAborted(options.signal)
-        const [worst] = this.#ranked().filter(({ number, deadRatio }) => deadRatio > 0 && left.has(number))
-        if (worst === undefined) break
-        // What is of the same age goes along into the same new file.
-        const others = pickVictims(this.files().filter(({ number, generation }) => left.has(number) && generation === worst.generation && number !== worst.number), {
-          leastDead: worst.deadRatio / 2,
-          liveBytes: Math.max(0, worst.size - worst.liveBytes),
-          deadBytes: Infinity,
-        })
-        const victims = [worst, ...others]
-        for (const { number } of victims) left.delete(number)
-        await this.#rewrite(victims, report, options)
-        await this.#shortenRunTables(options)
-      }
-    })
-  }
-
-  /** What {@link collectTo} would do now. Changes nothing. */
-  async plan(maxSpaceAmp: number, background: string): Promise<GcPlan> {
-    const share = await this.hidden.share()
-    const { spaceAmp, hiddenBytes } = measureSpace(this.#tree, this.#vlog, share)
-    const dead = new Set(this.#deadFids())
-    const files = this.files()
-    const isOver = spaceAmp > maxSpaceAmp
-    const rewrites = isOver ? this.#ranked().filter(({ deadRatio, logical }) => deadRatio > 0 && !logical.every((fid) => dead.has(fid))) : []
-    const punched = await this.holes.wouldPunch(rewrites)
-    return {
-      spaceAmp,
-      hiddenBytes,
-      compacts: isOver && this.#compactedAt !== this.#state(),
-      removes: files.filter(({ logical }) => logical.every((fid) => dead.has(fid))),
-      rewrites: rewrites.filter(({ number }) => !punched.has(number)),
-      punches: rewrites.filter(({ number }) => punched.has(number)),
-      background,
-    }
   }
 
   /** Every value-log file, by number. */
   files(): ValueLogFile[] {
-    const notes: FileNotes = { generations: this.#generations, moving: this.#moving, readdressing: this.#readdressing, damaged: this.#damaged, pinned: this.#pinned, mostRuns: this.#mostRuns }
-    return describeFiles(this.#tree, this.#vlog, notes)
+    return this.#files.list()
   }
 
-  /** Bytes on disk for each byte of keys and values, as far as is known; 1 for an empty database. */
-  spaceAmp(): number {
-    return measureSpace(this.#tree, this.#vlog, 0).knownSpaceAmp
+  /** Sealed logical files that nothing refers to, no older view either. */
+  deadFids(): number[] {
+    return this.#files.dead()
   }
 
   /** Waits for everything that was started, to the end. */
@@ -216,12 +138,12 @@ export class ValueLogGc {
     return result
   }
 
-  // Steps of the background. They require the lock.
+  // Steps, of explicit calls and of the background. They require the lock.
 
   /** Removes files without a reference, and finishes what a crash left of holes. Returns how many physical files went. */
   async removeDead(): Promise<number> {
     await this.#vlog.holes.finish()
-    const dead = this.#deadFids()
+    const dead = this.deadFids()
     if (dead.length === 0) return 0
     const before = this.#vlog.physicalFiles()
     const bytesReclaimed = await this.#vlog.dropLogical(dead)
@@ -263,19 +185,49 @@ export class ValueLogGc {
     this.#compactedAt = before
   }
 
+  /** Brings everything that was written before the call into tables. */
+  async flush(): Promise<void> {
+    await this.#queue.barrier()
+    await this.#tree.flush()
+  }
+
+  /** Compacts the whole tree, unless that was done and nothing has changed since. Returns whether it did. */
+  async compact(options: MaintenanceOptions): Promise<boolean> {
+    const before = this.#state()
+    if (this.#compactedAt === before) return false
+    await this.#tree.compact({ signal: options.signal })
+    this.#compactedAt = before
+    return true
+  }
+
+  /** The tree was compacted whole, and nothing has changed since. */
+  get isCompacted(): boolean {
+    return this.#compactedAt === this.#state()
+  }
+
+  #state(): string {
+    return `${this.#tree.visibleSequence}/${this.#tree.stats().snapshots}`
+  }
+
   /**
-   * Moves what is alive in `files`, which are sealed, to one new file. Returns how many were collected. Several may be under way,
-   * of different files: from the call on theirs are `moving`.
+   * Moves what is alive in `files` to one new file; one that is still written to is ended first. Those that readers or other work need are
+   * left alone. Returns how many were collected. Several may be under way, of different files: from the call on theirs are `moving`.
    */
   async relocate(files: readonly ValueLogFile[], options: RelocateFilesOptions): Promise<number> {
-    const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
-    await this.#rewrite(files, report, options)
-    return report.filesCollected
+    const { moving } = this.#files
+    const fitting = this.#files.fitting(files)
+    if (fitting.length === 0) return 0
+    for (const { number, recordBytes, liveBytes } of fitting) moving.set(number, recordBytes - liveBytes)
+    try {
+      return await this.#relocateMarked(fitting, options)
+    } finally {
+      for (const { number } of fitting) moving.delete(number)
+    }
   }
 
   /** There are so many entries of run tables that pointers should be rewritten. */
   get isReaddressingDue(): boolean {
-    return this.#readdressing.isDue((number) => this.#moving.has(number))
+    return this.#readdressing.isDue((number) => this.#files.moving.has(number))
   }
 
   /** Logical files that pointers were rewritten away from, since open. */
@@ -291,126 +243,40 @@ export class ValueLogGc {
     await this.#readdress({ signal, isEnough: () => this.isAwaited })
   }
 
-  /** Bytes that the passes under way will give back. */
-  get expectedGain(): number {
-    let bytes = 0
-    for (const gain of this.#moving.values()) bytes += gain
-    return bytes
-  }
-
-  /** Files whose garbage was kept for readers are looked at again. */
-  forgetPinned(): void {
-    this.#pinned.clear()
-    this.#ranges.forget()
-  }
-
-  // Inside.
-
-  async #explicit(work: (report: Pass) => Promise<void>): Promise<GcReport> {
-    if (this.#running) throw new GcRunningError('a value-log GC is running already')
-    this.#running = true
-    try {
-      return await this.locked(async () => {
-        this.#ranges.forget()
-        await this.gaps.end()
-        const reclaimedBefore = this.bytesReclaimed
-        const report: Pass = { filesCollected: 0, bytesMoved: 0, bytesReclaimed: 0, spaceAmp: 1 }
-        await work(report)
-        report.bytesReclaimed = this.bytesReclaimed - reclaimedBefore
-        report.spaceAmp = this.spaceAmp()
-        return report
-      })
-    } finally {
-      this.#running = false
-    }
-  }
-
-  async #readdress(options: MovePointersOptions): Promise<void> {
-    const rewritten = this.#readdressing.run((number) => this.#moving.has(number), options)
-    publishGc(() => ({ dir: this.#dir, type: 'readdress', reason: 'run tables grow long', files: this.#readdressing.files }))
-    await rewritten
-  }
-
-  /** {@link readdress} within an explicit call, if it is due. */
-  async #shortenRunTables({ signal, onProgress }: MaintenanceOptions): Promise<void> {
+  /** Rewrites pointers, if that is due, and removes what nothing refers to then. */
+  async shortenRunTables({ signal, onProgress }: MaintenanceOptions): Promise<void> {
     if (!this.isReaddressingDue) return
     await this.#readdress({ signal, onProgress })
     await this.removeDead()
   }
 
-  /** Removes dead files, the only step of many a call, and tells so. */
-  async #dropDead(report: Pass, { onProgress }: MaintenanceOptions): Promise<void> {
-    const before = this.bytesReclaimed
-    const removed = await this.removeDead()
-    report.filesCollected += removed
-    if (removed > 0) onProgress?.({ phase: 'remove', done: removed, total: removed, bytes: this.bytesReclaimed - before })
+  /** Bytes that the passes under way will give back. */
+  get expectedGain(): number {
+    return this.#files.expectedGain
   }
 
-  async #flush(): Promise<void> {
-    await this.#queue.barrier()
-    await this.#tree.flush()
+  /** Files whose garbage was kept for readers are looked at again. */
+  forgetPinned(): void {
+    this.#files.forgetPinned()
+    this.ranges.forget()
   }
 
-  async #hidesMore(maxSpaceAmp: number): Promise<boolean> {
-    const share = await this.hidden.share()
-    return measureSpace(this.#tree, this.#vlog, share).spaceAmp > maxSpaceAmp
+  // Inside.
+
+  async #readdress(options: MovePointersOptions): Promise<void> {
+    const rewritten = this.#readdressing.run((number) => this.#files.moving.has(number), options)
+    publishGc(() => ({ dir: this.#dir, type: 'readdress', reason: 'run tables grow long', files: this.#readdressing.files }))
+    await rewritten
   }
 
-  #state(): string {
-    return `${this.#tree.visibleSequence}/${this.#tree.stats().snapshots}`
-  }
-
-  /** Compacts the whole tree, unless that was done and nothing has changed since. Returns whether it did. */
-  async #compact(options: MaintenanceOptions): Promise<boolean> {
-    const before = this.#state()
-    if (this.#compactedAt === before) return false
-    await this.#tree.compact({ signal: options.signal })
-    this.#compactedAt = before
-    return true
-  }
-
-  /** Sealed logical files that nothing refers to, no older view either. */
-  #deadFids(): number[] {
-    const referenced = this.#tree.pinnedFids()
-    for (const fid of this.#tree.liveReferences().keys()) referenced.add(fid)
-    const dead: number[] = []
-    for (const { number, sealed, logical } of this.#vlog.physicalFiles()) {
-      // A pass that copies from a file deals with all of it; jobs may be about to refer to one whose pointers are rewritten.
-      if (sealed && !this.#moving.has(number) && !this.#readdressing.has(number)) for (const fid of logical) if (!referenced.has(fid)) dead.push(fid)
-    }
-    return dead
-  }
-
-  /** Every file, the largest dead part first, damaged ones last. */
-  #ranked(): ValueLogFile[] {
-    const isLast = ({ state }: ValueLogFile): number => (state === 'damaged' ? 1 : 0)
-    return this.files().sort((a, b) => isLast(a) - isLast(b) || b.deadRatio - a.deadRatio)
-  }
-
-  #worst(ratio: number): ValueLogFile | undefined {
-    return this.#ranked().find(({ deadRatio }) => deadRatio >= ratio)
-  }
-
-  /** Moves what is alive in `files` to a new one. A file that a pinned memtable still refers to is left alone. */
-  async #rewrite(victims: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
-    const files = fittingVictims(victims, this.files(), { moving: this.#moving, mostRuns: this.#mostRuns })
-    if (files.length === 0) return
-    for (const { number, recordBytes, liveBytes } of files) this.#moving.set(number, recordBytes - liveBytes)
-    try {
-      await this.#rewriteMarked(files, report, options)
-    } finally {
-      for (const { number } of files) this.#moving.delete(number)
-    }
-  }
-
-  async #rewriteMarked(files: readonly ValueLogFile[], report: Pass, options: RelocateFilesOptions): Promise<void> {
+  async #relocateMarked(files: readonly ValueLogFile[], options: RelocateFilesOptions): Promise<number> {
     const wanted = new Set(files.map(({ number }) => number))
     if (this.#vlog.physicalFiles().some(({ number, sealed }) => wanted.has(number) && !sealed)) {
       await this.seal()
-      await this.#flush()
+      await this.flush()
     }
     const victims = this.#vlog.physicalFiles().filter(({ number }) => wanted.has(number) && !this.#readdressing.has(number))
-    const found = await this.#ranges.get(victims.flatMap(({ logical }) => logical), () => this.#candidates(), options.signal)
+    const found = await this.ranges.get(victims.flatMap(({ logical }) => logical), () => this.#files.candidates(), options.signal)
     const ranges = new Map<number, RecordRanges>()
     const chosen: PhysicalFileInfo[] = []
     const kept: number[] = []
@@ -431,12 +297,11 @@ export class ValueLogGc {
       else {
         for (const fid of logical) ranges.delete(fid)
         this.bytesReclaimed += bytes
-        report.filesCollected++
       }
     }
-    for (const number of kept) this.#pinned.add(number)
+    for (const number of kept) this.#files.notePinned(number)
     if (kept.length > 0) publishGc(() => ({ dir: this.#dir, type: 'kept', reason: 'somebody may still read most of what is in them', files: kept }))
-    if (ranges.size === 0) return
+    if (ranges.size === 0) return punched.size
     const generation = Math.max(...files.map((file) => file.generation)) as Generation
     // What is alive can only become less: ranges read a while ago cover what is needed now.
     const log: RelocationLog = {
@@ -447,42 +312,17 @@ export class ValueLogGc {
     const { signal, onProgress, bytesPerSecond, pace, sweep } = options
     const settings = { signal, onProgress, bytesPerSecond, pace, sweep, runtime: this.#runtime }
     const { bytesMoved, bytesReclaimed } = await relocate(log, [...ranges.keys()], (fid) => ranges.get(fid) ?? NO_RANGES, settings).catch((error: unknown) => {
-      if (error instanceof CorruptionError) this.#noteDamage(files, error)
+      if (error instanceof CorruptionError) this.#files.noteDamage(files, error)
       throw error
     })
     if (bytesMoved === 0) onProgress?.({ phase: 'remove', done: collected.length, total: collected.length, bytes: bytesReclaimed })
-    this.#noteGenerations(ranges, nextGeneration(generation))
-    report.filesCollected += collected.length
-    report.bytesMoved += bytesMoved
+    this.#files.noteGenerations(ranges, nextGeneration(generation))
     this.passes++
     this.filesCollected += collected.length
     this.bytesMoved += bytesMoved
     this.bytesReclaimed += bytesReclaimed
     publishGc(() => ({ dir: this.#dir, type: 'collected', reason: 'their live values were moved', files: collected, bytesMoved, bytesReclaimed }))
-  }
-
-  /** Logical files that may become victims before the tables change. */
-  #candidates(): number[] {
-    const fids: number[] = []
-    let records = 0
-    for (const { state, logical, liveRecords } of this.files()) {
-      if (state !== 'collectable' || (records += liveRecords) > MOST_CANDIDATE_RECORDS) continue
-      fids.push(...logical)
-    }
-    return fids
-  }
-
-  /** Law 6: a damaged file is kept as it is, and others are collected before it is tried again. */
-  #noteDamage(files: readonly ValueLogFile[], { file }: CorruptionError): void {
-    const named = files.filter(({ number, relocated }) => formatFileName(relocated ? 'relocated' : 'vlog', number) === file)
-    for (const { number } of named.length > 0 ? named : files) this.#damaged.add(number)
-  }
-
-  #noteGenerations(moved: ReadonlyMap<number, unknown>, generation: Generation): void {
-    const physical = this.#vlog.physicalFiles()
-    const present = new Set(physical.map(({ number }) => number))
-    for (const number of this.#generations.keys()) if (!present.has(number)) this.#generations.delete(number)
-    for (const { number, relocated, logical } of physical) if (relocated && logical.some((fid) => moved.has(fid))) this.#generations.set(number, generation)
+    return punched.size + collected.length
   }
 }
 

@@ -4,16 +4,17 @@
  * It is driven by one writer. An operation is visible from the moment it is staged; it survives a crash of the process
  * once its group is written, and loss of power once the WAL is synced after that. A batch never spans two frames.
  *
- * Parts: `write-group.ts` staging, `log/` WAL, `manifest/` versions, `flush-scheduler.ts`, `compaction-scheduler.ts`,
- * `back-pressure.ts`, `read-view.ts`, `recovery.ts` (which makes trees).
+ * Parts: `write-group.ts` staging, `rotation.ts` memtables, `log/` WAL, `manifest/` versions, `read-view.ts`, `background-work.ts`
+ * (flushes, compactions, back-pressure), `recovery.ts` (which makes trees), `closing.ts`.
  */
 import { MAX_KEY_LENGTH, ReadOnlyError, invariant } from '@wk/codec'
 import type { EntryCursor, KeyRange, LookupResult, WkError } from '@wk/codec'
 import { Memtable } from '@wk/memtable'
-import { BackPressure } from './back-pressure.js'
-import { CompactionScheduler } from './compaction-scheduler.js'
+import { BackgroundWork } from './background-work.js'
+import type { CloseOptions, CursorOptions, EntriesOptions } from './call-options.js'
+import { closeTree } from './closing.js'
+import type { CleanEnd } from './closing.js'
 import type { CompactOptions, MovePointersOptions } from './compaction-scheduler.js'
-import { FlushScheduler } from './flush-scheduler.js'
 import { VisibleCursor } from './iterator/visible-cursor.js'
 import type { Task } from './compaction/executor.js'
 import type { PointerMove } from './compaction/pointer-moves.js'
@@ -21,12 +22,12 @@ import type { RecordRanges } from './compaction/references-task.js'
 import { collectLiveRanges } from './live-ranges.js'
 import type { LoggedMemtable } from './log/wal.js'
 import type { TreeState } from './manifest/manifest-reader.js'
-import type { CleanClose, VersionEdit } from './manifest/version-edit.js'
 import type { ReferenceSum } from './manifest/version.js'
 import type { DependencyPosition, LsmOptions, ResolvedLsmOptions } from './options.js'
 import type { ReadView } from './read-view.js'
 import { recoverTree } from './recovery.js'
 import type { LsmRecovery } from './recovery.js'
+import { rotateMemtable } from './rotation.js'
 import { estimateSize } from './size-estimate.js'
 import type { Snapshot } from './snapshot-list.js'
 import { entriesOf, lookUp } from './table-lookup.js'
@@ -39,42 +40,13 @@ import type { Problem, VerifyOptions } from './verify.js'
 import { Staging } from './write-group.js'
 import type { WalGroup } from './write-group.js'
 
-export interface CursorOptions {
-  /** From the last key to the first. Default false. */
-  reverse?: boolean | undefined
-  /** Keys to visit. The bytes must not change while the cursor is used. Default: all. */
-  range?: KeyRange | undefined
-  /** Unix seconds: what expired by then is not seen. Default: now. */
-  now?: number | undefined
-}
-
-export interface EntriesOptions {
-  /** Keys that matter. Default: all. */
-  range?: KeyRange | undefined
-  /** Entries that matter have a greater sequence number. Default: all. */
-  since?: number | undefined
-}
-
-export interface CloseOptions {
-  /** Flush everything and mark the end as clean. After a failure, or read-only, nothing is written anyway. */
-  clean: boolean
-  /** Newest value-log file and its exact size, for the mark. Default: there is none. */
-  vlog?: { fid: number; size: number } | undefined
-}
-
-/** No value log: nothing is promised about it. */
-export const NO_DEPENDENCY: DependencyPosition = { fid: 0, offset: 0 }
-
 const NO_FAILURE = Number.MAX_SAFE_INTEGER
 
 export class LsmTree {
   /** For the parts of this package. */
   readonly context: TreeContext
   readonly #staging: Staging
-  readonly #flushes: FlushScheduler
-  readonly #compactions: CompactionScheduler
-  readonly #pressure: BackPressure
-  readonly #listeners = new Set<() => void>()
+  readonly #work: BackgroundWork
   #sequence = 0
   /** The last sequence number that recovery left. */
   #startSequence = 0
@@ -88,16 +60,12 @@ export class LsmTree {
   constructor(dir: string, options: ResolvedLsmOptions, state: TreeState) {
     this.context = makeContext(dir, options, state, {
       onFailure: (error, firstSequence) => this.#report(error, firstSequence),
-      onComplete: () => this.#flushes.schedule(),
-      onViewDropped: () => this.#collect(),
-      onSnapshotDropped: () => this.#schedule(),
+      onComplete: () => this.#work.flushes.schedule(),
+      onViewDropped: () => this.#work.collect(),
+      onSnapshotDropped: () => this.#work.schedule(),
     })
     this.#staging = new Staging(options.wal)
-    const onPublished = (): void => this.#published()
-    const onFailure = (error: WkError): void => this.#report(error, undefined)
-    this.#compactions = new CompactionScheduler(this.context, onPublished, onFailure)
-    this.#flushes = new FlushScheduler(this.context, this.#compactions, onPublished, onFailure)
-    this.#pressure = new BackPressure(this.context, () => this.#schedule())
+    this.#work = new BackgroundWork(this.context, (error) => this.#report(error, undefined))
   }
 
   /**
@@ -118,7 +86,7 @@ export class LsmTree {
     this.context.memtables.active.dependencyStart = this.context.options.dependencyEnd?.()
     this.#startSequence = lastSequence
     this.#sequence = lastSequence
-    this.#schedule()
+    this.#work.schedule()
   }
 
   /**
@@ -212,7 +180,7 @@ export class LsmTree {
    * once the tree takes no more writes. Groups staged before must go on being written meanwhile.
    */
   waitForRoom(): Promise<void> | undefined {
-    return this.#pressure.waitForRoom()
+    return this.#work.pressure.waitForRoom()
   }
 
   /**
@@ -278,7 +246,7 @@ export class LsmTree {
   async flush({ merge = false }: { merge?: boolean } = {}): Promise<void> {
     this.#checkWritable()
     const newest = this.#sealNewest(merge)
-    if (newest !== undefined) await this.#flushes.until(newest)
+    if (newest !== undefined) await this.#work.flushes.until(newest)
   }
 
   /**
@@ -288,7 +256,7 @@ export class LsmTree {
   async flushedView(): Promise<ReadView> {
     this.#checkWritable()
     const newest = this.#sealNewest(false)
-    return newest === undefined ? this.context.views.acquire() : this.#flushes.viewAfter(newest)
+    return newest === undefined ? this.context.views.acquire() : this.#work.flushes.viewAfter(newest)
   }
 
   /**
@@ -321,7 +289,7 @@ export class LsmTree {
   /** Flushes, then brings everything (of a range) to the deepest level, dropping what nobody can see. */
   async compact(options: CompactOptions = {}): Promise<void> {
     if (options.flush !== false) await this.flush()
-    await this.#compactions.compact(options)
+    await this.#work.compactions.compact(options)
   }
 
   /**
@@ -331,7 +299,7 @@ export class LsmTree {
    */
   async movePointers(moves: readonly PointerMove[], options: MovePointersOptions = {}): Promise<void> {
     this.#checkWritable()
-    await this.#compactions.movePointers(moves, options)
+    await this.#work.compactions.movePointers(moves, options)
   }
 
   /** Estimated bytes on disk of a range, value-log records included: see `size-estimate.ts`. Reads no data block. */
@@ -378,13 +346,12 @@ export class LsmTree {
 
   /** Begins compactions that are due because a quarter of a table has expired, as each change of tables does. For a host that may lie idle. */
   reclaimExpired(): void {
-    this.#schedule()
+    this.#work.schedule()
   }
 
   /** Calls `listener` after each published edit. Returns a function that ends it. */
   onVersionChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#work.onVersionChange(listener)
   }
 
   /** Checks all tables. Damage goes to `onProblem`; rejects only when it could not look. Resolves to the entries checked. */
@@ -395,7 +362,7 @@ export class LsmTree {
 
   /** Figures, cheap to get. */
   stats(): LsmStats {
-    return statsOf(this.context, this.#flushes.stats, this.#compactions.stats, this.#pressure.stats, this.visibleSequence)
+    return statsOf(this.context, this.#work, this.visibleSequence)
   }
 
   /**
@@ -403,39 +370,13 @@ export class LsmTree {
    * rejects, with all files closed. Requires that all groups were written, for a clean one. Idempotent.
    */
   close(options: CloseOptions): Promise<void> {
-    this.#closing ??= this.#close(options)
+    this.#closing ??= closeTree(this.context, this.#work, options.clean ? () => this.#cleanEnd(options) : undefined)
     return this.#closing
   }
 
-  async #close({ clean, vlog }: CloseOptions): Promise<void> {
-    const { options, lifecycle, memtables, versions, wal, executor, obsolete, tables } = this.context
-    const writes = clean && !options.readOnly && lifecycle.failure === undefined
-    try {
-      const sealed = memtables.immutables.at(-1)
-      if (writes && sealed !== undefined) await this.#flushes.until(sealed)
-      lifecycle.stop()
-      await Promise.all([this.#flushes.settle(), this.#compactions.settle()])
-      if (writes) await this.#markClean({ vlogFid: vlog?.fid ?? 0, vlogSize: vlog?.size ?? 0 })
-    } finally {
-      lifecycle.close()
-      await Promise.allSettled([this.#flushes.settle(), this.#compactions.settle()])
-      if (options.executor === undefined) await executor.close()
-      await Promise.allSettled([wal.close(), versions.close(), obsolete.settle(), tables.close()])
-    }
-  }
-
-  /** Brings the active memtable into tables and marks the end, in one edit. Where nothing was written since a clean end, nothing is. */
-  async #markClean(cleanClose: CleanClose): Promise<void> {
+  #cleanEnd({ vlog }: CloseOptions): CleanEnd {
     invariant(this.#staging.isEmpty, 'all groups were written')
-    const { memtables, versions, wal } = this.context
-    const isEmpty = memtables.active.memtable.count === 0
-    if (isEmpty && !versions.isStarted) return
-    await wal.dropSpare()
-    const last: VersionEdit = { cleanClose, lastSequence: this.#sequence }
-    if (this.#sequence === 0 && cleanClose.vlogFid === 0) return versions.markEmpty(last)
-    // Its log goes with this flush: nobody needs it synced.
-    if (!isEmpty) this.#replaceMemtable(0)
-    await this.#flushes.finish(last)
+    return { lastSequence: this.#sequence, cleanClose: { vlogFid: vlog?.fid ?? 0, vlogSize: vlog?.size ?? 0 } }
   }
 
   /** Seals what was staged. Returns the memtable with the newest of what is in no table, if there is one. `merge`: see {@link LsmTree.flush}. */
@@ -443,24 +384,16 @@ export class LsmTree {
     const { active, immutables } = this.context.memtables
     const newest = active.memtable.count > 0 ? active : immutables.at(-1)
     // Before it is sealed: what is written already is flushed in the same turn.
-    if (merge && newest !== undefined) this.#flushes.merge(newest)
+    if (merge && newest !== undefined) this.#work.flushes.merge(newest)
     if (newest === active) this.#rotate(0)
     return newest
   }
 
   #rotate(capacity: number): void {
     this.#staging.closeFrame()
-    const sealed = this.#replaceMemtable(capacity)
+    const sealed = rotateMemtable(this.context, capacity)
     if (sealed.pendingFrames > 0) this.context.options.onUnwritten?.()
     this.context.wal.completeIfDone(sealed)
-  }
-
-  #replaceMemtable(capacity: number): LoggedMemtable {
-    const { memtables, views, versions, options } = this.context
-    const sealed = memtables.rotate(capacity)
-    memtables.active.dependencyStart = options.dependencyEnd?.()
-    views.replace(memtables.memtables(), versions.current)
-    return sealed
   }
 
   #checkWritable(): void {
@@ -468,25 +401,6 @@ export class LsmTree {
     if (lifecycle.isWritable && !options.readOnly) return
     lifecycle.checkWritable()
     throw new ReadOnlyError('the tree was opened read-only')
-  }
-
-  #schedule(): void {
-    if (!this.context.lifecycle.isWritable || this.context.options.readOnly) return
-    this.#flushes.schedule()
-    this.#compactions.schedule()
-  }
-
-  #published(): void {
-    this.context.lifecycle.changes.changed()
-    for (const listener of this.#listeners) listener()
-    this.#schedule()
-  }
-
-  /** Frees what only an older view needed. */
-  #collect(): void {
-    const { retirement, memtables, views } = this.context
-    retirement.collect(views)
-    memtables.recycle((memtable) => views.holdsMemtable(memtable))
   }
 
   #report(error: WkError, firstSequence: number | undefined): void {

@@ -17,6 +17,9 @@ export interface DependencyPosition {
   offset: number
 }
 
+/** No value log: nothing is promised about it. */
+export const NO_DEPENDENCY: DependencyPosition = { fid: 0, offset: 0 }
+
 export interface LsmOptions {
   /** Where the files live. */
   fs: FileSystem

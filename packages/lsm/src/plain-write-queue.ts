@@ -8,8 +8,8 @@ import { ReadOnlyError } from '@wk/codec'
 import type { WkError } from '@wk/codec'
 import { LoopGuard } from '@wk/fs'
 import { asWkError } from './failure.js'
-import { NO_DEPENDENCY } from './lsm-tree.js'
 import type { LsmTree } from './lsm-tree.js'
+import { NO_DEPENDENCY } from './options.js'
 import type { WalGroup } from './write-group.js'
 
 export interface QueuedOperation {

@@ -1,9 +1,7 @@
 /**
  * Figures about an open tree: counters since it was opened, and sizes of now. A flat object of numbers.
  */
-import type { StallStats } from './back-pressure.js'
-import type { CompactionStats } from './compaction-scheduler.js'
-import type { FlushStats } from './flush-scheduler.js'
+import type { BackgroundWork } from './background-work.js'
 import type { TreeContext } from './tree-context.js'
 
 export interface LsmStats {
@@ -41,9 +39,12 @@ export interface LsmStats {
   stalledMs: number
 }
 
-export function statsOf(context: TreeContext, flushes: FlushStats, compactions: CompactionStats, stalls: StallStats, sequence: number): LsmStats {
+export function statsOf(context: TreeContext, work: BackgroundWork, sequence: number): LsmStats {
   const { memtables, wal, versions, obsolete, retirement, snapshots, views, tables } = context
   const version = versions.current
+  const flushes = work.flushes.stats
+  const compactions = work.compactions.stats
+  const stalls = work.pressure.stats
   let tableBytes = 0
   let tableEntries = 0
   for (const { size, entries } of version.tables()) {
