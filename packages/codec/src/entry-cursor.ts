@@ -4,6 +4,7 @@
  * A cursor is either at an entry (`valid`) or beside all of them. The byte views belong to the source and hold only
  * until the cursor moves; positions are never reused across cursors.
  */
+import { NO_BYTES } from './no-bytes.js'
 
 /** Where an entry lies on disk. */
 export interface EntryPlace {
@@ -64,5 +65,5 @@ export interface LookupResult {
 
 /** An empty result, to be reused from lookup to lookup. */
 export function newLookupResult(): LookupResult {
-  return { found: false, sequence: 0, kind: 0, valueBytes: new Uint8Array(0), valueStart: 0, valueEnd: 0 }
+  return { found: false, sequence: 0, kind: 0, valueBytes: NO_BYTES, valueStart: 0, valueEnd: 0 }
 }

@@ -10,6 +10,7 @@ import {
   KIND_TOMBSTONE,
   KIND_VALUE,
   MAX_UVARINT_LENGTH,
+  NO_BYTES,
   POINTER_LENGTH,
   attributesLength,
   kindWithAttributes,
@@ -23,8 +24,6 @@ import type { ValueLog } from '@wk/vlog'
 
 /** Bytes staged in one group after which the value log may go on to its next file. */
 const ROTATION_STEP = 256 * 1024
-
-const NOTHING = new Uint8Array(0)
 
 export class Stager {
   readonly #tree: LsmTree
@@ -74,7 +73,7 @@ export class Stager {
 
   del(key: Uint8Array): void {
     if (this.#watchers.size > 0) this.#tell(key)
-    this.#tree.stage(KIND_TOMBSTONE, key, NOTHING, 0, 0)
+    this.#tree.stage(KIND_TOMBSTONE, key, NO_BYTES, 0, 0)
   }
 
   #tell(key: Uint8Array): void {

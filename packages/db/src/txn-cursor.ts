@@ -4,14 +4,12 @@
  *
  * The writes are those of the moment when the iterator was made.
  */
-import { KIND_VALUE, compareRanges, isAtOrAfterStart, isAtOrBeforeEnd } from '@wk/codec'
+import { KIND_VALUE, NO_BYTES, compareRanges, isAtOrAfterStart, isAtOrBeforeEnd } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { VisibleCursor } from '@wk/lsm'
 import type { CheckedOperation } from './batch.js'
 import type { WalkedCursor } from './iterator.js'
 import type { SortedWrites } from './txn-writes.js'
-
-const EMPTY = new Uint8Array(0)
 
 /** Own deletions that one move passes at most, as the cursor below does with its own. */
 const PATIENCE = 256
@@ -28,12 +26,12 @@ export class TxnCursor implements WalkedCursor {
 
   valid = false
   paused = false
-  keyBytes: Uint8Array = EMPTY
+  keyBytes: Uint8Array = NO_BYTES
   keyStart = 0
   keyEnd = 0
   sequence = 0
   kind = 0
-  valueBytes: Uint8Array = EMPTY
+  valueBytes: Uint8Array = NO_BYTES
   valueStart = 0
   valueEnd = 0
 

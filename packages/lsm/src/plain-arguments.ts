@@ -2,7 +2,7 @@
  * Batches as callers of the plain engine pass them in, checked and turned into bytes: whatever is wrong is `InvalidArgumentError`, before
  * anything has happened. Keys are copied, so that they are the same in log and memtable; values are not: whoever keeps them copies them.
  */
-import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, TxnTooBigError, bytesOf, ownKeyBytes } from '@wk/codec'
+import { InvalidArgumentError, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NO_BYTES, TxnTooBigError, bytesOf, ownKeyBytes } from '@wk/codec'
 import type { QueuedOperation } from './plain-write-queue.js'
 
 /** A key or a value: text is stored as UTF-8. */
@@ -28,8 +28,6 @@ export interface PlainRange {
 /** Longest value, and most bytes of a batch. */
 const MAX_BYTES = 2 ** 30
 
-const EMPTY = new Uint8Array(0)
-
 /** A batch as the queue takes it. @throws InvalidArgumentError, TxnTooBigError for one of more than 1 GiB */
 export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
   if (!Array.isArray(writes)) throw new InvalidArgumentError('a batch must be an array of operations')
@@ -46,7 +44,7 @@ export function batchOf(writes: readonly PlainWrite[]): QueuedOperation[] {
 function operationOf(write: PlainWrite): QueuedOperation {
   if (typeof write !== 'object' || write === null) throw new InvalidArgumentError('an operation must be an object')
   const key = ownKeyBytes(write.key)
-  if (write.type === 'del') return { kind: KIND_TOMBSTONE, key, value: EMPTY }
+  if (write.type === 'del') return { kind: KIND_TOMBSTONE, key, value: NO_BYTES }
   if (write.type !== 'put') throw new InvalidArgumentError("the type of an operation must be 'put' or 'del'")
   const value = bytesOf(write.value, 'value')
   if (value.length > MAX_BYTES) throw new InvalidArgumentError(`a value is longer than ${MAX_BYTES} bytes`)

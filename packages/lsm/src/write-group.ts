@@ -7,7 +7,7 @@
  *
  * What it leaves to others: which memtable and WAL a frame belongs to (the tree), writing it (`log/wal.ts`).
  */
-import { FRAME_HEADER_LENGTH, invariant, writeUvarint } from '@wk/codec'
+import { FRAME_HEADER_LENGTH, NO_BYTES, invariant, writeUvarint } from '@wk/codec'
 import { MAX_FRAME_LENGTH, MAX_WAL_PREFIX_LENGTH } from './log/format.js'
 import type { LoggedMemtable } from './log/wal.js'
 
@@ -87,7 +87,7 @@ export class Staging {
   add(target: LoggedMemtable, sequence: number, kind: number, key: Uint8Array, value: Uint8Array, valueStart: number, valueEnd: number, deferred: boolean): void {
     let frame = this.#open
     if (frame === undefined) {
-      frame = { target, firstSequence: sequence, count: 0, bytes: this.#logged ? this.#buffer() : EMPTY, end: OPERATIONS_START, isDeferred: true }
+      frame = { target, firstSequence: sequence, count: 0, bytes: this.#logged ? this.#buffer() : NO_BYTES, end: OPERATIONS_START, isDeferred: true }
       this.#open = frame
       target.pendingFrames++
     }
@@ -137,7 +137,7 @@ export class Staging {
   recycle(group: WalGroup): void {
     for (const frame of group.frames) {
       if (frame.bytes.length > 0 && frame.bytes.length <= POOLED_LENGTH && this.#pool.length < POOLED_COUNT) this.#pool.push(frame.bytes)
-      frame.bytes = EMPTY
+      frame.bytes = NO_BYTES
     }
   }
 
@@ -152,8 +152,6 @@ export class Staging {
     frame.bytes = grown
   }
 }
-
-const EMPTY = new Uint8Array(0)
 
 /** Memory that is not zeroed first, and no `Buffer`: views of one cost twice as much. */
 function allocate(length: number): Uint8Array {

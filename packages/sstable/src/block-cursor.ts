@@ -5,17 +5,15 @@
  * back: they lie in the entries before it, whose offsets in the current restart run are remembered. So a step back is
  * O(1) amortised and memory is bounded by the longest key, whatever the block claims.
  */
-import { TRAILER_LENGTH, compareRanges, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
+import { NO_BYTES, TRAILER_LENGTH, compareRanges, invariant, readTrailerKind, readTrailerSequence } from '@wk/codec'
 import type { Block } from './block-reader.js'
 import { copyRange, withRoom } from './key-buffer.js'
-
-const NOTHING = new Uint8Array(0)
 
 export class BlockCursor {
   valid = false
   keyBytes: Uint8Array = new Uint8Array(64)
   keyEnd = 0
-  valueBytes: Uint8Array = NOTHING
+  valueBytes: Uint8Array = NO_BYTES
   valueStart = 0
   valueEnd = 0
   #block: Block | undefined

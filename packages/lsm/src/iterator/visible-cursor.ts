@@ -9,7 +9,7 @@
  * Between two visible entries any number of others may lie: deleted, expired, newer than the reader. A move that has passed
  * many of them stops short and is `paused`: the caller lets others run if their time has come, and goes on with `resume()`.
  */
-import { KIND_TOMBSTONE, MAX_SEQUENCE, baseKind, compareBytes, compareRanges, readExpiresAt } from '@wk/codec'
+import { KIND_TOMBSTONE, MAX_SEQUENCE, NO_BYTES, baseKind, compareBytes, compareRanges, readExpiresAt } from '@wk/codec'
 import type { EntryCursor, KeyRange } from '@wk/codec'
 
 export interface VisibleCursorOptions {
@@ -24,8 +24,6 @@ export interface VisibleCursorOptions {
   /** Entries that one move passes at most without finding a visible one. Default 256: some 0.1 ms. */
   patience?: number
 }
-
-const EMPTY = new Uint8Array(0)
 
 /** Versions of one key that are stepped over one by one before a seek jumps over the rest. */
 const STEPS_BEFORE_SEEK = 8
@@ -52,19 +50,19 @@ export class VisibleCursor {
   paused = false
   /** The current entry (`EntryCursor` says what they mean); undefined content unless `valid`. */
   valid = false
-  keyBytes: Uint8Array = EMPTY
+  keyBytes: Uint8Array = NO_BYTES
   keyStart = 0
   keyEnd = 0
   sequence = 0
   kind = 0
-  valueBytes: Uint8Array = EMPTY
+  valueBytes: Uint8Array = NO_BYTES
   valueStart = 0
   valueEnd = 0
 
   /** Copy of the current key. */
   #key = new Uint8Array(64)
   #keyLength = 0
-  #value: Uint8Array = EMPTY
+  #value: Uint8Array = NO_BYTES
 
   /** Takes over `entries`. It starts beside all entries: `first` or `seek` comes next. */
   constructor(entries: EntryCursor, options: VisibleCursorOptions) {
