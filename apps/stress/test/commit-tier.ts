@@ -13,6 +13,6 @@ export async function declareChecks(belongs: (id: string) => boolean): Promise<v
     it(`${check.id} ${check.title}`, async () => {
       const outcome = await runCheck(check, { tier: 'commit', cases: check.cases.commit, only: undefined }, SEED)
       expect(outcome.failed, renderFailures([{ check, outcome }], SEED, 'commit')).toBe(0)
-    }, 180_000)
+    })
   }
 }

@@ -65,4 +65,4 @@ it.each(['alone', 'beside a write of the last moment', 'beside writers'])('law 1
     expect(text(await again.get('new')), image.where).toBe('write')
     await again.close()
   }
-}, 120_000)
+})

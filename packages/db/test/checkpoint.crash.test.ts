@@ -45,4 +45,4 @@ it.each(['with links', 'with copies'])('a checkpoint is whole or refused, whenev
     await DB.destroy('/new/copy', { fs: image.fs })
   }
   for (const outcome of ['whole', 'WK_NOT_FOUND', 'WK_CORRUPTION']) expect(outcomes.get(outcome), outcome).toBeGreaterThan(0)
-}, 120_000)
+})

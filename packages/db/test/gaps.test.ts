@@ -344,7 +344,7 @@ describe('gaps', () => {
     expect(filling(db)).toEqual([])
     expect(db.stats().spaceAmp).toBeLessThanOrEqual(1.3)
     await expectContents(db, model)
-  }, 60_000)
+  })
 
   it('are left alone by a database that nobody writes to, which collects what is above its bound', async () => {
     const { dir } = nodePlace()

@@ -26,7 +26,7 @@ describe('with eager background collection', () => {
       })
     }
     if (RUNS > 10) expect(moved).toBeGreaterThan(100_000)
-  }, 120_000)
+  })
 
   it('laws 1 to 8 and 11 at mutating operations of the whole history, under P0 to P3', async () => {
     const open = (fs: MemoryFileSystem): Promise<DB> => DB.open('/db', { ...EAGER, fs })
@@ -55,5 +55,5 @@ describe('with eager background collection', () => {
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])
     expect(new Set(relocated).size).toBeGreaterThan(2)
     expect(report.images).toBeGreaterThan(150)
-  }, 120_000)
+  })
 })

@@ -190,7 +190,7 @@ async function runWith(event: string, at: number, mostRuns: number): Promise<num
 
 describe.each([1_000_000, 6])('laws 4, 5, 6, 8: inside a pass of collection, at most %d entries of run tables', (mostRuns) => {
   for (const event of Object.keys(EVENTS)) {
-    it(`${event}, before every operation of it`, { timeout: 120_000 }, async () => {
+    it(`${event}, before every operation of it`, async () => {
       const steps = await runWith(event, -1, mostRuns)
       expect(steps).toBeGreaterThan(20)
       for (let at = 0; at < steps; at++) await runWith(event, at, mostRuns)

@@ -29,7 +29,7 @@ describe.each([true, false])('with holes, background collection: %s', (isEager) 
       })
     }
     if (RUNS > 10) expect(counts.punched).toBeGreaterThan(300_000)
-  }, 120_000)
+  })
 
   it('laws 1 to 8 and 11 at mutating operations of the whole history, under P0 to P3', async () => {
     const workload = { punched: 0 }
@@ -52,5 +52,5 @@ describe.each([true, false])('with holes, background collection: %s', (isEager) 
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])
     if (process.env.WK_SEED === undefined) expect(workload.punched).toBeGreaterThan(0)
     expect(report.images).toBeGreaterThan(100)
-  }, 120_000)
+  })
 })

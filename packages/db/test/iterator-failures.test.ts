@@ -108,7 +108,7 @@ it('one read that fails is told by the call that meets it, and not by the next',
     }
   }
   expect(failed).toBeGreaterThan(5)
-}, 60_000)
+})
 
 it.each<[string, (db: DB) => Promise<unknown>]>([
   ['iterator', async (db) => db.iterator()],

@@ -86,4 +86,4 @@ it(`law 1: killed ${KILLS} times while writing, compacting and collecting, it ke
   }
   expect(oracle.called).toBeGreaterThan(KILLS * 20)
   if (KILLS >= 20) expect((moments.gc ?? 0) + (moments.compact ?? 0)).toBeGreaterThanOrEqual(KILLS / 3)
-}, 180_000)
+})

@@ -101,7 +101,7 @@ describe('law 2', () => {
     })
     expect(report.findings).toEqual([])
     expect(report.images).toBeGreaterThan(100)
-  }, 60_000)
+  })
 })
 
 /** All bytes of a file of an in-memory file system. */

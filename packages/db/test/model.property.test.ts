@@ -81,10 +81,10 @@ describe('the database equals a sorted map', () => {
         const crossed = await check(seed, 'memory')
         for (const [what, times] of Object.entries(crossed)) expect(times, `${what} of seed ${seed}`).toBeGreaterThan(0)
       }
-    }, 180_000)
+    })
   }
 
   it(`${ON_DISK} histories on the real file system`, async () => {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + ON_DISK; seed++) await check(seed, 'disk')
-  }, 180_000)
+  })
 })

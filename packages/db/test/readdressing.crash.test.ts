@@ -32,7 +32,7 @@ describe.each([true, false])('with hardly any entries of run tables, background 
       })
     }
     if (RUNS > 10) expect(counts.readdressed).toBeGreaterThan(20)
-  }, 120_000)
+  })
 
   it('laws 1 to 8 and 11 at mutating operations of the whole history, under P0 to P3', async () => {
     const workload = { readdressed: 0 }
@@ -56,5 +56,5 @@ describe.each([true, false])('with hardly any entries of run tables, background 
     expect(report.findings.map(({ law, policy, index, operation, message }) => `law ${law}, ${policy} before operation ${index} (${operation}): ${message}\n  replay: ${replay}`)).toEqual([])
     if (process.env.WK_SEED === undefined) expect(workload.readdressed).toBeGreaterThan(0)
     expect(report.images).toBeGreaterThan(150)
-  }, 120_000)
+  })
 })

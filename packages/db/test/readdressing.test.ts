@@ -80,7 +80,7 @@ describe.each(['in-line', 'worker'] as const)('run tables under endless overwrit
     expect(readdressed + db.stats().gcReaddressed).toBeGreaterThan(200)
     expect(db.valueLogFiles().some(({ number, relocated, logical, runs }) => relocated && logical.includes(number) && runs === 0)).toBe(true)
     await db.close()
-  }, 60_000)
+  })
 
   it('stay within their bound in the background, which goes on collecting', async () => {
     const mostRuns = 150
@@ -100,7 +100,7 @@ describe.each(['in-line', 'worker'] as const)('run tables under endless overwrit
     expect(gcFilesCollected).toBeGreaterThan(100)
     expect(highest).toBeLessThanOrEqual(mostRuns)
     await db.close()
-  }, 60_000)
+  })
 })
 
 describe('a database whose pointers name relocated files', () => {

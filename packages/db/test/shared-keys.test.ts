@@ -37,4 +37,4 @@ it.each(['put', 'batch'] as const)('%s and del', async (how) => {
   const again = keep(await DB.open(dir))
   expect((await again.keys().all()).length).toBe(entries)
   expect((await again.verify()).ok).toBe(true)
-}, 30_000)
+})

@@ -62,4 +62,4 @@ it('law 2: a transaction is all there or not at all, whenever a crash comes', as
     expect(await after.getMany(KEYS), image.where).toEqual(expected)
     await after.close()
   }
-}, 120_000)
+})

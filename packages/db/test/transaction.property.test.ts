@@ -174,5 +174,5 @@ describe('transactions are serializable', () => {
     if (RUNS < 10) return
     expect(sums.committed).toBeGreaterThan(RUNS * 40)
     expect(sums.lost).toBeGreaterThan(RUNS * 5)
-  }, 120_000)
+  })
 })

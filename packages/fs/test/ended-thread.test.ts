@@ -41,4 +41,4 @@ test.runIf(process.platform === 'linux')('a thread that is ended while it closes
   await worker.terminate()
   await busy
   expect(isOpen(path)).toBe(false)
-}, 60_000)
+})

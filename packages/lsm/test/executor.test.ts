@@ -236,7 +236,7 @@ describe('workers', () => {
     await executor.close()
     expect(await lost).toMatchObject({ code: expect.stringMatching(/^WK_(IO|ABORTED)$/) as string })
     expect(executor.threads).toBe(0)
-  }, 60_000)
+  })
 
   test('when they go on dying the job runs in-line, with a warning', async () => {
     const executor = workers({ workerUrl: dying('deaths=9') })

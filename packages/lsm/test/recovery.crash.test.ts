@@ -84,7 +84,7 @@ const SEED = Number(process.env['WK_SEED'] ?? 1) * 1_000_003
 
 describe('a crash before every mutating operation', () => {
   for (const [policy, stride] of [['P0', 1], ['P1', 1], ['P2', 1], ['P3', 1], ['P4', 5], ['P5', 5]] as const) {
-    test(`leaves an ordered prefix with everything durable: ${policy}`, { timeout: 120_000 }, async () => {
+    test(`leaves an ordered prefix with everything durable: ${policy}`, async () => {
       const history = new History()
       const points = await crashPoints(policy, SEED, history)
       expect(points.length).toBeGreaterThan(150)
@@ -93,7 +93,7 @@ describe('a crash before every mutating operation', () => {
   }
 })
 
-test('the order in which operations complete does not matter', { timeout: 120_000 }, async () => {
+test('the order in which operations complete does not matter', async () => {
   for (const [seed, policy] of [[SEED, 'P0'], [SEED + 1, 'P3'], [SEED + 2, 'P1']] as const) {
     const history = new History()
     const points = await crashPoints(policy, seed, history, (fs) => new ScheduledFileSystem(fs, seed))
@@ -101,7 +101,7 @@ test('the order in which operations complete does not matter', { timeout: 120_00
   }
 })
 
-test('a crash during recovery, at every operation of it, changes nothing', { timeout: 120_000 }, async () => {
+test('a crash during recovery, at every operation of it, changes nothing', async () => {
   const history = new History()
   const points = await crashPoints('P3', SEED, history)
   let states = 0

@@ -34,7 +34,7 @@ test.each(Object.keys(WORK))('%s', async (what) => {
       expect({ late, openFiles: memory.openFiles }, `seed ${seed}, ${ticks} ticks`).toEqual({ late: [], openFiles: 0 })
     }
   }
-}, 60_000)
+})
 
 test('a recount passes over a file that is begun and not made yet', async () => {
   const fs = new HoldingFileSystem(await newMemory())
