@@ -27,6 +27,7 @@ export {
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
 export { bytesOf, keyBytes, limitOf, ownKeyBytes, rangeBytes } from './bytes-like.js'
+export { abortable } from './abortable.js'
 export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'
 export type { WorkOptions } from './call-options.js'
 export { flagOption, integerOption, wordOption } from './option-values.js'

@@ -52,6 +52,11 @@ async function expectEmpty(fs: FileSystem, target: string): Promise<void> {
   throw new ExistsError('the directory of the checkpoint is not empty')
 }
 
+/** @throws ExistsError for an error that says that a name is taken, in a directory that was empty */
+function expectOurs(error: unknown): void {
+  if (errnoOf(error) === 'EEXIST') throw new ExistsError('somebody else writes to the directory of the checkpoint', { cause: error })
+}
+
 async function copyView(parts: Parts, view: ReadView, sequence: number, target: string, options: MaintenanceOptions): Promise<void> {
   const { vlog, gc } = parts
   invariant(vlog !== undefined && gc !== undefined, 'a writable database on disk has a value log')
@@ -80,7 +85,7 @@ async function copyView(parts: Parts, view: ReadView, sequence: number, target: 
       await copy.undo()
       throw error
     }
-  })
+  }, options.signal)
 }
 
 /** A directory under construction. */
@@ -101,6 +106,8 @@ class DirectoryCopy {
   }
 
   async begin(): Promise<void> {
+    // Another checkpoint of this database may have come first, into this very directory.
+    await expectEmpty(this.#parts.fs, this.#target)
     this.#isOurs = await this.#parts.fs.mkdir(this.#target)
   }
 
@@ -112,7 +119,7 @@ class DirectoryCopy {
       await fs.link(`${dir}/${name}`, `${this.#target}/${name}`)
       this.#names.push(name)
     } catch (error) {
-      if (errnoOf(error) === 'EEXIST') throw new ExistsError('somebody else writes to the directory of the checkpoint', { cause: error })
+      expectOurs(error)
       await this.#copy(name)
     }
     this.#step()
@@ -134,11 +141,19 @@ class DirectoryCopy {
     const manifestNumber = tree.nextFileNumber + NUMBERS_APART
     // CR2: what the manifest names is durable first.
     await fs.syncDir(this.#target)
-    this.#names.push(formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current'))
     // What was dropped since the view was taken is in it.
     const droppedTombstone = Math.min(tree.droppedTombstone, sequence)
     const state = { version: view.version, manifestNumber, lastSequence: sequence, droppedTombstone, cleanClose }
-    await writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
+    const names = [formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current')]
+    try {
+      await writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
+    } catch (error) {
+      // Then CURRENT is not ours to remove either.
+      expectOurs(error)
+      this.#names.push(...names)
+      throw error
+    }
+    this.#names.push(...names)
     this.#step()
   }
 

@@ -323,7 +323,7 @@ export class DB extends EventEmitter {
       if (health.state === 'open') await queue.barrier()
       const verify = (): Promise<VerifyReport> => verifyDatabase(tree, vlog, resolved.runtime, call)
       // Collection waits meanwhile: the files that are to be looked at must not go.
-      return gc === undefined ? verify() : gc.locked(verify)
+      return gc === undefined ? verify() : gc.locked(verify, call.signal)
     })
   }
 

@@ -11,8 +11,8 @@ export type DirectoryState = 'missing' | 'empty' | 'locked' | 'database'
 /** Names that may lie in a fresh directory without telling anything: hidden files, and what file systems put into their root. */
 const HARMLESS = /^(?:\.|lost\+found$)/
 
-/** What systems say of a directory that holds something. */
-const NOT_EMPTY = new Set(['ENOTEMPTY', 'EEXIST'])
+/** What systems say of a directory that is not ours to remove: it holds something, is reached through a link, or is where a file system is mounted. */
+const STAYS = new Set(['ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'EBUSY'])
 
 /**
  * Looks at a directory without changing anything in it. Throws `CorruptionError` for one that holds tables or value
@@ -57,7 +57,7 @@ export function hasCurrent(fs: FileSystem, dir: string): boolean {
   }
 }
 
-/** Removes the files that bear our names, then the directory if it is empty. Resolves when there is nothing. */
+/** Removes the files that bear our names, then the directory if it is empty and can go: a link to it, or a mount point, stays. Resolves when there is nothing. */
 export async function destroyDirectory(fs: FileSystem, dir: string): Promise<void> {
   try {
     const names = await fs.list(dir)
@@ -99,7 +99,7 @@ async function removeDirectory(fs: FileSystem, dir: string): Promise<void> {
   try {
     await fs.rmdir(dir)
   } catch (error) {
-    if (!NOT_EMPTY.has(errnoOf(error) ?? '')) throw error
+    if (!STAYS.has(errnoOf(error) ?? '')) throw error
   }
 }
 

@@ -31,7 +31,7 @@ export class GcCalls {
   /** One pass: dead files go, and the worst file whose dead part is at least `ratio` is rewritten. `WK_NO_REWRITE` if there is neither. */
   async collectWorst(ratio: number, options: MaintenanceOptions): Promise<GcReport> {
     if (typeof ratio !== 'number' || !(ratio > 0 && ratio < 1)) throw new InvalidArgumentError('the discard ratio must lie between 0 and 1, both excluded')
-    return this.#run(async () => {
+    return this.#run(options.signal, async () => {
       const gc = this.#gc
       await gc.flush()
       let collected = await this.#removeDead(options)
@@ -50,7 +50,7 @@ export class GcCalls {
 
   /** Passes until disk bytes over live bytes are at most `maxSpaceAmp`, or every file that was there was looked at. */
   async collectTo(maxSpaceAmp: number, options: MaintenanceOptions): Promise<GcReport> {
-    return this.#run(async () => {
+    return this.#run(options.signal, async () => {
       const gc = this.#gc
       await gc.flush()
       let collected = await this.#removeDead(options)
@@ -98,8 +98,8 @@ export class GcCalls {
     }
   }
 
-  /** Holds the lock while `work` runs, which returns how many files it collected. */
-  async #run(work: () => Promise<number>): Promise<GcReport> {
+  /** Holds the lock while `work` runs, which returns how many files it collected. The signal ends the wait for the lock. */
+  async #run(signal: AbortSignal | undefined, work: () => Promise<number>): Promise<GcReport> {
     if (this.#running) throw new GcRunningError('a value-log GC is running already')
     this.#running = true
     const gc = this.#gc
@@ -111,7 +111,7 @@ export class GcCalls {
         const { bytesMoved, bytesReclaimed } = gc
         const filesCollected = await work()
         return { filesCollected, bytesMoved: gc.bytesMoved - bytesMoved, bytesReclaimed: gc.bytesReclaimed - bytesReclaimed, spaceAmp: this.#spaceAmp() }
-      })
+      }, signal)
     } finally {
       this.#running = false
     }

@@ -6,7 +6,7 @@
  * of keys (`numVersionsToKeep`) may be there twice.
  * At the end versions go on above the last one of the stream, so that later increments of either database fit.
  */
-import { AbortedError, ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, compareBytes, copyBytes, readFrame, throwIfAborted } from '@wk/codec'
+import { ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, abortable, compareBytes, copyBytes, readFrame } from '@wk/codec'
 import { BACKUP_SALT, MAX_BACKUP_PAYLOAD, decodePayload } from './backup-format.js'
 import type { BackupHead, BackupPayload, BackupRecord } from './backup-format.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -51,7 +51,7 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
       options.onProgress?.({ phase: 'load', done: records, total: records, bytes: frames.offset })
     }
   }
-  for await (const chunk of abortable(chunks, options.signal)) {
+  for await (const chunk of abortable(chunksOf(chunks), options.signal)) {
     if (!(chunk instanceof Uint8Array)) throw new InvalidArgumentError('the chunks of a backup must be Uint8Arrays')
     frames.push(chunk)
     for (let payload = frames.next(); payload !== undefined; payload = frames.next()) await take(payload)
@@ -88,47 +88,10 @@ async function raiseVersions({ queue, tree }: Parts, version: number): Promise<v
   }
 }
 
-/** The chunks, until the signal is aborted. */
-async function* abortable(chunks: BackupChunks, signal: AbortSignal | undefined): AsyncGenerator<unknown, void, undefined> {
-  const iterator = iteratorOf(chunks)
-  // One listener for the whole stream: a race with one promise of the signal would keep something for every chunk.
-  let abort: ((error: unknown) => void) | undefined
-  const onAbort = (): void => abort?.(new AbortedError(undefined, { cause: signal?.reason }))
-  signal?.addEventListener('abort', onAbort, { once: true })
-  let isDone = false
-  try {
-    for (;;) {
-      throwIfAborted(signal)
-      const step = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
-        abort = reject
-        Promise.resolve(iterator.next()).then(resolve, reject)
-      })
-      if (step.done === true) {
-        isDone = true
-        return
-      }
-      yield step.value
-    }
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-    // Not waited for: a source that hangs must not hold up who aborts.
-    if (!isDone) void endQuietly(iterator)
-  }
-}
-
-/** Whatever the source throws at its end: the error that ended the call is the one to tell. */
-async function endQuietly(iterator: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
-  try {
-    await iterator.return?.()
-  } catch {
-    // Nobody is left to be told.
-  }
-}
-
-function iteratorOf(chunks: BackupChunks): AsyncIterator<unknown> | Iterator<unknown> {
-  if (typeof chunks === 'object' && chunks !== null) {
-    if (Symbol.asyncIterator in chunks) return chunks[Symbol.asyncIterator]()
-    if (Symbol.iterator in chunks && !(chunks instanceof Uint8Array)) return chunks[Symbol.iterator]()
+function chunksOf(chunks: unknown): AsyncIterable<unknown> | Iterable<unknown> {
+  if (typeof chunks === 'object' && chunks !== null && !(chunks instanceof Uint8Array)) {
+    if (Symbol.asyncIterator in chunks) return chunks as AsyncIterable<unknown>
+    if (Symbol.iterator in chunks) return chunks as Iterable<unknown>
   }
   throw new InvalidArgumentError('a backup must be an iterable of chunks')
 }

@@ -29,6 +29,19 @@ export function checkMaintenance(options: MaintenanceOptions): MaintenanceOption
   return { signal, onProgress }
 }
 
+/** Resolves when `before` does, which does not reject; rejects with `AbortedError` if the signal is aborted first: who waits for a turn can be told at once. */
+export function orAborted(before: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    throwIfAborted(signal)
+    const abort = (): void => reject(new AbortedError(undefined, { cause: signal?.reason }))
+    signal?.addEventListener('abort', abort, { once: true })
+    void before.then(() => {
+      signal?.removeEventListener('abort', abort)
+      resolve()
+    })
+  })
+}
+
 /** A long call under way: its options, with a signal that is aborted by the caller's or by `close()`, whichever comes first. */
 export class LongCall {
   readonly options: MaintenanceOptions

@@ -23,6 +23,7 @@ import type { Generation, ValueLogFile } from './gc-victims.js'
 import { HiddenGarbage } from './hidden-garbage.js'
 import { HoleCollector } from './hole-collector.js'
 import { LiveRangeCache } from './live-range-cache.js'
+import { orAborted } from './maintenance.js'
 import type { MaintenanceOptions } from './maintenance.js'
 import { Readdressing } from './readdressing.js'
 import type { WriteQueue } from './write-queue.js'
@@ -130,11 +131,12 @@ export class ValueLogGc {
     return this.#locks > 1
   }
 
-  /** Runs after everything that was started before. Meanwhile no file goes. */
-  locked<T>(work: () => Promise<T>): Promise<T> {
+  /** Runs after everything that was started before, unless the signal is aborted until then. Meanwhile no file goes. */
+  locked<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     this.#locks++
-    const result = this.#tail.then(work).finally(() => this.#locks--)
-    this.#tail = result.catch(() => {})
+    const result = orAborted(this.#tail, signal).then(work).finally(() => this.#locks--)
+    // One that is aborted ends before its turn, and those behind it have to wait for that all the same.
+    this.#tail = Promise.allSettled([this.#tail, result])
     return result
   }
 

@@ -90,6 +90,21 @@ onBothFileSystems('checkpoint', (place) => {
     expect(await entries(await openCopy(here, `${here.dir}-copy`))).toEqual(await entries(db))
   })
 
+  it('of two into one directory one is WK_EXISTS, and the other stays as it is, also of an empty database', async () => {
+    const here = place()
+    const db = await here.open()
+    for (const round of ['empty', 'filled']) {
+      const dir = `${here.dir}-${round}`
+      const made = await Promise.allSettled([db.checkpoint(dir), db.checkpoint(dir)])
+      const refused = made.filter((one) => one.status === 'rejected')
+      expect(refused.map(({ reason }) => (reason as { code?: string }).code)).toEqual(['WK_EXISTS'])
+      const copy = await openCopy(here, dir)
+      expect(await entries(copy)).toEqual(await entries(db))
+      await copy.close()
+      await fill(db, 0, 100)
+    }
+  })
+
   it('an encrypted one is encrypted with the same key', async () => {
     const here = place()
     const encryptionKey = new Uint8Array(32).fill(7)
@@ -229,6 +244,17 @@ describe('checkpoint', () => {
     expect((await db.verify()).problems).toEqual([])
     await db.checkpoint('/other')
     await db.close()
+  })
+
+  it('of two empty databases into one directory one is WK_EXISTS, and the other stays as it is', async () => {
+    const fs = new MemoryFileSystem()
+    const dbs = [await DB.open('/one', { ...SMALL, fs }), await DB.open('/two', { ...SMALL, fs })]
+    const made = await Promise.allSettled(dbs.map((db) => db.checkpoint('/copy')))
+    const refused = made.filter((one) => one.status === 'rejected')
+    expect(refused.map(({ reason }) => (reason as { code?: string }).code)).toEqual(['WK_EXISTS'])
+    const copy = await DB.open('/copy', { ...SMALL, fs, createIfMissing: false })
+    expect(await copy.iterator().all()).toEqual([])
+    await Promise.all([copy, ...dbs].map((db) => db.close()))
   })
 
   it(`holds the map of its call, beside writers, compaction and collection, seeds ${FIRST_SEED} to ${FIRST_SEED + RUNS - 1}`, async () => {

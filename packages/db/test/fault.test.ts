@@ -272,6 +272,19 @@ describe('law 9: a failing device', () => {
     }
   })
 
+  it('close() resolves where handles of value logs fail as they are closed: all that they hold is durable', async () => {
+    const at = await fixture()
+    await at.db.flush()
+    await all(at.db.iterator())
+    at.fault.add({ operation: 'close', path: '.vlog', times: Infinity })
+    await at.db.close()
+    expect(at.fault.injected.length).toBeGreaterThan(0)
+    expect(at.disk.openFiles).toBe(0)
+    const again = await DB.open('/db', { ...SMALL, fs: at.disk })
+    expect(await again.get('old5')).toEqual(large(150, 5))
+    await again.close()
+  })
+
   it('whatever an iterator or a snapshot fails with as it is closed, close() closes all files', async () => {
     const at = await fixture()
     const [iterator, snapshot] = [at.db.iterator(), at.db.snapshot()]

@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { MemoryFileSystem } from '@wk/fs'
+import { HoldingFileSystem } from '@wk/testkit'
 import { describe, expect, it, vi } from 'vitest'
-import { all, expectCode, large, memoryPlace, nodePlace, onBothFileSystems, text } from './harness.js'
+import { DB } from '../src/index.js'
+import { SMALL, all, expectCode, keep, large, memoryPlace, nodePlace, onBothFileSystems, text } from './harness.js'
 
 onBothFileSystems('flush, compact, sync, stats and verify', (place) => {
   it('flush puts all memtables into tables', async () => {
@@ -279,4 +282,35 @@ it('verify on a sound in-memory file system names counts', async () => {
   const report = await db.verify()
   expect(report.ok).toBe(true)
   expect(text((await all(db.keys()))[0])).toBe('k')
+})
+
+it('an abort ends gc, verify and checkpoint while they wait for their turn, and what holds them up goes on', async () => {
+  const fs = new HoldingFileSystem(new MemoryFileSystem())
+  const db = await DB.open('/db', { ...SMALL, fs })
+  for (let i = 0; i < 100; i++) await db.put(`k${i % 10}`, large(400, i))
+  await db.flush()
+  fs.hold = ({ kind }) => kind === 'link'
+  const held = db.checkpoint('/copy')
+  await expect.poll(() => fs.held.length).toBe(1)
+  for (const call of [
+    (signal: AbortSignal) => db.gc({ signal }),
+    (signal: AbortSignal) => db.runValueLogGC(0.5, { signal }),
+    (signal: AbortSignal) => db.verify({ signal }),
+    (signal: AbortSignal) => db.checkpoint('/other', { signal }),
+  ]) {
+    const aborter = new AbortController()
+    const aborted = call(aborter.signal)
+    setTimeout(() => aborter.abort('enough'), 10)
+    expect(await expectCode(() => aborted, 'WK_ABORTED')).toMatchObject({ cause: 'enough' })
+  }
+  const waiting = db.gc({ maxSpaceAmp: 1.01 })
+  await expectCode(() => db.runValueLogGC(0.5), 'WK_GC_RUNNING')
+  expect(fs.held.length).toBe(1)
+  fs.release()
+  await held
+  expect((await waiting).filesCollected).toBeGreaterThan(0)
+  expect((await db.verify()).ok).toBe(true)
+  expect(await fs.list('/other').catch(() => 'nothing')).toBe('nothing')
+  await db.close()
+  expect((await keep(await DB.open('/copy', { ...SMALL, fs })).keys().all()).length).toBe(10)
 })

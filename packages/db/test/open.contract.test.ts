@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { FaultFileSystem, MemoryFileSystem } from '@wk/fs'
 import { locksAreShared } from '@wk/testkit'
 import { describe, expect, it } from 'vitest'
 import { DB } from '../src/index.js'
@@ -388,6 +389,30 @@ describe('DB.destroy', () => {
     expect(readdirSync(at.dir).sort()).toEqual(['000777.sst', 'notes.txt'])
     expect(readdirSync(join(at.dir, '000777.sst'))).toEqual(['inside.txt'])
     rmSync(at.dir, { recursive: true })
+  })
+
+  it('through a link removes our files and leaves the link with its empty directory, and again resolves', async () => {
+    const at = nodePlace()
+    await (await at.open()).close()
+    const link = `${at.dir}-link`
+    symlinkSync(at.dir, link)
+    await DB.destroy(link)
+    expect(readdirSync(link)).toEqual([])
+    await DB.destroy(link)
+    rmSync(link)
+    rmSync(at.dir, { recursive: true })
+  })
+
+  it('leaves an empty directory that a file system is mounted at, and tells of any other one that cannot go', async () => {
+    const memory = new MemoryFileSystem()
+    const fs = new FaultFileSystem(memory, [
+      { operation: 'rmdir', errno: 'EBUSY' },
+      { operation: 'rmdir', index: 1, errno: 'EACCES' },
+    ])
+    await (await DB.open('/db', { fs })).close()
+    await DB.destroy('/db', { fs })
+    expect(await memory.list('/db')).toEqual([])
+    await expectCode(() => DB.destroy('/db', { fs }), 'WK_IO')
   })
 
   it('works in memory', async () => {

@@ -5,7 +5,7 @@
  * reorder. (`HandleCache` of `@wk/fs` moves a map entry at every use, a tenth of the cost of a small cached read.)
  * A handle is closed only when no operation is in flight on it; the writer's own handle is not in the set until it is sealed.
  */
-import { ClosedError, CorruptionError, errnoOf, formatFileName } from '@wk/codec'
+import { ClosedError, CorruptionError, IoError, errnoOf, formatFileName } from '@wk/codec'
 import { isNotFound, type File, type FileSystem } from '@wk/fs'
 import { FILE_HEADER_LENGTH } from './format.js'
 
@@ -117,20 +117,25 @@ export class ReadHandles {
     this.#open.add(physical)
   }
 
-  /** Closes the handle of a file. Operations in flight end first. */
+  /** Closes the handle of a file. Operations in flight end first. How that ends is nobody's business: what the file holds is durable. */
   close(physical: PhysicalFile): void {
     if (!this.#open.delete(physical)) return
     const { file } = physical
     // One whose close fails is closed all the same: nobody must read through it again.
     physical.file = undefined
-    file?.closeSync()
+    try {
+      file?.closeSync()
+    } catch (error) {
+      if (!(error instanceof IoError)) throw error
+    }
   }
 
+  /** Closes every handle, and opens none any more. How a close ends is nobody's business here either. */
   async closeAll(): Promise<void> {
     this.#closed = true
     const files = [...this.#open]
     this.#open.clear()
-    await Promise.all(
+    await Promise.allSettled(
       files.map(async (physical) => {
         const { file } = physical
         physical.file = undefined
@@ -155,10 +160,7 @@ export class ReadHandles {
     return physical.file
   }
 
-  /**
-   * Closes idle handles, least recently used first, until at most `target` are open. How a close ends is nobody's business: what the file holds is durable, and
-   * whoever makes room for another handle must not lose that one for it.
-   */
+  /** Closes idle handles, least recently used first, until at most `target` are open. Whether one was closed. */
   #trim(target: number): boolean {
     let closed = false
     while (this.#open.size > target) {
@@ -167,11 +169,7 @@ export class ReadHandles {
         if (physical.busy === 0 && (oldest === undefined || physical.lastUsed < oldest.lastUsed)) oldest = physical
       }
       if (oldest === undefined) break
-      try {
-        this.close(oldest)
-      } catch {
-        // Closed all the same.
-      }
+      this.close(oldest)
       closed = true
     }
     return closed

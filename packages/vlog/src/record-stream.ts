@@ -5,7 +5,7 @@
  * one is handed out the next one is read, sorted by place, with neighbours merged and reads overlapping. So at most a window of
  * records is held, and never more than {@link MAX_BATCH_BYTES} a batch, unless one record alone is longer.
  */
-import { InvalidArgumentError, checkWork, isValuePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, abortable, checkWork, isValuePointer, throwIfAborted, type ValuePointer } from '@wk/codec'
 import type { VlogEntry } from './vlog-entry.js'
 
 /** Bytes of records after which a batch is closed. */
@@ -17,7 +17,7 @@ const MAX_WINDOW = 1 << 16
 export interface StreamOptions {
   /** Records read and not yet handed out, at most. 1 to 65,536. Default 128. */
   window?: number | undefined
-  /** Ends the stream with `AbortedError`. */
+  /** Ends the stream with `AbortedError`, also while the pointers let wait for the next one. */
   signal?: AbortSignal | undefined
 }
 
@@ -55,7 +55,8 @@ async function* generate(
   size: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<VlogEntry, void, undefined> {
-  const batches = batchesOf(pointers, size)
+  // An array never lets wait.
+  const batches = batchesOf(Symbol.asyncIterator in pointers && signal !== undefined ? abortable(pointers, signal) : pointers, size)
   const fetchNext = async (): Promise<VlogEntry[] | undefined> => {
     throwIfAborted(signal)
     const { done, value } = await batches.next()

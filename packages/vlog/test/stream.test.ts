@@ -104,6 +104,30 @@ describe('stream', () => {
   })
 })
 
+test.each([0, 1, 200])('an abort ends a stream whose source lets wait behind %i pointers, and the source', async (count) => {
+  const { log, shuffled } = await prepare()
+  const pointers = shuffled.slice(0, count).map(({ pointer }) => pointer)
+  const aborter = new AbortController()
+  let isClosed = false
+  const source: AsyncIterableIterator<ValuePointer> = {
+    [Symbol.asyncIterator]: () => source,
+    next: () => {
+      const value = pointers.shift()
+      return value === undefined ? new Promise(() => {}) : Promise.resolve({ done: false, value })
+    },
+    return: () => {
+      isClosed = true
+      return new Promise(() => {})
+    },
+  }
+  const aborted = failureOf(collect(log.stream(source, { window: 10, signal: aborter.signal })))
+  await expect.poll(() => pointers.length).toBe(0)
+  aborter.abort('enough')
+  expect(await aborted).toMatchObject({ code: 'WK_ABORTED', cause: 'enough' })
+  expect(isClosed).toBe(true)
+  await log.close()
+})
+
 describe('10,000 log files', () => {
   test('are read with 64 handles', async () => {
     const root = mkdtempSync(join(tmpdir(), 'wk-vlog-many-'))
