@@ -144,16 +144,11 @@ class DirectoryCopy {
     // What was dropped since the view was taken is in it.
     const droppedTombstone = Math.min(tree.droppedTombstone, sequence)
     const state = { version: view.version, manifestNumber, lastSequence: sequence, droppedTombstone, cleanClose }
-    const names = [formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current')]
-    try {
-      await writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
-    } catch (error) {
-      // Then CURRENT is not ours to remove either.
-      expectOurs(error)
-      this.#names.push(...names)
-      throw error
-    }
-    this.#names.push(...names)
+    const written = writeCheckpointManifest(treeFileSystem(fs, options.encryptionKey), this.#target, state)
+    // Where the name of the manifest is taken CURRENT is not ours to remove either.
+    await written.catch(expectOurs)
+    this.#names.push(formatFileName('manifest', manifestNumber), `${formatFileName('current')}.tmp`, formatFileName('current'))
+    await written
     this.#step()
   }
 

@@ -66,7 +66,7 @@ export class SpaceEstimate {
     this.#figures = measureSpace(parts.tree, parts.vlog, 0)
   }
 
-  /** Those of the last look, by {@link measure}. */
+  /** Those of the last look, with what comes and goes beside files whose gaps are filled. */
   get figures(): SpaceFigures {
     return this.#figures
   }
@@ -92,10 +92,10 @@ export class SpaceEstimate {
     return { diskBytes: diskBytes + grown, liveBytes: liveBytes + (1 - overwritten) * written }
   }
 
-  /** Figures of now, with what comes and goes beside files whose gaps are filled. */
-  measure(hiddenShare: number): SpaceFigures {
+  /** Figures of now by what is known alone, with what comes and goes beside files whose gaps are filled. */
+  measureKnown(): SpaceFigures {
     const { tree, vlog } = this.#parts
-    return this.#withPassing(measureSpace(tree, vlog, hiddenShare))
+    return this.#withPassing(measureSpace(tree, vlog, 0))
   }
 
   /** How far the disk, with `more` bytes on it, is beyond the hard bound: 0 or less is not, 1 is where writers wait longest. */

@@ -294,7 +294,7 @@ export class SpaceKeeper {
     let came = false
     try {
       const files = gc.files()
-      came = await gc.gaps.open(files, victimsBeyond(this.#space.measure(0), files, bounds), this.#controller.signal)
+      came = await gc.gaps.open(files, victimsBeyond(this.#space.measureKnown(), files, bounds), this.#controller.signal)
     } finally {
       this.#isOpening = false
       this.#pace.endOpening(came)

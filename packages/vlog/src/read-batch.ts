@@ -9,7 +9,7 @@
  * Many scattered short records are read by two threads, if there is one that has nothing else to do (`read-help.ts`). What it has read when all
  * are taken is copied from shared memory, a slab at a time; what it has only begun is read here, after one turn.
  */
-import { SLAB_LENGTH, allocateBytes, allocateSlab, invariant } from '@wk/codec'
+import { NO_BYTES, SLAB_LENGTH, allocateBytes, allocateSlab, invariant } from '@wk/codec'
 import { readFully, readFullySync, type Runtime } from '@wk/fs'
 import { locate, type LogicalFile } from './file-map.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -102,7 +102,7 @@ export class BatchRead {
     this.#visit = visit
     this.#lens = lens
     this.#help = help
-    const record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
+    const record: FetchedRecord = { bytes: NO_BYTES, start: 0, hold: 'lent' }
     const wanted: number[] = []
     for (let index = 0; index < count; index++) {
       const logical = set.map.require(fids[index]!)
@@ -396,8 +396,6 @@ export class BatchRead {
     }
   }
 }
-
-const NOTHING = new Uint8Array(0)
 
 /** The indices of `wanted` by file and position. */
 function byPlace(wanted: readonly number[], physicals: readonly PhysicalFile[], positions: readonly number[]): Uint32Array {

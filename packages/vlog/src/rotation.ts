@@ -48,8 +48,7 @@ export class Rotation {
 
   /** The active file, its end where the next record of `length` bytes begins. @throws IoError if one in gaps cannot be opened */
   fileFor(length: number): LogicalFile {
-    let file = this.#files.active
-    if (file !== undefined && this.#lone.keepsApart(file, length)) file = this.#files.begin(length)
+    let file = this.keepsApart(length) ? undefined : this.#files.active
     while (file === undefined || !this.#place(file, length)) file = this.#files.begin(length)
     return file
   }

@@ -13,7 +13,7 @@
  * The sum is salted with file number and table offset. The file is complete once it bears its name: it is written
  * under a temporary one, synced and renamed. Whatever does not verify under the final name is therefore damage.
  */
-import { ByteReader, ByteWriter, CorruptionError, crc32cRange, invariant, placeSeed } from '@wk/codec'
+import { ByteReader, ByteWriter, CorruptionError, NO_BYTES, crc32cRange, invariant, placeSeed } from '@wk/codec'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MAX_FID, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
 import { firstAbove } from './range-list.js'
 
@@ -25,7 +25,6 @@ const TABLE_FILE_LENGTH = 32
 const TABLE_RUN_LENGTH = 16
 /** Runs that a builder has room for at first, at least. */
 const FIRST_RUNS = 16
-const NOTHING = new Uint8Array(0)
 
 /** Runs of one logical file inside one physical file: ascending, not overlapping, not touching where both sides do. */
 export class RunTable {
@@ -177,7 +176,7 @@ export function expectHeader(bytes: Uint8Array, header: Uint8Array, file: string
 }
 
 /** Table and footer of relocated file `number`, to be written at `tableOffset`; `before` comes first. `files` in any order. */
-export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number, before: Uint8Array = NOTHING): Uint8Array {
+export function encodeRunTables(files: readonly RelocatedLogical[], number: number, tableOffset: number, before: Uint8Array = NO_BYTES): Uint8Array {
   const length = files.reduce((sum, { runs }) => sum + TABLE_FILE_LENGTH + TABLE_RUN_LENGTH * runs.count, before.length + RELOCATED_FOOTER_LENGTH)
   const writer = new ByteWriter(length).raw(before)
   const sorted = [...files].sort((a, b) => Number(a.direct) - Number(b.direct) || a.fid - b.fid)

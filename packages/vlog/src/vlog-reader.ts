@@ -8,7 +8,7 @@
  *
  * The synchronous path allocates nothing but the result. Staged records are read from memory.
  */
-import { CorruptionError, ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
+import { CorruptionError, NO_BYTES, ReadOnlyError, ResultMemory, allocateBytes } from '@wk/codec'
 import { LoopGuard, isNotFound, readFullySync, type File, type Runtime } from '@wk/fs'
 import { damage, locate, type LogicalFile } from './file-map.js'
 import { readLongRecord } from './long-read.js'
@@ -39,8 +39,6 @@ export function wasSlow(ms: number, length: number): boolean {
   return ms > QUICK_MS + QUICK_MS_A_BYTE * length
 }
 
-const NOTHING = new Uint8Array(0)
-
 /** Where records that are not yet with the operating system are found. */
 export interface StagedSource {
   /** Why staged records are gone, if they are. */
@@ -56,7 +54,7 @@ export class VlogReader {
   readonly #set: VlogSet
   readonly #staged: StagedSource
   readonly #runtime: Runtime
-  #scratch: Uint8Array = NOTHING
+  #scratch: Uint8Array = NO_BYTES
   /** Long records that the pool reads before the calling thread reads one again. */
   #pooled = 0
   /** Milliseconds that long reads took on the calling thread in this turn of the event loop. */
@@ -64,7 +62,7 @@ export class VlogReader {
   #isHolding = false
   readonly #header = newRecordHeader()
   /** The record fetched last; it holds on to nothing once it was opened. */
-  readonly #record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'lent' }
+  readonly #record: FetchedRecord = { bytes: NO_BYTES, start: 0, hold: 'lent' }
 
   constructor(set: VlogSet, staged: StagedSource, runtime: Runtime) {
     this.#set = set
@@ -94,7 +92,7 @@ export class VlogReader {
     const logical = this.#set.map.require(fid)
     const record = this.#fetch(logical, offset, len)
     const value = this.openValue(logical, offset, len, record, key, version)
-    record.bytes = NOTHING
+    record.bytes = NO_BYTES
     return value
   }
 
@@ -111,7 +109,7 @@ export class VlogReader {
     const logical = this.#set.map.require(fid)
     const record = this.#fetch(logical, offset, len)
     const entry = this.openEntry(logical, offset, len, record)
-    record.bytes = NOTHING
+    record.bytes = NO_BYTES
     return entry
   }
 
@@ -209,7 +207,7 @@ export class VlogReader {
 
   async #fetchAsync(logical: LogicalFile, offset: number, len: number): Promise<FetchedRecord> {
     const position = locate(logical, offset, len)
-    const record: FetchedRecord = { bytes: NOTHING, start: 0, hold: 'own' }
+    const record: FetchedRecord = { bytes: NO_BYTES, start: 0, hold: 'own' }
     if (this.findStaged(logical, offset, len, record)) {
       // The chunk may be recycled once this turn is over.
       record.bytes = record.bytes.slice(record.start, record.start + len)
