@@ -14,8 +14,8 @@ import type { GapWriting, LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
-import { inLots, leaveOut, linksOf, writeLists, type LeftOver, type ListHost } from './run-lists.js'
-import { RunTableBuilder, type RunTable } from './run-table.js'
+import { LeaveOutRoom, inLots, leaveOut, linksOf, writeLists, type LeftOver, type ListHost } from './run-lists.js'
+import type { RunTable } from './run-table.js'
 import { rangesOf } from './runs-file.js'
 import type { VlogSet } from './vlog-set.js'
 
@@ -93,6 +93,7 @@ export class GapFiles {
   readonly #host: ListHost
   readonly #writer: GapWriter
   readonly #isStandalone: boolean
+  readonly #room = new LeaveOutRoom()
 
   /** `isStandalone`: nobody but the log says what of it is durable, and it goes by the ends of files. Then there are no gaps. */
   constructor(set: VlogSet, host: ListHost, writer: GapWriter, isStandalone: boolean) {
@@ -120,15 +121,18 @@ export class GapFiles {
     if (this.#isStandalone) return undefined
     // What nobody asked about is not known to be dead.
     if (![...(this.#set.physicalFile(number)?.fids ?? [])].every((fid) => live.has(fid))) return undefined
-    const left = leaveOut(this.#set, number, live, Math.max(least, MIN_RECORD_LENGTH))
+    const found = leaveOut(this.#set, number, live, Math.max(least, MIN_RECORD_LENGTH), this.#room)
+    if (found === undefined) return undefined
+    const { left, dead } = found
     // What is nothing but gaps goes as a whole.
-    if (left === undefined || left.files.length === 0 || left.dead.count === 0 || left.physical.holeBytes > 0) return undefined
+    if (left.files.length === 0 || dead.count === 0 || left.physical.holeBytes > 0) return undefined
     // A gap file has no data key: what is written to it would be plain.
     if (left.files.some(({ keyId }) => keyId !== 0)) return undefined
     let end = FILE_HEADER_LENGTH
     // Short ones, too, that nothing covers any more since something was dropped: in no run of the list they would pass for holes.
-    const gaps = isCovered(left) ? left.dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
-    const builder = new RunTableBuilder(gaps.count)
+    const gaps = isCovered(left) ? dead : rangesOf(left.files).gaps(FILE_HEADER_LENGTH, left.physical.recordsEnd, MIN_RECORD_LENGTH)
+    const builder = this.#room.runs
+    builder.reset(gaps.count)
     for (let i = 0; i < gaps.count; i++) {
       const length = gaps.end(i) - gaps.start(i)
       if (end + length > MAX_FILE_END) break

@@ -11,7 +11,7 @@ import { writeFully } from '@wk/fs'
 import { MAX_FID } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
-import { createTemporary, leaveOut, linksOf, writeLists, type ListHost } from './run-lists.js'
+import { LeaveOutRoom, createTemporary, leaveOut, linksOf, writeLists, type ListHost } from './run-lists.js'
 import type { RelocatedLogical } from './run-table.js'
 import { BLOCK, holesBetween, type Hole } from './runs-file.js'
 import type { VlogSet } from './vlog-set.js'
@@ -123,7 +123,7 @@ export class HolePuncher {
 }
 
 function planHoles(set: VlogSet, number: number, live: ReadonlyMap<number, RecordRanges>, least: number): FileHoles | undefined {
-  const left = leaveOut(set, number, live, least)
+  const left = leaveOut(set, number, live, least, new LeaveOutRoom())?.left
   if (left === undefined || left.files.length === 0) return undefined
   // The list that there is may be all that knows the highest number (law 11).
   const { highest, number: own } = left.physical

@@ -54,56 +54,71 @@ export function firstAbove(numbers: Float64Array | Uint32Array, bound: number, n
   return low
 }
 
+/** Ranges that a list keeps room for when it is used again: 6 MiB. */
+const MOST_KEPT = 1 << 17
+
 export class RangeList {
-  #starts: Float64Array
-  #ends: Float64Array
+  #ranges: Ranges
+  /** Where lists are merged to, and what lies between ranges: as long, made when they are first needed. */
+  #spare: Ranges | undefined
+  #between: Ranges | undefined
   #count = 0
   /** Where ascending lists begin, but for the first. */
   #lists: number[] = []
 
   /** @param most ranges that may be added */
   constructor(most: number) {
-    this.#starts = new Float64Array(most)
-    this.#ends = new Float64Array(most)
+    this.#ranges = roomFor(most)
+  }
+
+  /** Empties the list, for up to `most` ranges, in the same memory if it is enough: what is planned for file after file would be megabytes of garbage otherwise. */
+  reset(most: number): void {
+    const room = this.#ranges.starts.length
+    if (room < most || room > MOST_KEPT) {
+      this.#ranges = roomFor(most)
+      this.#spare = undefined
+      this.#between = undefined
+    }
+    this.#count = 0
+    this.#lists = []
   }
 
   add(start: number, end: number): void {
+    const { starts, ends } = this.#ranges
     const at = this.#count++
-    this.#starts[at] = start
-    this.#ends[at] = end
-    if (at > 0 && start < this.#starts[at - 1]!) this.#lists.push(at)
+    starts[at] = start
+    ends[at] = end
+    if (at > 0 && start < starts[at - 1]!) this.#lists.push(at)
   }
 
-  /** What of `[from, to)` no range covers, but for what is shorter than `least`. */
+  /** What of `[from, to)` no range covers, but for what is shorter than `least`. It holds until the list is asked again, or reset. */
   gaps(from: number, to: number, least = 1): SortedRanges {
-    this.#sort()
-    const starts = new Float64Array(this.#count + 1)
-    const ends = new Float64Array(this.#count + 1)
+    const { starts, ends } = this.#sort()
+    const between = (this.#between ??= roomFor(starts.length + 1))
     let count = 0
     let covered = from
     for (let i = 0; i <= this.#count; i++) {
-      const start = i === this.#count ? to : this.#starts[i]!
+      const start = i === this.#count ? to : starts[i]!
       if (start - covered >= least) {
-        starts[count] = covered
-        ends[count++] = start
+        between.starts[count] = covered
+        between.ends[count++] = start
       }
-      if (i < this.#count && this.#ends[i]! > covered) covered = this.#ends[i]!
+      if (i < this.#count && ends[i]! > covered) covered = ends[i]!
     }
-    return new SortedRanges(starts.subarray(0, count), ends.subarray(0, count))
+    return new SortedRanges(between.starts.subarray(0, count), between.ends.subarray(0, count))
   }
 
   /** Whether two of them have something in common: then two that follow each other have. */
   overlap(): boolean {
-    this.#sort()
-    for (let i = 1; i < this.#count; i++) if (this.#starts[i]! < this.#ends[i - 1]!) return true
+    const { starts, ends } = this.#sort()
+    for (let i = 1; i < this.#count; i++) if (starts[i]! < ends[i - 1]!) return true
     return false
   }
 
-  #sort(): void {
-    if (this.#lists.length === 0) return
-    let from: Ranges = { starts: this.#starts, ends: this.#ends }
-    // As long, for more may be added.
-    let to: Ranges = { starts: new Float64Array(from.starts.length), ends: new Float64Array(from.ends.length) }
+  #sort(): Ranges {
+    if (this.#lists.length === 0) return this.#ranges
+    let from = this.#ranges
+    let to = (this.#spare ??= roomFor(from.starts.length))
     let bounds = [0, ...this.#lists, this.#count]
     while (bounds.length > 2) {
       const merged = [0]
@@ -115,15 +130,19 @@ export class RangeList {
       bounds = merged
       ;[from, to] = [to, from]
     }
-    this.#starts = from.starts
-    this.#ends = from.ends
+    this.#spare = to
     this.#lists = []
+    return (this.#ranges = from)
   }
 }
 
 interface Ranges {
   readonly starts: Float64Array
   readonly ends: Float64Array
+}
+
+function roomFor(count: number): Ranges {
+  return { starts: new Float64Array(count), ends: new Float64Array(count) }
 }
 
 /** `[a, b)` and `[b, end)` of `from`, both ascending, to `[a, end)` of `to`. */

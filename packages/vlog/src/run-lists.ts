@@ -21,9 +21,14 @@ export interface LeftOver {
   readonly physical: PhysicalFile
   /** The logical files in it, ascending, as they are without any of this. */
   readonly logicals: readonly LogicalFile[]
-  readonly dead: SortedRanges
   /** What is left of the logical files in it; those of which nothing is are missing. */
   readonly files: readonly RelocatedLogical[]
+}
+
+/** Memory in which what is left of one file after the other is found. */
+export class LeaveOutRoom {
+  readonly ranges = new RangeList(0)
+  readonly runs = new RunTableBuilder()
 }
 
 /** Part of the log that is needed besides the file set. */
@@ -36,14 +41,15 @@ export interface ListHost {
 
 /**
  * Physical file `number` without dead ranges of at least `least` bytes, if what is `live`, by logical file, stays. `undefined` if there is no such
- * file, or somebody holds it, or it is still written to. @throws CorruptionError for a range that is not there
+ * file, or somebody holds it, or it is still written to. The dead ranges hold until `room` is used again. @throws CorruptionError for a range that is not there
  */
-export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number, RecordRanges>, least: number): LeftOver | undefined {
+export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number, RecordRanges>, least: number, room: LeaveOutRoom): { left: LeftOver; dead: SortedRanges } | undefined {
   const physical = set.physicalFile(number)
   if (physical === undefined) return undefined
   const logicals = [...physical.fids].sort((a, b) => a - b).map((fid) => set.map.require(fid))
   if (logicals.some(({ fid, sealed, retired, hostPins }) => !sealed || retired || hostPins > 0 || set.moving.has(fid))) return undefined
-  const ranges = new RangeList(logicals.reduce((sum, { fid }) => sum + (live.get(fid)?.offsets.length ?? 0), 0))
+  const { ranges } = room
+  ranges.reset(logicals.reduce((sum, { fid }) => sum + (live.get(fid)?.offsets.length ?? 0), 0))
   for (const logical of logicals) {
     const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
     const { runs } = logical
@@ -60,16 +66,16 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
   const files: RelocatedLogical[] = []
   for (const logical of logicals) {
     const { fid, end, keyId, baseIv, direct } = logical
-    const runs = runsWithout(logical, dead)
+    const runs = runsWithout(logical, dead, room.runs)
     // A gap file may end before its last gap does.
     if (runs.count > 0) files.push({ fid, end: Math.max(end, runs.end), keyId, baseIv, direct, runs })
   }
-  return { physical, logicals, dead, files }
+  return { left: { physical, logicals, files }, dead }
 }
 
 /** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */
-function runsWithout({ runs, written }: LogicalFile, dead: SortedRanges): RunTable {
-  const builder = new RunTableBuilder(runs?.count ?? dead.count + 1)
+function runsWithout({ runs, written }: LogicalFile, dead: SortedRanges, builder: RunTableBuilder): RunTable {
+  builder.reset(runs?.count ?? dead.count + 1)
   let next = 0
   const add = (logicalStart: number, physicalStart: number, length: number): void => {
     const stop = physicalStart + length

@@ -25,6 +25,8 @@ const TABLE_FILE_LENGTH = 32
 const TABLE_RUN_LENGTH = 16
 /** Runs that a builder has room for at first, at least. */
 const FIRST_RUNS = 16
+/** Runs that a builder keeps room for when it is used again: 2 MiB. */
+const MOST_KEPT = 1 << 17
 
 /** Runs of one logical file inside one physical file: ascending, not overlapping, not touching where both sides do. */
 export class RunTable {
@@ -108,6 +110,18 @@ export class RunTableBuilder {
     this.#starts = new Uint32Array(room)
     this.#lengths = new Uint32Array(room)
     this.#physical = new Float64Array(room)
+  }
+
+  /** Begins anew, with room for `expected` runs, in the same memory if it is enough. */
+  reset(expected: number): void {
+    const kept = this.#starts.length
+    if (kept < expected || kept > MOST_KEPT) {
+      const room = Math.max(FIRST_RUNS, expected)
+      this.#starts = new Uint32Array(room)
+      this.#lengths = new Uint32Array(room)
+      this.#physical = new Float64Array(room)
+    }
+    this.#count = 0
   }
 
   add(logicalStart: number, physicalStart: number, length: number): void {

@@ -50,6 +50,22 @@ test('a list that was looked at takes more', () => {
   expect(list.overlap()).toBe(false)
 })
 
+test('a list that is reset is like a new one, whatever it held and was asked before', () => {
+  const list = new RangeList(0)
+  fc.assert(
+    fc.property(fc.array(ranges, { maxLength: 4 }), fc.integer({ min: 72, max: 90 }), (lists, to) => {
+      for (const all of lists) {
+        list.reset(all.length)
+        for (const { start, end } of all) list.add(start, end)
+        const fresh = listOf(all)
+        expect(rangesOf(list.gaps(0, to))).toEqual(rangesOf(fresh.gaps(0, to)))
+        expect(list.overlap()).toBe(fresh.overlap())
+      }
+    }),
+    { numRuns: 1000 },
+  )
+})
+
 test('the first number above a bound is found from wherever one looks', () => {
   fc.assert(
     fc.property(fc.uniqueArray(fc.nat(200), { maxLength: 60 }), fc.integer({ min: -1, max: 201 }), fc.option(fc.nat(61), { nil: undefined }), (numbers, bound, near) => {
