@@ -2,6 +2,7 @@
  * Keys, ranges and limits as callers pass them in, checked and turned into bytes and counts. Whatever is wrong is
  * `InvalidArgumentError`.
  */
+import { bytesFrom } from './bytes-from.js'
 import { copyBytes } from './copy-bytes.js'
 import { InvalidArgumentError } from './errors.js'
 import { MAX_KEY_LENGTH } from './internal-key.js'
@@ -12,8 +13,9 @@ const encoder = new TextEncoder()
 /** Text as UTF-8, bytes as they are, not copied. `what` it is, for the message. @throws InvalidArgumentError for anything else */
 export function bytesOf(value: unknown, what: string): Uint8Array {
   if (typeof value === 'string') return encoder.encode(value)
-  if (value instanceof Uint8Array) return value
-  throw new InvalidArgumentError(`${what} must be a string or a Uint8Array`)
+  const bytes = bytesFrom(value)
+  if (bytes === undefined) throw new InvalidArgumentError(`${what} must be a string or a Uint8Array`)
+  return bytes
 }
 
 /** The bytes of a key, at most 65,000, not copied. @throws InvalidArgumentError */

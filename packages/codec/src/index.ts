@@ -26,6 +26,7 @@ export {
   throwIfAborted,
 } from './errors.js'
 export type { WkErrorCode, WkErrorOptions } from './errors.js'
+export { bytesFrom, isShared } from './bytes-from.js'
 export { bytesOf, keyBytes, limitOf, ownKeyBytes, rangeBytes } from './bytes-like.js'
 export { abortable } from './abortable.js'
 export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'

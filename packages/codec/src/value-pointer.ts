@@ -5,6 +5,7 @@
  * number. `offset` is that of the record's first byte, `len` covers the whole record, header and checksum included.
  */
 
+import { bytesFrom } from './bytes-from.js'
 import { readU32, writeU32 } from './byte-writer.js'
 import { CorruptionError, InvalidArgumentError } from './errors.js'
 
@@ -51,8 +52,9 @@ export function isValuePointer(value: unknown): value is ValuePointer {
 }
 
 /** The pointer at `at`. Throws `CorruptionError` when there are fewer than twelve bytes, `InvalidArgumentError` for what is no array of bytes. */
-export function decodePointer(from: Uint8Array, at = 0): ValuePointer {
-  if (!(from instanceof Uint8Array)) throw new InvalidArgumentError('an encoded value pointer must be a Uint8Array')
+export function decodePointer(encoded: Uint8Array, at = 0): ValuePointer {
+  const from = bytesFrom(encoded)
+  if (from === undefined) throw new InvalidArgumentError('an encoded value pointer must be a Uint8Array')
   if (!Number.isInteger(at) || at < 0 || from.length - at < POINTER_LENGTH) throw new CorruptionError('a value pointer of fewer than 12 bytes')
   return { fid: readPointerFid(from, at), offset: readPointerOffset(from, at), len: readPointerLen(from, at) }
 }

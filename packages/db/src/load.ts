@@ -6,7 +6,7 @@
  * of keys (`numVersionsToKeep`) may be there twice.
  * At the end versions go on above the last one of the stream, so that later increments of either database fit.
  */
-import { ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, abortable, compareBytes, copyBytes, readFrame } from '@wk/codec'
+import { ByteReader, CorruptionError, FRAME_HEADER_LENGTH, InvalidArgumentError, abortable, bytesFrom, compareBytes, copyBytes, readFrame } from '@wk/codec'
 import { BACKUP_SALT, MAX_BACKUP_PAYLOAD, decodePayload } from './backup-format.js'
 import type { BackupHead, BackupPayload, BackupRecord } from './backup-format.js'
 import type { MaintenanceOptions } from './maintenance.js'
@@ -51,8 +51,9 @@ export async function loadBackup(parts: Parts, stager: Stager, chunks: BackupChu
       options.onProgress?.({ phase: 'load', done: records, total: records, bytes: frames.offset })
     }
   }
-  for await (const chunk of abortable(chunksOf(chunks), options.signal)) {
-    if (!(chunk instanceof Uint8Array)) throw new InvalidArgumentError('the chunks of a backup must be Uint8Arrays')
+  for await (const given of abortable(chunksOf(chunks), options.signal)) {
+    const chunk = bytesFrom(given)
+    if (chunk === undefined) throw new InvalidArgumentError('the chunks of a backup must be Uint8Arrays')
     frames.push(chunk)
     for (let payload = frames.next(); payload !== undefined; payload = frames.next()) await take(payload)
     const turn = guard.due()
@@ -89,7 +90,7 @@ async function raiseVersions({ queue, tree }: Parts, version: number): Promise<v
 }
 
 function chunksOf(chunks: unknown): AsyncIterable<unknown> | Iterable<unknown> {
-  if (typeof chunks === 'object' && chunks !== null && !(chunks instanceof Uint8Array)) {
+  if (typeof chunks === 'object' && chunks !== null && !ArrayBuffer.isView(chunks)) {
     if (Symbol.asyncIterator in chunks) return chunks as AsyncIterable<unknown>
     if (Symbol.iterator in chunks) return chunks as Iterable<unknown>
   }

@@ -16,7 +16,7 @@
  * the file can flip bits; checksums inside tell accidents only.
  */
 import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { InvalidArgumentError, WrongKeyError, crc32cRange, readU32, writeU32 } from '@wk/codec'
+import { InvalidArgumentError, WrongKeyError, bytesFrom, crc32cRange, readU32, writeU32 } from '@wk/codec'
 
 /** Bytes before the content. On disk, never change. */
 export const ENCRYPTION_HEADER_LENGTH = 64
@@ -35,8 +35,9 @@ const CIPHERS: Readonly<Record<number, string>> = { 16: 'aes-128-ctr', 24: 'aes-
 const zeros = new Uint8Array(BLOCK)
 
 /** A private copy of an encryption key. @throws InvalidArgumentError unless it has 16, 24 or 32 bytes */
-export function copyEncryptionKey(key: unknown): Uint8Array {
-  if (!(key instanceof Uint8Array)) throw new InvalidArgumentError('an encryption key must be a Uint8Array')
+export function copyEncryptionKey(given: unknown): Uint8Array {
+  const key = bytesFrom(given)
+  if (key === undefined) throw new InvalidArgumentError('an encryption key must be a Uint8Array')
   if (CIPHERS[key.length] === undefined) throw new InvalidArgumentError(`an encryption key has 16, 24 or 32 bytes, not ${key.length}`)
   return Uint8Array.from(key)
 }

@@ -1,8 +1,9 @@
 /**
  * What goes in comes out, in the type that the encoding promises.
  */
+import { runInNewContext } from 'node:vm'
 import { expect, it } from 'vitest'
-import { large, make } from './harness.js'
+import { failureOf, large, make } from './harness.js'
 
 it.each([3, 5000])('a value of %i bytes is a plain Uint8Array for view and a Buffer for buffer', async (length) => {
   const db = make<string, Uint8Array>({ valueEncoding: 'view' })
@@ -81,4 +82,25 @@ it('so may those of a chained batch, before it is written', async () => {
   const cleared = db.batch().put(row, row).clear().del(row)
   await cleared.write()
   expect(await db.has(new Uint8Array(3).fill(3))).toBe(false)
+})
+
+it.each(['view', 'buffer'])('bytes of another realm are bytes; what only looks like them is refused (%s)', async (encoding) => {
+  const db = make<Uint8Array, Uint8Array>({ keyEncoding: encoding, valueEncoding: encoding })
+  const foreign = (length: number): Uint8Array => (runInNewContext(`new Uint8Array(${length})`) as Uint8Array).fill(length)
+  await db.put(foreign(1), foreign(5000))
+  await db.batch([{ type: 'put', key: foreign(2), value: foreign(20) }])
+  await db.batch().put(foreign(3), foreign(0)).write()
+  expect([...(await db.get(foreign(1)) ?? [])]).toEqual([...foreign(5000)])
+  expect((await db.getMany([foreign(2), foreign(3)])).map((value) => value?.length)).toEqual([20, 0])
+  expect(await db.has(foreign(3))).toBe(true)
+  expect(await db.keys({ gt: foreign(1) }).all()).toHaveLength(2)
+  const moved = new Uint8Array(8)
+  structuredClone(moved.buffer, { transfer: [moved.buffer] })
+  for (const wrong of [moved, new Proxy(Uint8Array.of(1), {}), Object.create(Uint8Array.prototype) as Uint8Array]) {
+    for (const call of [() => db.put(wrong, foreign(1)), () => db.put(foreign(1), wrong), () => db.batch([{ type: 'put', key: foreign(1), value: wrong }]), () => db.batch().put(foreign(1), wrong).write()]) {
+      expect(await failureOf(call)).toBeInstanceOf(Error)
+    }
+  }
+  expect(await db.get(foreign(1))).toHaveLength(5000)
+  expect(await db.keys().all()).toHaveLength(3)
 })

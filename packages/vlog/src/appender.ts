@@ -2,7 +2,7 @@
  * The public write path over the writer: checks arguments, stages a whole call, waits for the operating system and, where
  * asked, for the device. Calls may overlap; they are written in call order, those of one turn of the event loop in one write.
  */
-import { InvalidArgumentError, checkFlag, checkOptions, type ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, bytesOf, checkFlag, checkOptions, type ValuePointer } from '@wk/codec'
 import { UnderWay } from '@wk/fs'
 import type { LoopGuard, Runtime } from '@wk/fs'
 import { checkArray } from './arguments.js'
@@ -199,8 +199,8 @@ function compressEntry(entry: CheckedEntry): void {
 function checkEntry(entry: AppendEntry, stored: boolean): CheckedEntry {
   if (typeof entry !== 'object' || entry === null) throw new InvalidArgumentError('an entry must be an object')
   const { version = 0, userMeta = 0, expiresAt = 0, meta = 0 } = entry
-  const key = bytesOf('key', entry.key)
-  const value = bytesOf('value', entry.value)
+  const key = bytesOf(entry.key, 'key')
+  const value = bytesOf(entry.value, 'value')
   if (key.length > MAX_USER_KEY_LENGTH) throw new InvalidArgumentError(`a key of ${key.length} bytes, over ${MAX_USER_KEY_LENGTH}`)
   if (value.length > MAX_VALUE_LENGTH) throw new InvalidArgumentError(`a value of ${value.length} bytes, over ${MAX_VALUE_LENGTH}`)
   checkInteger('version', version, Number.MAX_SAFE_INTEGER)
@@ -210,12 +210,6 @@ function checkEntry(entry: AppendEntry, stored: boolean): CheckedEntry {
   if ((meta & ~(stored ? META_MASK | META_LZ4 : META_MASK)) !== 0) throw new InvalidArgumentError('meta has bits that are not for writers')
   if ((meta & META_LZ4) !== 0 && uncompressedLength(value) === -1) throw new InvalidArgumentError('meta says that the value is compressed, and it is not')
   return { key, value, version, userMeta, expiresAt, meta }
-}
-
-function bytesOf(name: string, value: unknown): Uint8Array {
-  if (typeof value === 'string') return Buffer.from(value)
-  if (value instanceof Uint8Array) return value
-  throw new InvalidArgumentError(`${name} must be a string or a Uint8Array`)
 }
 
 function checkInteger(name: string, value: number, max: number): void {

@@ -4,7 +4,7 @@
  * How long a value may be is learnt from the last ones: a page that the machine has to be given first takes six times as long as one that was in use a
  * moment ago, and the event loop is not to be held longer than it takes to copy the value for a later write.
  */
-import { crc32cRange } from '@wk/codec'
+import { crc32cRange, isShared } from '@wk/codec'
 import { writeFullySync, type File, type Runtime } from '@wk/fs'
 import type { LogicalFile } from './file-map.js'
 
@@ -52,5 +52,5 @@ export class DirectValues {
 
 /** Whether a long value goes to the file as it is. Others are encrypted, or lie in memory that another thread may change between checksum and write. */
 export function isWrittenInPlace(value: Uint8Array, { cipher }: LogicalFile): boolean {
-  return cipher === undefined && !(value.buffer instanceof SharedArrayBuffer)
+  return cipher === undefined && !isShared(value)
 }

@@ -6,7 +6,7 @@
  * value, at most what LZ4 can make of so many bytes.
  */
 import { createRequire } from 'node:module'
-import { CorruptionError, NotSupportedError, copyBytes, readU32 } from '@wk/codec'
+import { CorruptionError, NotSupportedError, copyBytes, isShared, readU32 } from '@wk/codec'
 import { MAX_VALUE_LENGTH } from './format.js'
 
 /** Shorter values are stored as they are: LZ4 would save little and cost a call. */
@@ -53,7 +53,7 @@ export function compressValue(value: Uint8Array): Uint8Array | undefined {
   const { length } = value
   if (length < MIN_COMPRESSED_SOURCE) return undefined
   // Shared memory may change while it is compressed: a private copy cannot.
-  const own = value.buffer instanceof SharedArrayBuffer ? copyBytes(value) : value
+  const own = isShared(value) ? copyBytes(value) : value
   const compressed = requireLz4().compressSync(Buffer.from(own.buffer, own.byteOffset, length))
   return compressed.length <= length - length / 8 ? compressed : undefined
 }

@@ -18,7 +18,7 @@
  * plain sums of doubles (no 32-bit wrap) against the bytes that are there. Varints that are not in their shortest form
  * are refused: no writer makes them.
  */
-import { crc32c, crc32cRange, uvarintLength, writeUvarint } from '@wk/codec'
+import { crc32c, crc32cRange, isShared, uvarintLength, writeUvarint } from '@wk/codec'
 import { MAX_STORED_KEY_LENGTH, RECORD_CRC_LENGTH, VERSION_LENGTH } from './format.js'
 import type { RecordCipher } from './record-cipher.js'
 
@@ -75,7 +75,7 @@ export function writeRecord(
   at = writeHeader(into, at, key.length, meta, userMeta, expiresAt, value.length)
   const keyStart = at
   at = writeKey(into, at, key, version)
-  if (cipher === undefined && value.length >= SUM_AT_SOURCE && !(value.buffer instanceof SharedArrayBuffer)) {
+  if (cipher === undefined && value.length >= SUM_AT_SOURCE && !isShared(value)) {
     const sum = crc32c(value, crc32cRange(into, start, at))
     into.set(value, at)
     writeU32BE(into, at + value.length, sum)

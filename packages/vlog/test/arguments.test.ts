@@ -1,6 +1,7 @@
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { ValueLog } from '../src/index.js'
 import { collect, failureOf, newMemory, openLog } from './support/memory-log.js'
@@ -26,6 +27,25 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
     for (const value of wrongExcept('string')) expect(await refusal(() => log.stream(value))).toMatchObject(INVALID)
     for (const value of wrongExcept('function')) expect(await refusal(() => log.recountDiscards(value))).toMatchObject(INVALID)
     expect(log.files()).toEqual([])
+    await log.close()
+  })
+
+  test('bytes of another realm are bytes; what only looks like them is none', async () => {
+    const log = await openLog(await newMemory())
+    const foreign = runInNewContext('(length) => new Uint8Array(length)') as (length: number) => Uint8Array
+    for (const length of [0, 1, 100, 300_000]) {
+      const value = foreign(length).fill(length)
+      const [pointer] = await log.append([{ key: foreign(3).fill(1), value }])
+      const entry = await log.read(pointer!)
+      expect(entry.key).toEqual(Uint8Array.of(1, 1, 1))
+      expect(Buffer.compare(entry.value, Buffer.alloc(length, length % 256))).toBe(0)
+    }
+    const before = log.files()
+    for (const wrong of [new Proxy(Uint8Array.of(1), {}), Object.create(Uint8Array.prototype) as Uint8Array]) {
+      expect(await refusal(() => log.append([{ key: wrong, value: 'v' }]))).toMatchObject(INVALID)
+      expect(await refusal(() => log.append([{ key: 'k', value: wrong }]))).toMatchObject(INVALID)
+    }
+    expect(log.files()).toEqual(before)
     await log.close()
   })
 

@@ -1,0 +1,46 @@
+/**
+ * What callers pass in as bytes, told by what it is and not by its class: an array of another realm (a `vm` context, a test runner's
+ * environment) is none of ours by `instanceof`, and a `Proxy`, or an object with the prototype, is one by `instanceof` and has no bytes.
+ */
+import { InvalidArgumentError } from './errors.js'
+
+const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype) as object
+/** The getters of the language itself: of every realm's arrays, whatever their prototype has become, and of nothing else. */
+const kindOf = getterOf(Symbol.toStringTag)
+const bufferOf = getterOf('buffer') as (this: unknown) => ArrayBufferLike
+const startOf = getterOf('byteOffset') as (this: unknown) => number
+const lengthOf = getterOf('byteLength') as (this: unknown) => number
+
+/**
+ * A `Uint8Array` as one of ours, over the same memory: itself, unless it is one of another realm. `undefined` for anything else.
+ * @throws InvalidArgumentError if its memory was transferred or cut off: it would pass for no bytes at all
+ */
+export function bytesFrom(value: unknown): Uint8Array | undefined {
+  return value instanceof Uint8Array && ArrayBuffer.isView(value) && value.length > 0 ? value : bytesFromOther(value)
+}
+
+/** Whether another thread may change the bytes while they are looked at. Memory of another realm counts as such: nobody asks whose it is. */
+export function isShared(bytes: Uint8Array): boolean {
+  return !(bytes.buffer instanceof ArrayBuffer)
+}
+
+function bytesFromOther(value: unknown): Uint8Array | undefined {
+  if (!ArrayBuffer.isView(value) || kindOf.call(value) !== 'Uint8Array') return undefined
+  const length = lengthOf.call(value)
+  if (length === 0 && isLost(value as Uint8Array)) throw new InvalidArgumentError('the memory of the bytes was transferred or cut off')
+  return value instanceof Uint8Array ? value : new Uint8Array(bufferOf.call(value), startOf.call(value), length)
+}
+
+/** Whether the memory behind it is gone. Only methods of the language tell that from an array without bytes, in every version that we run on. */
+function isLost(bytes: Uint8Array): boolean {
+  try {
+    Uint8Array.prototype.at.call(bytes, 0)
+    return false
+  } catch {
+    return true
+  }
+}
+
+function getterOf(name: PropertyKey): (this: unknown) => unknown {
+  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as (this: unknown) => unknown
+}
