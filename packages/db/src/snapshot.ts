@@ -43,7 +43,7 @@ export class Snapshot {
 
   /** @internal The sequence number to read at. Throws `WK_CLOSED` after `close()`, `WK_INVALID_ARGUMENT` for one that is not among `own`. */
   static sequenceOf(snapshot: unknown, own: ReadonlySet<Snapshot>): number {
-    if (!(snapshot instanceof Snapshot)) throw new InvalidArgumentError('snapshot must come from db.snapshot()')
+    if (typeof snapshot !== 'object' || snapshot === null || !(#open in snapshot)) throw new InvalidArgumentError('snapshot must come from db.snapshot()')
     if (!snapshot.#open) throw new ClosedError('the snapshot is closed')
     if (!own.has(snapshot)) throw new InvalidArgumentError('the snapshot is one of another database')
     return snapshot.#source.sequence

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { WkError as CodecError } from '@wk/codec'
 import { MemoryFileSystem } from '@wk/fs'
-import { DB, WkError } from '../src/index.js'
+import { DB, Snapshot, WkError } from '../src/index.js'
 import { all, expectCode, memoryPlace } from './harness.js'
 
 const notBytes: unknown[] = [undefined, null, 5, true, {}, [], [1, 2], new ArrayBuffer(3), new Uint16Array(2), Symbol('x')]
@@ -73,8 +73,12 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT and change nothing
   it('snapshots of another database or of nothing', async () => {
     const db = await memoryPlace().open()
     const other = await memoryPlace().open()
-    for (const snapshot of [other.snapshot(), {}, 5, null] as Any[]) {
-      await expectCode(() => db.get('k', { snapshot }), 'WK_INVALID_ARGUMENT')
+    const own = db.snapshot()
+    const pretenders = [Object.create(Snapshot.prototype), Object.create(own), new Proxy(own, {}), { version: 1, close: () => {} }]
+    for (const snapshot of [other.snapshot(), {}, 5, null, ...pretenders] as Any[]) {
+      for (const use of [() => db.get('k', { snapshot }), () => db.getSync('k', { snapshot }), () => db.getMany(['k'], { snapshot }), () => db.has('k', { snapshot }), () => db.getEntry('k', { snapshot })]) {
+        await expectCode(use, 'WK_INVALID_ARGUMENT')
+      }
       await expectCode(() => all(db.iterator({ snapshot })), 'WK_INVALID_ARGUMENT')
     }
   })

@@ -24,7 +24,7 @@ export class WkSnapshot extends Base {
 
   /** @internal The engine's snapshot; `LEVEL_NOT_SUPPORTED` for one of another kind of database. */
   static of(snapshot: AbstractSnapshot): Snapshot {
-    if (!(snapshot instanceof WkSnapshot)) throw new LevelError('LEVEL_NOT_SUPPORTED', 'The snapshot is one of another kind of database')
+    if (!(#snapshot in snapshot)) throw new LevelError('LEVEL_NOT_SUPPORTED', 'The snapshot is one of another kind of database')
     return snapshot.#snapshot
   }
 }

@@ -99,6 +99,13 @@ it('what cannot be done is LEVEL_NOT_SUPPORTED', async () => {
   expect(await failureOf(() => db.get('a', { snapshot }))).toMatchObject({ code: 'LEVEL_NOT_SUPPORTED' })
   expect(await failureOf(() => db.iterator({ snapshot }).all())).toMatchObject({ code: 'LEVEL_NOT_SUPPORTED' })
   await snapshot.close()
+  const own = db.snapshot()
+  const references = { ref: { value: () => {} }, unref: { value: () => {} } }
+  for (const pretender of [Object.create(null, references), Object.create(own, references)] as never[]) {
+    expect(await failureOf(() => db.get('a', { snapshot: pretender }))).toMatchObject({ code: 'LEVEL_NOT_SUPPORTED' })
+    expect(await failureOf(() => db.keys({ snapshot: pretender }).all())).toMatchObject({ code: 'LEVEL_NOT_SUPPORTED' })
+  }
+  await own.close()
 })
 
 it('what has no word in Level keeps its own', async () => {

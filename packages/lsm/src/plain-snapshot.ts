@@ -34,7 +34,7 @@ export class PlainSnapshot implements Snapshot {
   /** @internal The sequence number to read at; `undefined` reads at what is visible now. @throws ClosedError, InvalidArgumentError for one of another engine */
   static sequenceOf(snapshot: unknown, tree: LsmTree): number {
     if (snapshot === undefined) return tree.visibleSequence
-    if (!(snapshot instanceof PlainSnapshot)) throw new InvalidArgumentError('snapshot must come from engine.snapshot()')
+    if (typeof snapshot !== 'object' || snapshot === null || !(#open in snapshot)) throw new InvalidArgumentError('snapshot must come from engine.snapshot()')
     if (!snapshot.#open) throw new ClosedError('the snapshot is released')
     if (snapshot.#tree !== tree) throw new InvalidArgumentError('the snapshot is one of another engine')
     return snapshot.sequence

@@ -86,7 +86,7 @@ describe('the plain engine', () => {
       expect(() => engine.get(wrong)).toThrow(invalid)
       if (!Array.isArray(wrong)) await expect(engine.batch(wrong)).rejects.toEqual(invalid)
       if (wrong === undefined) continue
-      for (const options of [{ gte: wrong }, { snapshot: wrong }, { snapshot: other.snapshot() }, { limit: 1.5 }]) expect(() => engine.iterate(options)).toThrow(invalid)
+      for (const options of [{ gte: wrong }, { snapshot: wrong }, { snapshot: other.snapshot() }, { snapshot: Object.create(engine.snapshot()) as never }, { limit: 1.5 }]) expect(() => engine.iterate(options)).toThrow(invalid)
     }
     for (const wrong of [null, 5, 'text'] as never[]) {
       for (const call of [() => engine.put('a', 'v', wrong), () => engine.put('a', 'v', { sync: wrong }), () => engine.compact(wrong), () => engine.compact({ signal: wrong })]) await expect(call()).rejects.toEqual(invalid)
