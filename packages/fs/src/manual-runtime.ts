@@ -2,6 +2,7 @@
  * A runtime whose clock moves only when told to and whose random numbers follow a seed: for deterministic tests.
  */
 import { AbortedError, throwIfAborted } from '@wk/codec'
+import { defaultRuntime } from './runtime.js'
 import type { Runtime } from './runtime.js'
 import { seededRandom } from './seeded-random.js'
 
@@ -75,7 +76,7 @@ export class ManualRuntime implements Runtime {
   }
 
   microtask(fn: () => void): void {
-    queueMicrotask(fn)
+    defaultRuntime.microtask(fn)
   }
 
   /** Moves the clock by `ms` and wakes the sleepers that are due, in order of time; what they start runs in between. */

@@ -20,6 +20,7 @@ import type { LockPort } from './lock-port.js'
 import { takeLock } from './lock.js'
 import { loadNativeExtensions } from './native-extensions.js'
 import { createProcessTable } from './process-table.js'
+import { distinctTicks } from './runtime.js'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = fs.constants
 /** A symbolic link fails with ELOOP; a pipe does not block before it is refused. Absent on Windows. */
@@ -364,7 +365,7 @@ const lockPort: LockPort = {
   },
   createExclusive: (path, text) => {
     // Complete before it has its name: nobody can meet an empty file of a running process.
-    const temporary = join(dirname(path), `LOCK.${process.pid}-${process.hrtime.bigint()}.tmp`)
+    const temporary = join(dirname(path), `LOCK.${process.pid}-${distinctTicks()}.tmp`)
     const fd = fs.openSync(temporary, OPEN_FLAGS.create, FILE_MODE)
     try {
       fs.writeSync(fd, text, 0, 'latin1')

@@ -1,6 +1,9 @@
 /**
  * Time, randomness and yielding, injected everywhere so that tests can own them. The only place in the packages that
  * touches the clock, `Math.random` and timers.
+ *
+ * What is real is taken when this file is loaded: whoever replaces the timers of the process later, as tests of users do, means his own waits, and
+ * would find a database that never answers, or a loop that never pauses.
  */
 import { throwIfAborted, AbortedError } from '@wk/codec'
 
@@ -19,23 +22,28 @@ export interface Runtime {
   microtask(fn: () => void): void
 }
 
+const { setTimeout: startTimer, clearTimeout: stopTimer, setImmediate: onNextTurn, queueMicrotask: afterJob } = globalThis
+const { random } = Math
+const ticksSinceStart = process.hrtime.bigint
+const elapsed = performance.now.bind(performance)
 const resolved = Promise.resolve()
 
 /** The real clock, timers and random numbers of the process. */
 export const defaultRuntime: Runtime = {
+  // Not taken beforehand: it dates what users read (`expiresAt`, `ttl`) and nothing is waited for by it, so one who moves the process's clock moves ours.
   now: () => Date.now(),
-  monotonic: () => performance.now(),
-  random: () => Math.random(),
-  yield: () => new Promise((resolve) => setImmediate(resolve)),
+  monotonic: elapsed,
+  random,
+  yield: () => new Promise((resolve) => onNextTurn(resolve)),
   sleep: async (ms, signal) => {
     throwIfAborted(signal)
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = startTimer(() => {
         signal?.removeEventListener('abort', onAbort)
         resolve()
       }, ms)
       function onAbort(): void {
-        clearTimeout(timer)
+        stopTimer(timer)
         reject(new AbortedError(undefined, { cause: signal?.reason }))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
@@ -43,6 +51,18 @@ export const defaultRuntime: Runtime = {
   },
   // Half the price of `queueMicrotask`, which makes an asynchronous resource each time.
   microtask: (fn) => void resolved.then(fn),
+}
+
+/** Throws after the current job, as nobody's rejection: it ends up as an uncaught exception. */
+export function throwBeside(error: unknown): void {
+  afterJob(() => {
+    throw error
+  })
+}
+
+/** A number that no other call in this process gives, as far as clocks tell apart. */
+export function distinctTicks(): bigint {
+  return ticksSinceStart()
 }
 
 /**

@@ -8,6 +8,7 @@
 import type { FileSystem } from './file-system.js'
 import { InterceptedFileSystem } from './intercept.js'
 import type { Operation } from './intercept.js'
+import { defaultRuntime } from './runtime.js'
 import { seededRandom } from './seeded-random.js'
 
 interface Waiting {
@@ -35,7 +36,7 @@ export class ScheduledFileSystem extends InterceptedFileSystem {
       this.#waiting.push({ path: operation.path, start: () => resolve(run()) })
       if (this.#pumping) return
       this.#pumping = true
-      queueMicrotask(() => this.#pump())
+      defaultRuntime.microtask(() => this.#pump())
     })
   }
 
@@ -57,7 +58,7 @@ export class ScheduledFileSystem extends InterceptedFileSystem {
     for (const waiting of this.#waiting.splice(chosen, 1)) waiting.start()
     let delay = Math.floor(this.#random() * 8)
     const next = (): void => {
-      if (delay-- > 0) queueMicrotask(next)
+      if (delay-- > 0) defaultRuntime.microtask(next)
       else if (this.#waiting.length > 0) this.#pump()
       else this.#pumping = false
     }
