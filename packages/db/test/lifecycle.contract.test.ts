@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -150,6 +150,29 @@ describe('locks between processes', () => {
 })
 
 describe('what surrounds the process', () => {
+  it('a relative directory whose working directory is gone is WK_IO with the cause; an absolute one needs none', async () => {
+    const gone = temporaryDirectory()
+    const place = nodePlace()
+    const cwd = process.cwd()
+    process.chdir(gone)
+    rmdirSync(gone)
+    try {
+      for (const use of [() => DB.open('relative'), () => DB.destroy('relative'), () => DB.repair('relative', { to: place.dir }), () => DB.repair(place.dir, { to: 'relative' })]) {
+        const { cause } = await expectCode(use, 'WK_IO')
+        expect(cause).toMatchObject({ code: 'ENOENT' })
+      }
+      const db = await place.open({ workers: 1 })
+      for (let i = 0; i < 200; i++) await db.put(`k${i % 20}`, large(1000, i))
+      await db.flush()
+      await db.compact()
+      await db.gc()
+      expect((await expectCode(() => db.checkpoint('relative'), 'WK_IO')).cause).toMatchObject({ code: 'ENOENT' })
+      await db.close()
+    } finally {
+      process.chdir(cwd)
+    }
+  })
+
   it('a relative directory stays the same one after chdir', async () => {
     const parent = temporaryDirectory()
     const elsewhere = temporaryDirectory()

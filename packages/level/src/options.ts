@@ -1,7 +1,6 @@
 /**
  * Options: those of `abstract-level`, beside them those of the engine, and the names that classic-level has for some.
  */
-import { resolve } from 'node:path'
 import type {
   AbstractBatchOptions,
   AbstractClearOptions,
@@ -86,11 +85,6 @@ export function engineOptions(given: WkLevelOpenOptions & { multithreading?: unk
   if (writeBufferSize !== undefined) engine.memTableSize ??= Math.max(LEAST_MEMTABLE, writeBufferSize)
   if (maxFileSize !== undefined) engine.tableSize ??= Math.max(LEAST_TABLE, maxFileSize)
   return engine
-}
-
-/** Where the engine looks: a relative location means the directory of the open, also after `process.chdir()`. */
-export function engineDirectory(location: string, options: Pick<DbOptions, 'fs'> | null | undefined): string {
-  return (options?.fs ?? undefined) === undefined ? resolve(location) : location
 }
 
 /** The engine's write options, or none, from the options of a call. */

@@ -17,7 +17,7 @@ import { fromEngine, ownCopy, toEngine } from './format.js'
 import type { Stored } from './format.js'
 import { WkIterator, WkKeyIterator, WkValueIterator, engineRange } from './iterator.js'
 import type { IteratorRequest } from './iterator.js'
-import { engineDirectory, engineOptions, writeOptions } from './options.js'
+import { engineOptions, writeOptions } from './options.js'
 import type {
   WkLevelBatchOptions,
   WkLevelClearOptions,
@@ -133,7 +133,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
   static async destroy(location: string, options: Pick<WkLevelOpenOptions, 'fs'> = {}): Promise<void> {
     assertLocation(location)
     try {
-      await DB.destroy(engineDirectory(location, options), options)
+      await DB.destroy(location, options)
     } catch (error) {
       throw levelError(error)
     }
@@ -147,7 +147,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
   static async repair(location: string, options: RepairOptions): Promise<RepairReport> {
     assertLocation(location)
     try {
-      return await DB.repair(engineDirectory(location, options), options)
+      return await DB.repair(location, options)
     } catch (error) {
       throw levelError(error)
     }
@@ -156,8 +156,7 @@ export class WkLevel<KDefault = string, VDefault = string> extends AbstractLevel
   /** @internal */
   async _open(options: WkLevelOpenOptions): Promise<void> {
     try {
-      const engine = engineOptions(options)
-      this.#db = await DB.open(engineDirectory(this.#location, engine), engine)
+      this.#db = await DB.open(this.#location, engineOptions(options))
     } catch (error) {
       throw openError(error, this.#location)
     }

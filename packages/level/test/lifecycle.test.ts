@@ -3,7 +3,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
@@ -121,6 +121,19 @@ it('refuses what is no path', async () => {
   writeFileSync(file, '')
   expect((await failureOf(() => make({}, file).open())).code).toBe('LEVEL_DATABASE_NOT_OPEN')
   expect((await failureOf(() => make({}, join(file, 'below')).open())).cause?.code).toBe('LEVEL_IO_ERROR')
+})
+
+it('a relative location whose working directory is gone is LEVEL_IO_ERROR', async () => {
+  const gone = temporaryDirectory()
+  const before = process.cwd()
+  process.chdir(gone)
+  rmdirSync(gone)
+  try {
+    expect((await failureOf(() => new WkLevel('relative').open())).cause).toMatchObject({ code: 'LEVEL_IO_ERROR', cause: { code: 'WK_IO' } })
+    expect(await failureOf(() => WkLevel.destroy('relative'))).toMatchObject({ code: 'LEVEL_IO_ERROR' })
+  } finally {
+    process.chdir(before)
+  }
 })
 
 it('a relative location means the directory of the open, also after chdir', async () => {
