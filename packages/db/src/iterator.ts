@@ -8,7 +8,7 @@
  * (WiscKey's prefetch, FAST'16 section 3.3.1): the pointers of a window are sorted by place, neighbours become one read.
  * A `keys()` iterator never reads the value log.
  */
-import { ClosedError, InvalidArgumentError, copyBytes, isInRange, keyBytes } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, copyBytes, isInRange, keyBytes, ownKeyBytes } from '@wk/codec'
 import type { KeyRange } from '@wk/codec'
 import type { LoopGuard } from '@wk/fs'
 import type { VisibleCursor } from '@wk/lsm'
@@ -98,8 +98,6 @@ export class DbIterator<T> implements AsyncIterable<T> {
   #ended = false
   /** What the cursor failed with: it is not at its end. Who asks for what lies behind meets it again, until the next `seek`. */
   #failure: { error: unknown } | undefined
-  /** Counts seeks: a window that was asked for before one is not to be kept. */
-  #epoch = 0
   /** Settles when the last call that had to wait has ended. */
   #busy: Promise<void> | undefined
 
@@ -165,15 +163,30 @@ export class DbIterator<T> implements AsyncIterable<T> {
 
   /**
    * Goes to the first entry at or after `target`, in reverse to the last one at or before it. Outside the range it
-   * ends the iterator. What was returned before still counts towards `limit`.
+   * ends the iterator. What was returned before still counts towards `limit`. It takes its turn behind calls that are not answered yet;
+   * what it meets then, damage for example, the next call is told.
    */
   seek(target: BytesLike): void {
     this.#assertOpen()
-    const key = keyBytes(target)
+    if (this.#busy === undefined) this.#seek(keyBytes(target))
+    else void this.#seekInTurn(ownKeyBytes(target))
+  }
+
+  async #seekInTurn(key: Uint8Array): Promise<void> {
+    try {
+      await this.#inTurn(async () => {
+        // Calls made before `close()` are answered, but for those of a transaction that has committed.
+        if (this.#open || this.#source.observer === undefined) this.#seek(key)
+      })
+    } catch {
+      // Kept in #failure.
+    }
+  }
+
+  #seek(key: Uint8Array): void {
     this.#left += this.#window.left
     this.#dropAhead()
     this.#restart()
-    this.#epoch++
     this.#ended = !isInRange(this.#source.range, key)
     if (this.#ended) return
     this.#source.observer?.sought(key)
@@ -271,8 +284,7 @@ export class DbIterator<T> implements AsyncIterable<T> {
       if (cursor.paused && this.#ahead === undefined && !this.#ended && this.#left > 0) {
         const turn = guard.due()
         if (turn !== undefined) await turn
-        // A `seek` may have come meanwhile.
-        if (cursor.paused) this.#move((paused) => paused.resume())
+        this.#move((paused) => paused.resume())
         continue
       }
       const window = this.#ahead ?? this.#collect(new EntryWindow(this.#mode))
@@ -306,23 +318,19 @@ export class DbIterator<T> implements AsyncIterable<T> {
   /** Reads the values of a window and makes it the current one. */
   async #load(window: EntryWindow<T>): Promise<void> {
     const { guard, reader } = this.#source
-    const epoch = this.#epoch
     try {
       const turn = guard.due()
       if (turn !== undefined) await turn
       const reading = window.read(reader)
       if (reading !== undefined) await reading
-      if (epoch === this.#epoch) {
-        this.#window = window
-        if (this.#mode !== 'keys') this.#inflation = window.inflation
-        if (window.isShared || window.isFull) this.#readAhead()
-        // Both took their time.
-        if (window.isShared) await guard.next()
-      } else this.#left += window.left
+      this.#window = window
+      if (this.#mode !== 'keys') this.#inflation = window.inflation
+      if (window.isShared || window.isFull) this.#readAhead()
+      // Both took their time.
+      if (window.isShared) await guard.next()
     } catch (error) {
       // The keys of the window are not to be skipped: whoever asks again meets them again.
       this.#left += window.left
-      if (epoch !== this.#epoch) return
       this.#move((failed) => failed.seek(window.key))
       if (window.left === 1) throw error
       // So that everything before the failure is delivered.

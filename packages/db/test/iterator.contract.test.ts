@@ -231,6 +231,66 @@ onBothFileSystems('iterator', (place) => {
     expect(await all(db.keys())).toEqual([])
   })
 
+  it('seek takes its turn behind calls that are not answered yet', async () => {
+    const db = await filled()
+    const target = new TextEncoder().encode(name(50))
+    const range = { gte: 'k', lt: 'l' }
+    const walks = [db.iterator(range), db.iterator({ ...range, reverse: true }), db.iterator({ ...range, limit: 7 })]
+    for (const [i, iterator] of walks.entries()) {
+      const first = iterator.next()
+      const second = iterator.next()
+      iterator.seek(target)
+      const sought = iterator.nextv(2)
+      iterator.seek('outside')
+      const outside = iterator.next()
+      iterator.seek(name(10))
+      const again = iterator.next()
+      const last = iterator.nextv(2)
+      const bytes = target.slice()
+      target.fill(0)
+      const found = [await first, await second, ...(await sought), await again, ...(await last)].map((entry) => text(entry?.[0]))
+      const [up, down] = [(from: number) => live.filter((n) => n >= from), (from: number) => live.filter((n) => n <= from).reverse()]
+      const from = i === 1 ? down : up
+      const wanted = [...from(i === 1 ? Infinity : 0).slice(0, 2), ...from(50).slice(0, 2), ...from(10).slice(0, 3)].map((n) => name(n))
+      expect(found).toEqual(wanted)
+      expect(await outside).toBeUndefined()
+      expect(await iterator.next()).toEqual(i === 2 ? undefined : expect.anything())
+      target.set(bytes)
+      await iterator.close()
+    }
+  })
+
+  it('a seek behind a call that is not answered yet: refused at once; one made before close is made', async () => {
+    const db = await filled()
+    const iterator = db.iterator()
+    const first = iterator.next()
+    await expectCode(() => iterator.seek(5 as never), 'WK_INVALID_ARGUMENT')
+    iterator.seek(name(51))
+    const second = iterator.next()
+    const closing = iterator.close()
+    await expectCode(() => iterator.seek(name(1)), 'WK_CLOSED')
+    expect([text((await first)?.[0]), text((await second)?.[0])]).toEqual([name(live[0]!), name(51)])
+    await closing
+    await db.transaction(async (txn) => {
+      const reader = txn.keys()
+      const before = reader.next()
+      reader.seek(name(51))
+      const behind = reader.next()
+      expect([text(await before), text(await behind)]).toEqual([name(live[0]!), name(51)])
+    })
+  })
+
+  it('a walk with for await goes on from where it was sought, whatever is under way', async () => {
+    const db = await filled()
+    const iterator = db.keys()
+    const steps = iterator[Symbol.asyncIterator]()
+    const first = steps.next()
+    iterator.seek(name(50))
+    const second = steps.next()
+    expect([(await first).value, (await second).value].map(text)).toEqual([name(live[0]!), name(live.find((n) => n >= 50)!)])
+    await steps.return?.()
+  })
+
   it('many iterators side by side do not disturb each other', async () => {
     const db = await filled()
     const iterators = Array.from({ length: 20 }, (_, i) => db.iterator({ gte: name(i * 3), reverse: i % 2 === 1 }))
