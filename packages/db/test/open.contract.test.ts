@@ -253,6 +253,26 @@ describe('missing pieces', () => {
     expect(statSync(join(at.dir, 'sub')).isDirectory()).toBe(true)
   })
 
+  it('a stray empty value log is removed by opening alone, its number the highest or not', async () => {
+    for (const name of ['000900.vlog', '000002.vlog']) {
+      const at = nodePlace()
+      const db = await at.open()
+      await db.put('k', large(300))
+      await db.close()
+      const before = readdirSync(at.dir).filter((one) => one.endsWith('.vlog'))
+      writeFileSync(join(at.dir, name), '')
+      const again = await at.open()
+      expect(await again.get('k')).toEqual(large(300))
+      expect(readdirSync(at.dir).filter((one) => one.endsWith('.vlog'))).toEqual(before)
+      await again.put('k', large(300, 1))
+      await again.close()
+      const third = await at.open()
+      expect(await third.get('k')).toEqual(large(300, 1))
+      expect((await third.verify()).ok).toBe(true)
+      await third.close()
+    }
+  })
+
   it('a symbolic link in place of a file is refused and not followed', async () => {
     const at = nodePlace()
     const db = await at.open()

@@ -54,13 +54,13 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const state = options.standalone && !options.salvage ? await readState(fs, dir) : undefined
   const registry = names.includes(REGISTRY_NAME) ? KeyRegistry.read(fs, dir, options.encryptionKey) : KeyRegistry.none(fs, dir, options.encryptionKey)
   const unreadable: string[] = []
-  const found = await readFiles(dir, names, options, registry, unreadable)
+  const { found, strays } = apart(await readFiles(dir, names, options, registry, unreadable), options)
   const set = new VlogSet(fs, dir, options.maxOpenFiles)
   const highest = found.reduce((number, { physical }) => Math.max(number, physical.highest), 0)
   const cleanFid = options.cleanEnd?.fid ?? state?.clean?.fid
   const newest = newestPlainsOf(found, cleanFid, state?.survivors ?? [])
   const { removable, waiting } = mapFiles(set, found, new Set(state?.retired), highest, newest, registry, options)
-  removable.push(...names.filter(isOurTemp))
+  removable.push(...strays.map(({ physical }) => physical.name), ...names.filter(isOurTemp))
   expectFiles(set, found, options)
 
   const marks = { durable: options.durable, cleanEnd: options.cleanEnd, clean: state?.clean, highest }
@@ -91,7 +91,18 @@ export async function openLog(dir: string, options: ResolvedOptions, listed?: re
   const last = set.map.list().findLast(({ direct }) => !direct)
   // A crash may have left less than a header: the end is what is there, for that is what a clean close will say.
   const end = last === undefined ? { fid: 0, offset: 0 } : { fid: last.fid, offset: last.runs === undefined ? Math.min(last.end, last.physical.size) : last.end }
-  return { set, state, nextNumber: Math.max(highest + 1, state?.nextNumber ?? 1), end, tail, registry, unreadable }
+  const passed = strays.reduce((number, { physical }) => Math.max(number, physical.number), highest)
+  return { set, state, nextNumber: Math.max(passed + 1, state?.nextNumber ?? 1), end, tail, registry, unreadable }
+}
+
+/**
+ * `strays`: files without a byte above the end of a clean close, to which the host refers nowhere. Whoever closed has left none, so they never held
+ * anything: they go whatever their number is, and bear no highest one (law 11).
+ */
+function apart(files: FoundFile[], { cleanEnd, durable, expectedFids, salvage }: ResolvedOptions): { found: FoundFile[]; strays: FoundFile[] } {
+  const least = cleanEnd === undefined || salvage ? Infinity : Math.max(cleanEnd.fid, durable?.fid ?? 0) + 1
+  const isStray = ({ physical: { relocated, size, number } }: FoundFile): boolean => !relocated && size === 0 && number >= least && expectedFids?.has(number) !== true
+  return { found: files.filter((file) => !isStray(file)), strays: files.filter(isStray) }
 }
 
 /** Ascending file number. */
