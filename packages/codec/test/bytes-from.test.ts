@@ -26,6 +26,26 @@ it('their prototype may be anything', () => {
   expect(bytesOf(bytes, 'key')).toEqual(Uint8Array.of(1, 2))
 })
 
+it('a class of the caller lends its bytes, not its methods', () => {
+  class Hex extends Uint8Array<ArrayBuffer> {
+    constructor(text: string) {
+      if (typeof text !== 'string') throw new TypeError('text is wanted')
+      super(new Uint8Array(Buffer.from(text, 'hex')).buffer)
+    }
+    override get length(): number {
+      return 99
+    }
+  }
+  const hex = new Hex('0102')
+  const bytes = bytesOf(hex, 'key')
+  expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype)
+  expect([...bytes]).toEqual([1, 2])
+  expect(bytes.buffer).toBe(hex.buffer)
+  expect(() => bytes.subarray(1)).not.toThrow()
+  const buffer = Buffer.from('abc')
+  expect(bytesOf(buffer, 'key')).toBe(buffer)
+})
+
 it('what only looks like an array of bytes is refused', () => {
   const proxy = new Proxy(Uint8Array.of(1), {})
   const heir = Object.create(Uint8Array.prototype) as Uint8Array

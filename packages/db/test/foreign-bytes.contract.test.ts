@@ -77,6 +77,36 @@ onBothFileSystems('bytes of another realm', (place) => {
   })
 })
 
+/** Its methods make arrays of its own class (`subarray` calls the constructor), which it cannot be made from bytes. */
+class Hex extends Uint8Array<ArrayBuffer> {
+  constructor(text: string) {
+    if (typeof text !== 'string') throw new TypeError('text is wanted')
+    super(new Uint8Array(Buffer.from(text, 'hex')).buffer)
+  }
+}
+
+describe('bytes in a class of the caller', () => {
+  it.each([{}, { valueCompression: 'lz4' as const }, { encryptionKey: new Hex('ab'.repeat(16)) }])('are bytes of every length, and end no writing (%o)', async (options) => {
+    const at = memoryPlace()
+    const hex = (length: number): Hex => new Hex('ab'.repeat(length))
+    const db = await at.open({ ...options, valueLogFileSize: 16 * 1024 * 1024 })
+    const lengths = [0, 1, 100, 5000, 70_000, 300_003, 3_000_002]
+    for (const length of lengths) {
+      await db.put(hex(length % 60_000), hex(length))
+      await db.batch([{ type: 'put', key: `batch ${length}`, value: hex(length) }])
+      await db.transaction(async (txn) => txn.put(`txn ${length}`, hex(length)))
+    }
+    for (const length of lengths) {
+      for (const key of [hex(length % 60_000), `batch ${length}`, `txn ${length}`]) expect(await db.get(key)).toEqual(new Uint8Array(length).fill(0xab))
+    }
+    const chunks = (await all(db.backup())).map((chunk) => new Hex(Buffer.from(chunk).toString('hex')))
+    const other = await memoryPlace().open()
+    await other.load(chunks)
+    expect(await other.keys().all()).toHaveLength((await db.keys().all()).length)
+    expect((await db.verify()).problems).toEqual([])
+  })
+})
+
 describe('what only looks like bytes, or has lost its memory', () => {
   it('is WK_INVALID_ARGUMENT in every call, and changes nothing', async () => {
     const db = await memoryPlace().open()
