@@ -29,6 +29,7 @@ export type { WkErrorCode, WkErrorOptions } from './errors.js'
 export { bytesFrom, isShared } from './bytes-from.js'
 export { bytesOf, keyBytes, limitOf, ownKeyBytes, rangeBytes } from './bytes-like.js'
 export { abortable } from './abortable.js'
+export { checkArgument, hasMethods, isCount } from './check-argument.js'
 export { checkFlag, checkFunction, checkOptions, checkWork } from './call-options.js'
 export type { WorkOptions } from './call-options.js'
 export { flagOption, integerOption, wordOption } from './option-values.js'
@@ -53,6 +54,7 @@ export {
   compareInternal,
   encodeInternalKey,
   isKind,
+  isSequence,
   readTrailerKind,
   readTrailerSequence,
   writeTrailer,

@@ -5,9 +5,8 @@
  * ends. Picking is the picker's, moving one file the rewrite job's, unlinking the value log's.
  */
 
-import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, checkFlag, checkFunction, checkOptions, checkWork, errnoOf, throwIfAborted } from '@wk/codec'
+import { CorruptionError, GcRunningError, InvalidArgumentError, NoRewriteError, checkFlag, checkFunction, checkOptions, checkWork, errnoOf, hasMethods, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
-import { hasMethods } from './arguments.js'
 import { settleIndex } from './index-calls.js'
 import type { PointerIndex } from './pointer-index.js'
 import { pickVictims, type LiveBytes } from './picker.js'

@@ -9,7 +9,7 @@
  * Guarantees: offsets stay inside the arena as long as the owner asked for room first. It leaves capacity, accounting
  * and lifetime to `Memtable`. The methods share one search target (`aim`), so that nothing is allocated a call.
  */
-import { MAX_SEQUENCE, invariant } from '@wk/codec'
+import { MAX_SEQUENCE, checkArgument, invariant } from '@wk/codec'
 import {
   BIAS,
   FANOUT,
@@ -30,6 +30,12 @@ import {
   SLOT_SHIFT,
   SLOT_WORDS,
 } from './arena-layout.js'
+
+/** Levels that a tree has fewer of than this: the arena is full long before. */
+export const MAX_HEIGHT = 16
+
+/** Longest key that a slot can tell. */
+const MAX_LENGTH = 0xffff
 
 /** What is not in the arena itself: plain data, enough to read the tree in another thread. */
 export interface TreeState {
@@ -75,8 +81,8 @@ export class ArenaTree {
   /** Bytes from byte 16 on that the target shares at least with the nearest entry below it that this descent met, and with the nearest above. */
   #sharedBelow = 0
   #sharedAbove = 0
-  readonly #pathNodes = new Int32Array(16)
-  readonly #pathPositions = new Int32Array(16)
+  readonly #pathNodes = new Int32Array(MAX_HEIGHT)
+  readonly #pathPositions = new Int32Array(MAX_HEIGHT)
 
   constructor(buffer: SharedArrayBuffer, state?: TreeState) {
     this.words = new Int32Array(buffer, 0, buffer.byteLength >>> 2)
@@ -113,7 +119,8 @@ export class ArenaTree {
     }
     const inverted = MAX_SEQUENCE - sequence
     const high = Math.floor(inverted / 0x1_0000_0000)
-    this.#meta = ((length << 16) | high) ^ BIAS
+    // A bound may be longer than any key is: then longer than all of them, and not of the length that its low bits say.
+    this.#meta = (((length > MAX_LENGTH ? MAX_LENGTH : length) << 16) | high) ^ BIAS
     this.#sequenceLow = (inverted - high * 0x1_0000_0000) ^ BIAS
     this.#keyBytes = keyBytes
     this.#keyStart = keyStart
@@ -169,7 +176,7 @@ export class ArenaTree {
       node = words[this.slotAt(node, position) + SLOT_LAST]!
     }
     const position = this.#search(node, 0)
-    invariant(!this.#exact, 'an entry with this key and sequence exists already')
+    checkArgument(!this.#exact, 'a pair of key and sequence number that is not there yet')
     if (words[node + NODE_COUNT]! === FANOUT) {
       const at = onRightEdge && position === FANOUT ? FANOUT : FANOUT / 2
       const right = this.#splitLeaf(node, at)

@@ -4,7 +4,8 @@
  * @packageDocumentation
  */
 export { MIN_CAPACITY, Memtable } from './memtable.js'
-export type { MemtableDescription, MemtableOptions, MemtableReferences } from './memtable.js'
+export type { MemtableOptions, MemtableReferences } from './memtable.js'
+export type { MemtableDescription } from './memtable-description.js'
 export type { TreeState } from './arena-tree.js'
 export { WkError } from '@wk/codec'
 export type { WkErrorCode } from '@wk/codec'

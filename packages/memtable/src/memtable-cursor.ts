@@ -6,7 +6,7 @@
  * never skips or repeats an entry; one added ahead of it is seen, one added behind it is not.
  */
 import type { EntryCursor } from '@wk/codec'
-import { invariant } from '@wk/codec'
+import { InvalidArgumentError, MAX_SEQUENCE, checkArgument, invariant } from '@wk/codec'
 import { NODE_COUNT, NODE_NEXT, NODE_PREVIOUS, NONE, RECORD_HEADER, SLOT_LAST, SLOT_RECORD } from './arena-layout.js'
 import type { ArenaTree } from './arena-tree.js'
 
@@ -44,6 +44,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   seek(userKey: Uint8Array, sequence: number): void {
+    if (!(userKey instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE)) throw invalidTarget()
     const tree = this.#tree
     tree.aim(userKey, 0, userKey.length, sequence)
     const slot = tree.seek()
@@ -51,6 +52,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   seekReverse(userKey: Uint8Array, sequence: number): void {
+    if (!(userKey instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE)) throw invalidTarget()
     const tree = this.#tree
     tree.aim(userKey, 0, userKey.length, sequence)
     const slot = tree.seek()
@@ -64,7 +66,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   next(): void {
-    invariant(this.valid, 'a cursor at an entry')
+    checkArgument(this.valid, 'a cursor at an entry')
     this.#refresh()
     const { words } = this.#tree
     if (this.#position + 1 < this.#leafCount) this.#land(this.#leaf, this.#position + 1, true)
@@ -75,7 +77,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   prev(): void {
-    invariant(this.valid, 'a cursor at an entry')
+    checkArgument(this.valid, 'a cursor at an entry')
     this.#refresh()
     const { words } = this.#tree
     if (this.#position > 0) this.#land(this.#leaf, this.#position - 1, true)
@@ -114,4 +116,9 @@ export class MemtableCursor implements EntryCursor {
     this.valueStart = this.keyEnd
     this.valueEnd = this.keyEnd + tree.words[slot + SLOT_LAST]!
   }
+}
+
+/** What a lookup or seek of something else throws. */
+export function invalidTarget(): InvalidArgumentError {
+  return new InvalidArgumentError('expected: a key as a Uint8Array, a sequence number within 48 bits, and for a lookup a result to fill')
 }

@@ -15,11 +15,15 @@ import {
   MAX_KEY_LENGTH,
   MAX_SEQUENCE,
   POINTER_LENGTH,
+  ReadOnlyError,
   attributesLength,
   baseKind,
+  checkArgument,
   entryBytes,
-  invariant,
+  isCount,
   isKind,
+  isSequence,
+  isU32,
   readPointerFid,
   readPointerLen,
   writeAttributes,
@@ -28,8 +32,9 @@ import {
 import type { EntryCursor, LookupResult } from '@wk/codec'
 import { MAX_CAPACITY, NODE_BYTES, RECORD_HEADER, SLOT_LAST, SLOT_RECORD } from './arena-layout.js'
 import { ArenaTree } from './arena-tree.js'
-import type { TreeState } from './arena-tree.js'
-import { MemtableCursor } from './memtable-cursor.js'
+import { MemtableCursor, invalidTarget } from './memtable-cursor.js'
+import { checkDescription } from './memtable-description.js'
+import type { MemtableDescription } from './memtable-description.js'
 
 export interface MemtableOptions {
   /**
@@ -50,22 +55,6 @@ export interface MemtableReferences {
   count: number
   /** Bytes of the records they point to. */
   bytes: number
-}
-
-/** A sealed memtable as plain data: may be posted to another thread. The buffer is shared, not copied. */
-export interface MemtableDescription {
-  buffer: SharedArrayBuffer
-  tree: TreeState
-  recordStart: number
-  recordEnd: number
-  count: number
-  tombstones: number
-  firstSequence: number
-  lastSequence: number
-  references: { fid: number; count: number; bytes: number }[]
-  entryBytes: number
-  shadowedBytes: number
-  attributed: number
 }
 
 /** Smallest capacity: a root, room to split it, and some records. */
@@ -96,11 +85,15 @@ export class Memtable {
   #lastFid = -1
   #lastReferences: MemtableReferences = { count: 0, bytes: 0 }
 
+  /** @throws InvalidArgumentError for a capacity out of its limits, or a buffer that is none or too short */
   constructor(options: MemtableOptions, description?: MemtableDescription) {
+    checkArgument(typeof options === 'object' && options !== null, 'options as an object')
+    checkArgument(isCount(options.capacity), 'a capacity as an integer')
     const capacity = Math.ceil(options.capacity / 64) * 64
-    invariant((capacity >= MIN_CAPACITY || options.capacity === PLACEHOLDER_CAPACITY) && capacity <= MAX_CAPACITY, 'a memtable capacity within its limits')
+    checkArgument((capacity >= MIN_CAPACITY || options.capacity === PLACEHOLDER_CAPACITY) && capacity <= MAX_CAPACITY, 'a memtable capacity within its limits')
     this.buffer = options.buffer ?? new SharedArrayBuffer(capacity)
-    invariant(this.buffer.byteLength >= capacity, 'a reused buffer of at least the capacity')
+    checkArgument(this.buffer instanceof SharedArrayBuffer && this.buffer.byteLength >= capacity, 'a shared buffer of at least the capacity')
+    if (description !== undefined) checkDescription(description)
     this.#tree = new ArenaTree(this.buffer, description?.tree)
     this.#bytes = this.#tree.bytes
     this.#recordEnd = description?.recordEnd ?? capacity
@@ -122,13 +115,15 @@ export class Memtable {
     return new Memtable({ capacity: PLACEHOLDER_CAPACITY })
   }
 
-  /** A memtable over another thread's sealed arena, itself sealed. */
+  /** A memtable over another thread's sealed arena, itself sealed. @throws InvalidArgumentError for what no `describe()` gives */
   static attach(description: MemtableDescription): Memtable {
+    checkDescription(description)
     return new Memtable({ capacity: description.recordEnd, buffer: description.buffer }, description)
   }
 
-  /** Capacity that holds any `operations` entries whose keys and payloads have `bytes` bytes in all. */
+  /** Capacity that holds any `operations` entries whose keys and payloads have `bytes` bytes in all. @throws InvalidArgumentError for what are no counts */
   static capacityFor(operations: number, bytes: number): number {
+    checkSizes(operations, bytes)
     return Math.max(MIN_CAPACITY, bytes + operations * RECORD_HEADER + (1 + splitBound(operations, 1, 0, 0)) * NODE_BYTES + 64)
   }
 
@@ -186,28 +181,31 @@ export class Memtable {
     this.#sealed = true
   }
 
-  /** Whether an entry with a key and payload of these lengths certainly fits. Conservative by at most a few nodes. */
+  /** Whether an entry with a key and payload of these lengths certainly fits. Conservative by at most a few nodes. @throws InvalidArgumentError for what are no lengths */
   hasRoom(keyLength: number, payloadLength: number): boolean {
-    const tree = this.#tree
-    return RECORD_HEADER + keyLength + payloadLength + (tree.height + 2) * NODE_BYTES <= this.#recordStart - tree.nodeEnd * 4
+    checkSizes(keyLength, payloadLength)
+    return this.#fits(keyLength, payloadLength)
   }
 
-  /** Whether `operations` entries certainly fit whose keys and payloads have `bytes` bytes in all. */
+  /** Whether `operations` entries certainly fit whose keys and payloads have `bytes` bytes in all. @throws InvalidArgumentError for what are no counts */
   hasRoomFor(operations: number, bytes: number): boolean {
+    checkSizes(operations, bytes)
     const tree = this.#tree
     const nodes = splitBound(operations, tree.leafCount, tree.innerCount, tree.height)
     return bytes + operations * RECORD_HEADER + nodes * NODE_BYTES <= this.#recordStart - tree.nodeEnd * 4
   }
 
   /**
-   * Adds an entry; key and payload are copied. Requires `hasRoom`, not sealed, and a (key, sequence) pair that is new;
-   * a breach throws `InvariantError` and changes nothing.
+   * Adds an entry; key and payload are copied. Requires `hasRoom`, not sealed, and a (key, sequence) pair that is new. A breach changes nothing.
+   * @throws InvalidArgumentError for a breach, and arguments of the wrong kind; ReadOnlyError once sealed
    */
-  add(key: Uint8Array, sequence: number, kind: number, value: Uint8Array, valueStart = 0, valueEnd: number = value.length): void {
-    invariant(valueStart >= 0 && valueStart <= valueEnd && valueEnd <= value.length, 'a payload inside its bytes')
+  add(key: Uint8Array, sequence: number, kind: number, value: Uint8Array, valueStart = 0, valueEnd: number = value?.length): void {
+    checkArgument(value instanceof Uint8Array, 'a payload as a Uint8Array')
+    checkArgument(isU32(valueStart) && isU32(valueEnd) && valueStart <= valueEnd && valueEnd <= value.length, 'a payload inside its bytes')
+    checkArgument(isKind(kind), 'a known kind')
     const length = valueEnd - valueStart
     const base = baseKind(kind)
-    invariant(base !== KIND_POINTER || length >= POINTER_LENGTH, 'a pointer entry with a pointer')
+    checkArgument(base !== KIND_POINTER || length >= POINTER_LENGTH, 'a pointer entry with a pointer')
     const record = this.#reserve(key, sequence, kind, length)
     copy(value, valueStart, valueEnd, this.#bytes, record + RECORD_HEADER + key.length)
     this.#insert(key, sequence, record, length)
@@ -228,8 +226,10 @@ export class Memtable {
     userMeta = 0,
     expiresAt = 0,
   ): void {
+    checkArgument(isU32(fid) && isU32(offset) && isU32(len), 'the fields of a pointer within 32 bits')
+    checkArgument(isU32(userMeta) && userMeta <= 0xff && (isU32(expiresAt) || isCount(expiresAt)), 'a byte of user meta, and an expiry in seconds')
     const attributes = attributesLength(userMeta, expiresAt)
-    invariant(kind === (attributes === 0 ? KIND_POINTER : KIND_POINTER | KIND_ATTRIBUTES), 'a pointer kind that fits its attributes')
+    checkArgument(kind === (attributes === 0 ? KIND_POINTER : KIND_POINTER | KIND_ATTRIBUTES), 'a pointer kind that fits its attributes')
     const record = this.#reserve(key, sequence, kind, POINTER_LENGTH + attributes)
     const at = record + RECORD_HEADER + key.length
     writePointer(this.#bytes, at, fid, offset, len)
@@ -243,8 +243,11 @@ export class Memtable {
   /**
    * Finds the newest entry of `key` with a sequence number of at most `sequence`, tombstones included, and fills
    * `out`. Returns whether there is one. The views in `out` stay good for the life of the memtable.
+   * @throws InvalidArgumentError for arguments of the wrong kind
    */
   get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+    // No more than costs nothing: a call less is a piece more of the search that is compiled into one. That the sequence number is whole is left to the caller.
+    if (!(key instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE) || !out) throw invalidTarget()
     const tree = this.#tree
     tree.aim(key, 0, key.length, sequence)
     const slot = tree.seek()
@@ -275,9 +278,9 @@ export class Memtable {
     return copied
   }
 
-  /** The memtable as plain data for another thread. Requires that it is sealed. */
+  /** The memtable as plain data for another thread. @throws InvalidArgumentError unless it is sealed */
   describe(): MemtableDescription {
-    invariant(this.#sealed, 'only a sealed memtable is shared')
+    checkArgument(this.#sealed, 'a memtable that is sealed before it is shared')
     return {
       buffer: this.buffer,
       tree: this.#tree.state(),
@@ -294,13 +297,17 @@ export class Memtable {
     }
   }
 
-  /** Checks an entry and writes its record up to the key. Returns where; nothing counts before `#insert`. */
+  #fits(keyLength: number, payloadLength: number): boolean {
+    const tree = this.#tree
+    return RECORD_HEADER + keyLength + payloadLength + (tree.height + 2) * NODE_BYTES <= this.#recordStart - tree.nodeEnd * 4
+  }
+
+  /** Checks key, sequence number and room, and writes the record up to the key. Returns where; nothing counts before `#insert`. */
   #reserve(key: Uint8Array, sequence: number, kind: number, payloadLength: number): number {
-    invariant(!this.#sealed, 'a sealed memtable takes no entries')
-    invariant(key.length <= MAX_KEY_LENGTH, 'a key within its limit')
-    invariant(Number.isInteger(sequence) && sequence >= 0 && sequence <= MAX_SEQUENCE, 'a sequence number within 48 bits')
-    invariant(isKind(kind), 'a known kind')
-    invariant(this.hasRoom(key.length, payloadLength), 'room for the entry')
+    if (this.#sealed) throw new ReadOnlyError('the memtable is sealed')
+    checkArgument(key instanceof Uint8Array && key.length <= MAX_KEY_LENGTH, 'a key as a Uint8Array within its limit')
+    checkArgument(isSequence(sequence), 'a sequence number within 48 bits')
+    checkArgument(this.#fits(key.length, payloadLength), 'room for the entry')
     const record = this.#recordStart - RECORD_HEADER - key.length - payloadLength
     this.#bytes[record] = kind
     copy(key, 0, key.length, this.#bytes, record + RECORD_HEADER)
@@ -342,6 +349,11 @@ export class Memtable {
     this.#lastReferences.count++
     this.#lastReferences.bytes += len
   }
+}
+
+function checkSizes(a: number, b: number): void {
+  // The second question is for what is larger than any arena, and costs more.
+  checkArgument((isU32(a) && isU32(b)) || (isCount(a) && isCount(b)), 'sizes as integers from 0')
 }
 
 function copy(from: Uint8Array, start: number, end: number, into: Uint8Array, at: number): void {

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { InvariantError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, newLookupResult, readPayload } from '@wk/codec'
+import { InvalidArgumentError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, ReadOnlyError, newLookupResult, readPayload } from '@wk/codec'
 import { MIN_CAPACITY, Memtable } from '@wk/memtable'
 import { describe, expect, it } from 'vitest'
 import { allBackward, allForward } from './support.js'
@@ -15,8 +15,8 @@ describe('memtable', () => {
       move()
       expect(cursor.valid).toBe(false)
     }
-    expect(() => cursor.next()).toThrow(InvariantError)
-    expect(() => cursor.prev()).toThrow(InvariantError)
+    expect(() => cursor.next()).toThrow(InvalidArgumentError)
+    expect(() => cursor.prev()).toThrow(InvalidArgumentError)
     expect(table.get(bytes('a'), 9, newLookupResult())).toBe(false)
     expect([table.count, table.sealed, table.references().size]).toEqual([0, false, 0])
   })
@@ -53,14 +53,14 @@ describe('memtable', () => {
     other[MAX_KEY_LENGTH - 1] = 8
     table.add(other, 2, KIND_VALUE, bytes('w'))
     expect(allForward(table.cursor()).map((e) => e.sequence)).toEqual([2, 1])
-    expect(() => table.add(new Uint8Array(MAX_KEY_LENGTH + 1), 3, KIND_VALUE, long)).toThrow(InvariantError)
+    expect(() => table.add(new Uint8Array(MAX_KEY_LENGTH + 1), 3, KIND_VALUE, long)).toThrow(InvalidArgumentError)
   })
 
   it('encodes pointers in place as add() would take them', () => {
     const table = new Memtable({ capacity: 65_536 })
     table.addPointer(bytes('a'), 1, KIND_POINTER, 7, 0xffff_fffe, 300)
     table.addPointer(bytes('b'), 2, KIND_POINTER | KIND_ATTRIBUTES, 7, 20, 30, 9, 1_700_000_000)
-    expect(() => table.addPointer(bytes('c'), 3, KIND_POINTER, 7, 20, 30, 9, 0)).toThrow(InvariantError)
+    expect(() => table.addPointer(bytes('c'), 3, KIND_POINTER, 7, 20, 30, 9, 0)).toThrow(InvalidArgumentError)
     const out = newLookupResult()
     table.get(bytes('a'), 9, out)
     const pointer = Buffer.from(out.valueBytes.slice(out.valueStart, out.valueEnd))
@@ -79,8 +79,8 @@ describe('memtable', () => {
     while (table.hasRoom(16, 100)) table.add(numbered(i), ++i, KIND_VALUE, new Uint8Array(100))
     const before = allForward(table.cursor())
     expect(i).toBeGreaterThan(5)
-    expect(() => table.add(numbered(i), 99, KIND_VALUE, new Uint8Array(100))).toThrow(InvariantError)
-    expect(() => table.add(numbered(0), 1, KIND_VALUE, new Uint8Array(0))).toThrow(InvariantError)
+    expect(() => table.add(numbered(i), 99, KIND_VALUE, new Uint8Array(100))).toThrow(InvalidArgumentError)
+    expect(() => table.add(numbered(0), 1, KIND_VALUE, new Uint8Array(0))).toThrow(InvalidArgumentError)
     expect(allForward(table.cursor())).toEqual(before)
     expect(table.count).toBe(i)
   })
@@ -88,25 +88,25 @@ describe('memtable', () => {
   it('refuses malformed entries', () => {
     const table = new Memtable({ capacity: 65_536 })
     const key = bytes('k')
-    expect(() => table.add(key, -1, KIND_VALUE, key)).toThrow(InvariantError)
-    expect(() => table.add(key, 2 ** 48, KIND_VALUE, key)).toThrow(InvariantError)
-    expect(() => table.add(key, 1.5, KIND_VALUE, key)).toThrow(InvariantError)
-    expect(() => table.add(key, 1, 3, key)).toThrow(InvariantError)
-    expect(() => table.add(key, 1, KIND_POINTER, key)).toThrow(InvariantError)
-    expect(() => table.add(key, 1, KIND_VALUE, key, 1, 3)).toThrow(InvariantError)
-    expect(() => new Memtable({ capacity: 100 })).toThrow(InvariantError)
-    expect(() => new Memtable({ capacity: 2 ** 31 })).toThrow(InvariantError)
-    expect(() => new Memtable({ capacity: 65_536, buffer: new SharedArrayBuffer(4096) })).toThrow(InvariantError)
+    expect(() => table.add(key, -1, KIND_VALUE, key)).toThrow(InvalidArgumentError)
+    expect(() => table.add(key, 2 ** 48, KIND_VALUE, key)).toThrow(InvalidArgumentError)
+    expect(() => table.add(key, 1.5, KIND_VALUE, key)).toThrow(InvalidArgumentError)
+    expect(() => table.add(key, 1, 3, key)).toThrow(InvalidArgumentError)
+    expect(() => table.add(key, 1, KIND_POINTER, key)).toThrow(InvalidArgumentError)
+    expect(() => table.add(key, 1, KIND_VALUE, key, 1, 3)).toThrow(InvalidArgumentError)
+    expect(() => new Memtable({ capacity: 100 })).toThrow(InvalidArgumentError)
+    expect(() => new Memtable({ capacity: 2 ** 31 })).toThrow(InvalidArgumentError)
+    expect(() => new Memtable({ capacity: 65_536, buffer: new SharedArrayBuffer(4096) })).toThrow(InvalidArgumentError)
     expect(table.count).toBe(0)
   })
 
   it('takes nothing once sealed', () => {
     const table = new Memtable({ capacity: 65_536 })
-    expect(() => table.describe()).toThrow(InvariantError)
+    expect(() => table.describe()).toThrow(InvalidArgumentError)
     table.seal()
     table.seal()
     expect(table.sealed).toBe(true)
-    expect(() => table.add(bytes('k'), 1, KIND_TOMBSTONE, bytes(''))).toThrow(InvariantError)
+    expect(() => table.add(bytes('k'), 1, KIND_TOMBSTONE, bytes(''))).toThrow(ReadOnlyError)
   })
 
   it('starts afresh in a used buffer', () => {
