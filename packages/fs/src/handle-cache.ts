@@ -6,7 +6,7 @@
  * is closed all the same, and nothing was written through it: whoever reads does not hear of that. Left to others: that the file
  * behind a path never changes its identity (file numbers never come back).
  */
-import { ClosedError, IoError, errnoOf, invariant } from '@wk/codec'
+import { ClosedError, IoError, checkArgument, errnoOf, hasMethods } from '@wk/codec'
 import type { File, FileSystem } from './file-system.js'
 
 interface Handle {
@@ -22,9 +22,10 @@ export class HandleCache {
   readonly #handles = new Map<string, Handle>()
   #closed = false
 
-  /** @param maxOpen files to keep open, at least 1 */
+  /** @param maxOpen files to keep open, at least 1. @throws InvalidArgumentError */
   constructor(fs: FileSystem, maxOpen: number) {
-    invariant(Number.isInteger(maxOpen) && maxOpen >= 1, 'a handle cache keeps at least one file')
+    checkArgument(hasMethods(fs, 'openSync'), 'a file system')
+    checkArgument(maxOpen === Infinity || (Number.isInteger(maxOpen) && maxOpen >= 1), 'a handle cache that keeps at least one file')
     this.#fs = fs
     this.#maxOpen = maxOpen
   }
@@ -36,12 +37,13 @@ export class HandleCache {
 
   /**
    * The file at `path`, opened for reading, pinned until {@link release}. Pins count: one release for each acquire.
-   * @throws IoError if it cannot be opened; ClosedError after {@link close}
+   * @throws IoError if it cannot be opened; ClosedError after {@link close}; InvalidArgumentError for what is no path
    */
   acquireSync(path: string): File {
     if (this.#closed) throw new ClosedError('the handle cache is closed')
     let handle = this.#handles.get(path)
     if (handle === undefined) {
+      checkArgument(typeof path === 'string', 'a path')
       this.#trim(this.#maxOpen - 1)
       handle = { file: this.#open(path), pins: 0, forgotten: false }
     } else {
@@ -52,11 +54,12 @@ export class HandleCache {
     return handle.file
   }
 
-  /** Gives back one pin. An asynchronous read must have settled before, or be content with EBADF. */
+  /** Gives back one pin. An asynchronous read must have settled before, or be content with EBADF. @throws InvalidArgumentError where there is no pin to give back */
   release(path: string): void {
     const handle = this.#handles.get(path)
     if (handle === undefined || handle.pins === 0) {
-      invariant(this.#closed, `released without acquire: ${path}`)
+      // After `close` there is nothing left to give back.
+      checkArgument(this.#closed, 'a file that was acquired and not released yet')
       return
     }
     handle.pins--

@@ -1,4 +1,4 @@
-import { ClosedError, errnoOf, InvariantError } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, errnoOf } from '@wk/codec'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FaultFileSystem, HandleCache, MemoryFileSystem } from '../src/index.js'
@@ -130,8 +130,13 @@ test('a file that cannot be opened is not cached', async () => {
 
 test('misuse is noticed', async () => {
   const { fs, cache } = await withFiles(1, 1)
-  expect(() => new HandleCache(fs, 0)).toThrow(InvariantError)
-  expect(() => cache.release('/0')).toThrow(InvariantError)
+  for (const wrong of [0, -1, 1.5, Number.NaN, '3', undefined, null] as never[]) expect(() => new HandleCache(fs, wrong)).toThrow(InvalidArgumentError)
+  for (const wrong of [undefined, null, 5, {}] as never[]) {
+    expect(() => new HandleCache(wrong, 1)).toThrow(InvalidArgumentError)
+    expect(() => cache.acquireSync(wrong)).toThrow(InvalidArgumentError)
+    expect(() => cache.release(wrong)).toThrow(InvalidArgumentError)
+  }
+  expect(() => cache.release('/0')).toThrow(InvalidArgumentError)
   await cache.close()
   await cache.close()
   expect(() => cache.acquireSync('/0')).toThrow(ClosedError)

@@ -13,8 +13,13 @@
  * After the entries: the offset of each restart point (u32), then their number (u32). Entry 0 is a restart point.
  * It does not check order; `TableWriter` does.
  */
-import { ByteWriter, TRAILER_LENGTH, invariant, writeTrailer } from '@wk/codec'
+import { ByteWriter, TRAILER_LENGTH, checkArgument, writeTrailer } from '@wk/codec'
 import { copyRange } from './key-buffer.js'
+
+/** Whether `value` may be a number of entries between restart points: an integer from 1, that a u32 holds. */
+export function isRestartInterval(value: number): boolean {
+  return Number.isInteger(value) && value >= 1 && value <= 0xffff_ffff
+}
 
 export class BlockBuilder {
   readonly #out = new ByteWriter(8192)
@@ -26,7 +31,7 @@ export class BlockBuilder {
 
   /** @param restartInterval entries between restart points, at least 1. */
   constructor(restartInterval: number) {
-    invariant(Number.isInteger(restartInterval) && restartInterval >= 1, 'a restart interval of at least 1')
+    checkArgument(isRestartInterval(restartInterval), 'a restart interval of at least 1')
     this.#restartInterval = restartInterval
   }
 

@@ -8,7 +8,7 @@
  * Guarantees: never more bytes than the capacity; every operation is O(1), `set` amortised, but `evictTable`, which is
  * linear in the table's own blocks. A dropped block stays good for whoever still holds it. Blocks never change, so sharing is safe.
  */
-import { invariant } from '@wk/codec'
+import { checkArgument, isCount } from '@wk/codec'
 import type { Block } from './block-reader.js'
 
 /** The cached blocks of one table. */
@@ -54,9 +54,9 @@ export class BlockCache {
   #misses = 0
   #evictions = 0
 
-  /** @param capacity bytes; 0 caches nothing. */
+  /** @param capacity bytes; 0 caches nothing, `Infinity` drops nothing. @throws InvalidArgumentError */
   constructor(capacity: number) {
-    invariant(capacity >= 0, 'a cache capacity that is not negative')
+    checkArgument(isCount(capacity) || capacity === Infinity, 'a cache capacity in bytes')
     this.capacity = capacity
     const ring = { index: -1, bytes: 0 } as Place
     ring.newer = ring
@@ -67,16 +67,17 @@ export class BlockCache {
   /** The blocks of a table with `count` data blocks; the same ones at each call until `evictTable`. For readers. */
   blocksOf(table: number, count: number): TableBlocks {
     let blocks = this.#tables.get(table)
+    checkArgument(isCount(table) && isCount(count), 'the number of a table, and that of its blocks')
+    checkArgument(blocks === undefined || blocks.blocks.length === count, 'as many data blocks as before')
     if (blocks === undefined) {
       const none = (): undefined => undefined
       blocks = { table, blocks: Array.from({ length: count }, none), places: Array.from({ length: count }, none), isEvicted: false }
       this.#tables.set(table, blocks)
     }
-    invariant(blocks.blocks.length === count, 'as many data blocks as before')
     return blocks
   }
 
-  /** Data block `index`, if it is here. */
+  /** Data block `index`, if it is here. For readers: asked at every lookup, so nothing is checked. */
   get(of: TableBlocks, index: number): Block | undefined {
     const block = of.blocks[index]
     if (block === undefined) {
@@ -88,7 +89,7 @@ export class BlockCache {
     return block
   }
 
-  /** Keeps data block `index`, unless it alone is over the capacity. One that is here already stays. */
+  /** For readers, unchecked as `get`: keeps data block `index`, unless it alone is over the capacity. One that is here already stays. */
   set(of: TableBlocks, index: number, block: Block): void {
     const bytes = block.memory
     if (bytes > this.capacity || of.isEvicted || of.blocks[index] !== undefined) return

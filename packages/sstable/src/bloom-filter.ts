@@ -12,7 +12,7 @@
  * start as a and b, and after each probe x += y, y += i + 1 (enhanced double hashing; all modulo 2^32).
  * On disk, never change: a new hash function takes a new number.
  */
-import { invariant } from '@wk/codec'
+import { checkArgument } from '@wk/codec'
 import { runSteps } from './steps.js'
 import { TableKernel } from './table-kernel.js'
 import { LARGEST_PIECE, WordList } from './word-list.js'
@@ -109,6 +109,11 @@ export function isFilter(bytes: Uint8Array): boolean {
   return probes === 0 ? bytes.length === FILTER_HEADER_LENGTH : bytes.length > FILTER_HEADER_LENGTH
 }
 
+/** Whether a filter can have as many bits for each key. */
+export function isBitsPerKey(value: number): boolean {
+  return typeof value === 'number' && value >= 0 && value <= 64
+}
+
 /** Collects keys and makes their filter. */
 export class FilterBuilder {
   readonly #bitsPerKey: number
@@ -117,7 +122,7 @@ export class FilterBuilder {
 
   /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
   constructor(bitsPerKey: number) {
-    invariant(bitsPerKey >= 0 && bitsPerKey <= 64, 'a sensible number of bits per key')
+    checkArgument(isBitsPerKey(bitsPerKey), 'bits of bloom filter a key from 0 to 64')
     this.#bitsPerKey = bitsPerKey
   }
 

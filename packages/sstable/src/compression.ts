@@ -10,6 +10,7 @@ import { MAX_COMPRESSED_SOURCE, MAX_LZ4_RATIO, tableDamage } from './format.js'
 
 /** How data blocks are compressed. */
 export type Compression = 'none' | 'lz4'
+export const COMPRESSIONS: readonly Compression[] = ['none', 'lz4']
 
 /** The two calls of `lz4-napi` that blocks need. */
 export interface Lz4 {

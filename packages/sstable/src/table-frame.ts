@@ -6,12 +6,12 @@
  * the buffer, the longest block, and 16 bytes an entry for filter and references. Nothing is durable when `finishSteps` returns (CR2: sync the file and
  * its directory before the manifest names it); the file is the caller's.
  */
-import { ByteWriter, KIND_TOMBSTONE, MAX_SEQUENCE, commonPrefixLength, invariant, shortestSeparator, uvarintLength, writeUvarint } from '@wk/codec'
+import { ByteWriter, KIND_TOMBSTONE, MAX_SEQUENCE, checkArgument, checkOptions, commonPrefixLength, hasMethods, invariant, shortestSeparator, uvarintLength, wordOption, writeUvarint } from '@wk/codec'
 import { writeFullySync } from '@wk/fs'
 import type { File } from '@wk/fs'
 import { BlockBuilder } from './block-builder.js'
 import { DEFAULT_BITS_PER_KEY, FilterBuilder } from './bloom-filter.js'
-import { compressBlock } from './compression.js'
+import { COMPRESSIONS, compressBlock } from './compression.js'
 import type { Compression } from './compression.js'
 import {
   BLOCK_TRAILER_LENGTH,
@@ -75,13 +75,15 @@ export class TableFrame {
   /** Length of the last data block's contents while its index entry waits for the next key. */
   #unindexed = -1
 
-  /** @param file empty, open for writing; stays the caller's */
+  /** @param file empty, open for writing; stays the caller's. @throws InvalidArgumentError */
   constructor(file: File, options: TableFrameOptions) {
+    checkOptions(options)
+    checkArgument(hasMethods(file, 'writeSync'), 'an open file')
+    checkArgument(Number.isSafeInteger(options.fileNumber) && options.fileNumber >= 1, 'a file number from 1')
     this.#file = file
     this.#number = options.fileNumber
-    this.#compression = options.compression ?? 'none'
+    this.#compression = wordOption('compression', options.compression, 'none', COMPRESSIONS)
     this.filter = new FilterBuilder(options.bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY)
-    invariant(Number.isSafeInteger(this.#number) && this.#number >= 1, 'a file number from 1')
   }
 
   /** Neither finished nor abandoned. */
@@ -148,7 +150,7 @@ export class TableFrame {
     const index = this.#addBlock(contents.bytes, 0, contents.length, undefined)
     this.#pending.raw(encodeFooter({ references, filter, properties: propertiesHandle, index }, this.#number, this.#offset))
     this.#flush()
-    invariant(this.#written <= MAX_TABLE_SIZE, 'a table within its size limit')
+    checkArgument(this.#written <= MAX_TABLE_SIZE, 'a table within its size limit')
     const { dataBlocks: _blocks, distinctKeys: _keys, ...summary } = properties
     return { number: this.#number, size: this.#written, ...summary }
   }
@@ -184,7 +186,7 @@ export class TableFrame {
 
   /** Adds a block with its trailer to the write buffer, compressed if that was done. */
   #addBlock(bytes: Uint8Array, from: number, to: number, compressed: Uint8Array | undefined): BlockHandle {
-    invariant(to - from <= MAX_BLOCK_LENGTH, 'a block within its limit')
+    checkArgument(to - from <= MAX_BLOCK_LENGTH, 'a block within its limit')
     const offset = this.#offset
     const pending = this.#pending
     const start = pending.length
@@ -193,7 +195,7 @@ export class TableFrame {
     pending.u32(blockChecksum(pending.bytes, start, pending.length, this.#number, offset))
     const handle = { offset, length: pending.length - start - BLOCK_TRAILER_LENGTH }
     if (pending.length >= WRITE_BUFFER) this.#flush()
-    invariant(this.#offset + FOOTER_LENGTH <= MAX_TABLE_SIZE, 'a table within its size limit')
+    checkArgument(this.#offset + FOOTER_LENGTH <= MAX_TABLE_SIZE, 'a table within its size limit')
     return handle
   }
 

@@ -4,7 +4,7 @@
  * Guarantees: no allocation an entry; the block it stands in stays good even when the cache drops it. Damage found on the way
  * is `CorruptionError`; the cursor is then beside all entries. Merges take a `TableMerge`.
  */
-import { compareRanges, invariant } from '@wk/codec'
+import { checkArgument, compareRanges } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import { BlockCursor } from './block-cursor.js'
 import type { TableReader } from './table-reader.js'
@@ -89,14 +89,14 @@ export class TableCursor implements EntryCursor {
 
   next(): void {
     const inner = this.#inner
-    invariant(inner.valid, 'a cursor at an entry')
+    checkArgument(inner.valid, 'a cursor at an entry')
     inner.next()
     if (!inner.valid) this.#nextBlock()
   }
 
   prev(): void {
     const inner = this.#inner
-    invariant(inner.valid, 'a cursor at an entry')
+    checkArgument(inner.valid, 'a cursor at an entry')
     inner.prev()
     if (inner.valid || this.#block === 0) return
     this.#enter(this.#block - 1)

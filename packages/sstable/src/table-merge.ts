@@ -8,11 +8,12 @@
  *
  * Damage found on the way is `CorruptionError`. After an error there is nothing left to do but `close`.
  */
-import { CorruptionError, KIND_ATTRIBUTES, KIND_POINTER, baseKind, formatFileName, invariant, readExpiresAt } from '@wk/codec'
+import { CorruptionError, KIND_ATTRIBUTES, KIND_POINTER, baseKind, checkArgument, checkOptions, formatFileName, hasMethods, invariant, readExpiresAt } from '@wk/codec'
 import type { EntryPlace, EntryScan, EntryView } from '@wk/codec'
 import type { File } from '@wk/fs'
 import type { Block } from './block-reader.js'
-import { DEFAULT_BITS_PER_KEY } from './bloom-filter.js'
+import { isRestartInterval } from './block-builder.js'
+import { DEFAULT_BITS_PER_KEY, isBitsPerKey } from './bloom-filter.js'
 import { EntryFeed } from './entry-feed.js'
 import { REFERENCE_WORDS } from './reference-list.js'
 import { TableFeed } from './table-feed.js'
@@ -21,6 +22,7 @@ import type { TableFrameOptions } from './table-frame.js'
 import { EVENT, NUMBER, TableKernel } from './table-kernel.js'
 import type { TableReader } from './table-reader.js'
 import type { TableSummary } from './table-properties.js'
+import { isBlockSize } from './table-writer.js'
 
 /** What a merge stops for. */
 export const MERGE = {
@@ -75,20 +77,21 @@ export interface UnseenEntries {
 }
 
 export class TableMerge implements EntryView {
-  readonly #kernel = TableKernel.acquire()
+  readonly #kernel: TableKernel
   readonly #feeds: readonly (EntryFeed | TableFeed)[]
   readonly #options: TableMergeOptions
   #frame: TableFrame | undefined
   #smallestKey: Uint8Array = new Uint8Array(0)
   #isClosed = false
 
-  /** @param sources newest first; moved by nobody else from now on */
+  /** @param sources newest first; moved by nobody else from now on. @throws InvalidArgumentError */
   constructor(sources: readonly MergeSource[], options: TableMergeOptions) {
+    checkArgument(Array.isArray(sources) && sources.every((source) => typeof source === 'function' || hasMethods(source, 'first', 'next')), 'a list of sources')
+    checkMerge(options)
     this.#options = options
+    this.#kernel = TableKernel.acquire()
     this.#feeds = sources.map((source) => (typeof source === 'function' ? new TableFeed(source) : new EntryFeed(source)))
     const { blockSize, restartInterval, bloomBitsPerKey, dropsOlder, showsPointers } = options
-    invariant(blockSize >= 1, 'a block size of at least 1')
-    invariant(Number.isInteger(restartInterval) && restartInterval >= 1, 'a restart interval of at least 1')
     this.#kernel.begin(sources.length, blockSize, restartInterval, bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY, dropsOlder, showsPointers)
   }
 
@@ -209,7 +212,8 @@ export class TableMerge implements EntryView {
    * @param file empty, open for writing; stays the caller's
    */
   beginTable(file: File, fileNumber: number, size: number): void {
-    invariant(this.#frame === undefined, 'the table before was finished')
+    checkArgument(this.#frame === undefined, 'the table before to be finished')
+    checkArgument(typeof size === 'number' && size >= 0, 'the size of a table in bytes')
     this.#frame = new TableFrame(file, { ...this.#options, fileNumber })
     this.#smallestKey = this.#kernel.bytes.slice(this.keyStart, this.keyEnd)
     this.#kernel.calls.beginTable(size, Number.isFinite(size) ? 1 : 0)
@@ -306,11 +310,19 @@ export class TableMerge implements EntryView {
   }
 
   #open(): TableFrame {
-    invariant(this.#frame !== undefined, 'a table was begun')
+    checkArgument(this.#frame !== undefined, 'a table that was begun')
     return this.#frame
   }
 
   #damage(message: string): CorruptionError {
     return this.#block?.damage(message) ?? new CorruptionError(message)
   }
+}
+
+function checkMerge(options: TableMergeOptions): void {
+  const { blockSize, restartInterval, bloomBitsPerKey, onLost } = checkOptions(options)
+  checkArgument(isBlockSize(blockSize), 'a block size of at least 1')
+  checkArgument(isRestartInterval(restartInterval), 'a restart interval of at least 1')
+  checkArgument(isBitsPerKey(bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY), 'bits of bloom filter a key from 0 to 64')
+  checkArgument(typeof onLost === 'function', 'a function that is told of lost records')
 }

@@ -8,6 +8,7 @@
  * Everything is synchronous. It leaves to others: which sequences are visible, what a payload means, the file's life
  * (reader and cursors must not be used after the file was closed).
  */
+import { InvalidArgumentError, checkArgument, checkOptions, flagOption, hasMethods, isCount, isSequence } from '@wk/codec'
 import type { LookupResult } from '@wk/codec'
 import type { File } from '@wk/fs'
 import type { BlockCache, TableBlocks } from './block-cache.js'
@@ -55,7 +56,7 @@ export class TableReader {
     this.number = number
     this.size = size
     this.#source = source
-    this.#cache = options.cache
+    this.#cache = options.cache ?? undefined
     this.#verifyChecksums = options.verifyChecksums ?? true
     const actual = source.actualSize()
     if (actual !== size) throw tableDamage(number, Math.min(actual, size), `table of ${actual} instead of ${size} bytes`)
@@ -81,8 +82,14 @@ export class TableReader {
   /**
    * Opens a table. `size` is what its `TableSummary` says; a file of another size is damaged. The file stays the
    * caller's, and must stay open (or open when acquired) as long as the reader is used.
+   * @throws CorruptionError for damage, NotSupportedError for a later version, InvalidArgumentError for arguments of the wrong kind
    */
   static openSync(file: File | FileHandle, number: number, size: number, options: TableReaderOptions = {}): TableReader {
+    checkArgument(hasMethods(file, 'readSync', 'sizeSync') || hasMethods(file, 'acquireSync', 'release'), 'an open file, or what opens it')
+    checkArgument(Number.isSafeInteger(number) && number >= 1 && isCount(size), 'a file number from 1, and a size in bytes')
+    const { cache, verifyChecksums } = checkOptions(options)
+    checkArgument((cache ?? undefined) === undefined || hasMethods(cache, 'blocksOf', 'get', 'set'), 'a BlockCache')
+    flagOption('verifyChecksums', verifyChecksums, true)
     return new TableReader(new BlockSource(file, number, size), options)
   }
 
@@ -104,6 +111,7 @@ export class TableReader {
 
   /** Whether the user key may be here, by the bloom filter alone: false is certain. Reads nothing. */
   mayContain(key: Uint8Array): boolean {
+    checkArgument(key instanceof Uint8Array, 'a key as a Uint8Array')
     return filterMayContain(this.#filter, key, 0, key.length)
   }
 
@@ -111,8 +119,11 @@ export class TableReader {
    * Finds the newest entry of `key` with a sequence number of at most `sequence`, tombstones included, and fills
    * `out`. Returns whether there is one. The views in `out` are into a shared block: they never change, and are not
    * to be written to.
+   * @throws CorruptionError for damage, InvalidArgumentError for arguments of the wrong kind
    */
   get(key: Uint8Array, sequence: number, out: LookupResult): boolean {
+    checkTarget(key, sequence)
+    if (typeof out !== 'object' || out === null) throw new InvalidArgumentError('expected: a result to fill')
     out.found = false
     // Where every lookup finds its key, in the last level, the filter would be seven cache misses for nothing.
     if (this.#streak >= TRUST) return this.#getUnfiltered(key, sequence, out)
@@ -159,7 +170,7 @@ export class TableReader {
     return verifyTable(this, this.#index, this.#footer)
   }
 
-  /** Data block `block` from the cache, or from the file into the cache. For cursors. */
+  /** Data block `block` from the cache, or from the file into the cache. For cursors, and unchecked: requires `block < dataBlocks`. */
   block(block: number): Block {
     const cached = this.#cached === undefined ? undefined : this.#cache?.get(this.#cached, block)
     return cached ?? this.#load(block)
@@ -172,7 +183,7 @@ export class TableReader {
     return read
   }
 
-  /** Data block `block` from the file, into `memory` if it is given. For merges, the verifier and salvage. */
+  /** Data block `block` from the file, into `memory` if it is given. For merges, the verifier and salvage. Requires `block < dataBlocks`. */
   readBlock(block: number, verifyChecksum: boolean = this.#verifyChecksums, memory?: ReadMemory): Block {
     const offset = this.#index.offset(block)
     const { bytes, length } = this.#source.readBlock({ offset, length: this.#index.contentLength(block) }, verifyChecksum, memory)
@@ -186,6 +197,11 @@ export class TableReader {
 
   /** The first data block that may hold the target or what follows it; `dataBlocks` if there is none. For cursors. */
   findBlock(key: Uint8Array, sequence: number): number {
+    checkTarget(key, sequence)
     return this.#index.find(key, sequence)
   }
+}
+
+function checkTarget(key: Uint8Array, sequence: number): void {
+  if (!(key instanceof Uint8Array) || !isSequence(sequence)) throw new InvalidArgumentError('expected: a key as a Uint8Array, and a sequence number within 48 bits')
 }

@@ -6,7 +6,7 @@
  * entries lie. Nothing else is thrown for damage. Slow paths are bounded: a search for the next block gives up after some
  * multiple of the table's size, and what it did not look at is lost.
  */
-import { CorruptionError, KIND_POINTER, KIND_TOMBSTONE, POINTER_LENGTH, baseKind, compareInternal, crc32cRange, invariant, isKind, placeSeed, readU32, throwIfAborted } from '@wk/codec'
+import { CorruptionError, NotSupportedError, KIND_POINTER, KIND_TOMBSTONE, POINTER_LENGTH, baseKind, compareInternal, crc32cRange, invariant, isKind, placeSeed, readU32, throwIfAborted } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import { TimeSlice } from '@wk/fs'
 import type { File, Runtime } from '@wk/fs'
@@ -233,19 +233,19 @@ class SalvagedCursor implements EntryCursor {
   }
 
   seek(): void {
-    invariant(false, 'a salvaged table is walked from its start')
+    throw new NotSupportedError('a salvaged table is walked from its start')
   }
 
   seekReverse(): void {
-    invariant(false, 'a salvaged table is walked from its start')
+    throw new NotSupportedError('a salvaged table is walked from its start')
   }
 
   last(): void {
-    invariant(false, 'a salvaged table is walked from its start')
+    throw new NotSupportedError('a salvaged table is walked from its start')
   }
 
   prev(): void {
-    invariant(false, 'a salvaged table is walked from its start')
+    throw new NotSupportedError('a salvaged table is walked from its start')
   }
 
   #enter(): void {

@@ -1,7 +1,7 @@
 /**
  * Writes a table: entries in, in order, through one buffer of 256 KiB, to the end of an empty file.
  *
- * Guarantees: entries that are out of order are refused (`InvariantError`), so a table that was finished is sorted;
+ * Guarantees: entries that are out of order are refused (`WK_INVALID_ARGUMENT`), so a table that was finished is sorted;
  * memory is bounded by the buffer, the largest entry, and 16 bytes an entry for filter and references. Everything is
  * synchronous; a caller that shares its thread adds in slices. Merges of tables are written by `TableMerge`, to the same bytes.
  *
@@ -9,16 +9,22 @@
  * Nothing is durable when `finish` returns (CR2: sync the file and its directory before the manifest names it).
  */
 import {
+  ClosedError,
+  InvalidArgumentError,
+  KIND_POINTER,
   KIND_TOMBSTONE,
   KIND_VALUE,
   MAX_KEY_LENGTH,
   MAX_SEQUENCE,
   POINTER_LENGTH,
   baseKind,
+  checkArgument,
   commonPrefixLength,
   copyBytes,
-  invariant,
+  hasMethods,
   isKind,
+  isSequence,
+  isU32,
   readExpiresAt,
   readPointerFid,
   readPointerLen,
@@ -59,12 +65,12 @@ export class TableWriter {
   #lastLength = 0
   #lastSequence = 0
 
-  /** @param file empty, open for writing; stays the caller's */
+  /** @param file empty, open for writing; stays the caller's. @throws InvalidArgumentError for what are no options */
   constructor(file: File, options: TableWriterOptions) {
     this.#frame = new TableFrame(file, options)
     this.#blockSize = options.blockSize ?? 4096
+    checkArgument(isBlockSize(this.#blockSize), 'a block size of at least 1')
     this.#data = new BlockBuilder(options.restartInterval ?? 16)
-    invariant(this.#blockSize >= 1, 'a block size of at least 1')
   }
 
   /** Entries added. */
@@ -81,6 +87,8 @@ export class TableWriter {
   /**
    * Adds an entry; nothing is kept of the caller's bytes. Requires internal order: user key ascending, sequence
    * descending. Throws `IoError` when the file cannot be written; the table is then worthless.
+   * @throws InvalidArgumentError for an entry out of order, of an unknown kind, over its limits, or of the wrong types: nothing was added; ClosedError after
+   * `finish` and `abandon`
    */
   add(
     keyBytes: Uint8Array,
@@ -93,17 +101,21 @@ export class TableWriter {
     valueEnd: number,
   ): void {
     const frame = this.#frame
+    this.#checkOpen()
+    checkArgument(keyBytes instanceof Uint8Array && isRange(keyStart, keyEnd, keyBytes.length) && keyEnd - keyStart <= MAX_KEY_LENGTH, 'a key inside its bytes and its limit')
+    checkArgument(valueBytes instanceof Uint8Array && isRange(valueStart, valueEnd, valueBytes.length), 'a payload inside its bytes')
+    checkArgument(isSequence(sequence) && isKind(kind), 'a sequence number within 48 bits, and a known kind')
     const length = keyEnd - keyStart
-    invariant(frame.isOpen, 'a table that is still written')
-    invariant(length >= 0 && length <= MAX_KEY_LENGTH && valueStart <= valueEnd, 'an entry within its limits')
-    invariant(isKind(kind), 'a known kind')
+    const base = baseKind(kind)
+    if (base === KIND_POINTER) checkArgument(valueEnd - valueStart >= POINTER_LENGTH, 'a pointer entry with a pointer')
+    const expiresAt = kind === base ? 0 : expiryOf(kind, valueBytes, valueStart, valueEnd)
     const shared = commonPrefixLength(this.#lastKey, 0, this.#lastLength, keyBytes, keyStart, keyEnd)
     const sameKey = shared === length && shared === this.#lastLength && this.#entries > 0
     if (this.#entries > 0) {
       const ascends = sameKey
         ? sequence < this.#lastSequence
         : shared === this.#lastLength || (shared < length && (this.#lastKey[shared] as number) < (keyBytes[keyStart + shared] as number))
-      invariant(ascends, 'entries in ascending internal order')
+      checkArgument(ascends, 'entries in ascending internal order')
     } else {
       this.#smallestKey = copyBytes(keyBytes, keyStart, keyEnd)
     }
@@ -113,13 +125,15 @@ export class TableWriter {
       this.#distinctKeys++
       frame.filter.add(keyBytes, keyStart, keyEnd)
     }
-    this.#account(length, sequence, kind, valueBytes, valueStart, valueEnd)
+    this.#account(length, sequence, base, valueBytes, valueStart, valueEnd)
+    if (expiresAt !== 0) frame.expiries.add(expiresAt)
     this.#remember(keyBytes, keyStart, keyEnd, shared, sequence)
     if (this.#data.size >= this.#blockSize) this.#endDataBlock()
   }
 
-  /** Adds everything from the cursor's place on. */
+  /** Adds everything from the cursor's place on. @throws as `add`, at the entry that is wrong; those before it are in */
   addCursor(cursor: EntryCursor): void {
+    checkArgument(hasMethods(cursor, 'next'), 'a cursor')
     for (; cursor.valid; cursor.next()) {
       this.add(
         cursor.keyBytes,
@@ -134,7 +148,7 @@ export class TableWriter {
     }
   }
 
-  /** Completes the file. Requires at least one entry. The caller syncs and closes it. */
+  /** Completes the file. The caller syncs and closes it. @throws InvalidArgumentError without an entry; ClosedError after `finish` and `abandon` */
   finish(): TableSummary {
     return runSteps(this.finishSteps())
   }
@@ -144,7 +158,8 @@ export class TableWriter {
    * references and building the filter of a large table take hundreds. Once begun it is run to its end, or the table abandoned.
    */
   finishSteps(): Generator<undefined, TableSummary, void> {
-    invariant(this.#frame.isOpen && this.#entries > 0, 'an open table with entries')
+    this.#checkOpen()
+    checkArgument(this.#entries > 0, 'a table with entries')
     if (this.#data.count > 0) this.#endDataBlock()
     return this.#frame.finishSteps(
       {
@@ -168,21 +183,19 @@ export class TableWriter {
     this.#data.reset()
   }
 
-  #account(keyLength: number, sequence: number, kind: number, valueBytes: Uint8Array, valueStart: number, valueEnd: number): void {
+  #checkOpen(): void {
+    if (!this.#frame.isOpen) throw new ClosedError('the table is finished or given up')
+  }
+
+  #account(keyLength: number, sequence: number, base: number, valueBytes: Uint8Array, valueStart: number, valueEnd: number): void {
     this.#entries++
     this.#keyByteSum += keyLength
     this.#valueByteSum += valueEnd - valueStart
     if (sequence < this.#smallestSequence) this.#smallestSequence = sequence
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
-    const base = baseKind(kind)
     if (base === KIND_VALUE) this.#blockValueBytes += valueEnd - valueStart
     else if (base === KIND_TOMBSTONE) this.#tombstones++
-    else {
-      invariant(valueEnd - valueStart >= POINTER_LENGTH, 'a pointer entry with a pointer')
-      this.#frame.references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
-    }
-    const expiresAt = kind === base ? 0 : readExpiresAt(kind, valueBytes, valueStart, valueEnd)
-    if (expiresAt !== 0) this.#frame.expiries.add(expiresAt)
+    else this.#frame.references.add(readPointerFid(valueBytes, valueStart), readPointerOffset(valueBytes, valueStart), readPointerLen(valueBytes, valueStart))
   }
 
   #remember(keyBytes: Uint8Array, keyStart: number, keyEnd: number, shared: number, sequence: number): void {
@@ -198,5 +211,23 @@ export class TableWriter {
     this.#frame.addDataBlock(contents.bytes, 0, contents.length, this.#blockValueBytes)
     this.#data.reset()
     this.#blockValueBytes = 0
+  }
+}
+
+/** Whether `value` may be the bytes after which a data block ends. */
+export function isBlockSize(value: number): boolean {
+  return typeof value === 'number' && value >= 1
+}
+
+function isRange(start: number, end: number, length: number): boolean {
+  return isU32(start) && isU32(end) && start <= end && end <= length
+}
+
+/** The expiry among an entry's attributes. @throws InvalidArgumentError when they are cut */
+function expiryOf(kind: number, bytes: Uint8Array, start: number, end: number): number {
+  try {
+    return readExpiresAt(kind, bytes, start, end)
+  } catch (cause) {
+    throw new InvalidArgumentError('expected: whole attributes', { cause })
   }
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { InvariantError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NotSupportedError, encodePointer, newLookupResult, writePointer } from '@wk/codec'
+import { ClosedError, InvalidArgumentError, KIND_ATTRIBUTES, KIND_POINTER, KIND_TOMBSTONE, KIND_VALUE, MAX_KEY_LENGTH, NotSupportedError, encodePointer, newLookupResult, writePointer } from '@wk/codec'
 import { HandleCache, NodeFileSystem } from '@wk/fs'
 import { BlockCache, TableReader, TableWriter } from '@wk/sstable'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -22,17 +22,17 @@ describe('table writer', () => {
       [entry('a', 1), entry('a', 1)],
       [entry('a', 1), entry('a', 2)],
     ]
-    for (const pair of orders) expect(() => build(pair)).toThrow(InvariantError)
+    for (const pair of orders) expect(() => build(pair)).toThrow(InvalidArgumentError)
     expect(() => build([entry('', 5), entry('', 4), entry('a', 9), entry('ab', 1)])).not.toThrow()
   })
 
   it('refuses an empty table, unknown kinds, cut pointers and keys over the limit', () => {
-    expect(() => build([])).toThrow(InvariantError)
-    expect(() => build([{ ...entry('a', 1), kind: 3 }])).toThrow(InvariantError)
-    expect(() => build([{ ...entry('a', 1), kind: KIND_POINTER }])).toThrow(InvariantError)
-    expect(() => build([{ ...entry('a', 1), key: new Uint8Array(MAX_KEY_LENGTH + 1) }])).toThrow(InvariantError)
-    expect(() => build([entry('a', 1)], { fileNumber: 0 })).toThrow(InvariantError)
-    expect(() => build([entry('a', 1)], { restartInterval: 0 })).toThrow(InvariantError)
+    expect(() => build([])).toThrow(InvalidArgumentError)
+    expect(() => build([{ ...entry('a', 1), kind: 3 }])).toThrow(InvalidArgumentError)
+    expect(() => build([{ ...entry('a', 1), kind: KIND_POINTER }])).toThrow(InvalidArgumentError)
+    expect(() => build([{ ...entry('a', 1), key: new Uint8Array(MAX_KEY_LENGTH + 1) }])).toThrow(InvalidArgumentError)
+    expect(() => build([entry('a', 1)], { fileNumber: 0 })).toThrow(InvalidArgumentError)
+    expect(() => build([entry('a', 1)], { restartInterval: 0 })).toThrow(InvalidArgumentError)
   })
 
   it('adds nothing after finish or abandon', () => {
@@ -40,11 +40,11 @@ describe('table writer', () => {
     const add = (key: string): void => writer.add(bytes(key), 0, key.length, 1, KIND_VALUE, bytes('v'), 0, 1)
     add('a')
     writer.finish()
-    expect(() => add('b')).toThrow(InvariantError)
-    expect(() => writer.finish()).toThrow(InvariantError)
+    expect(() => add('b')).toThrow(ClosedError)
+    expect(() => writer.finish()).toThrow(ClosedError)
     const given = new TableWriter(new ArrayFile(), { fileNumber: 1 })
     given.abandon()
-    expect(() => given.finish()).toThrow(InvariantError)
+    expect(() => given.finish()).toThrow(ClosedError)
   })
 
   it('estimates its size', () => {
@@ -133,8 +133,8 @@ describe('table reader', () => {
     const cursor = table.cursor()
     cursor.seek(bytes('~'), 5)
     expect(cursor.valid).toBe(false)
-    expect(() => cursor.next()).toThrow(InvariantError)
-    expect(() => cursor.prev()).toThrow(InvariantError)
+    expect(() => cursor.next()).toThrow(InvalidArgumentError)
+    expect(() => cursor.prev()).toThrow(InvalidArgumentError)
     cursor.seekReverse(bytes(''), 5)
     expect(cursor.valid).toBe(false)
   })
