@@ -9,6 +9,7 @@
  * and when to seal to the tree. One thread writes; other threads read only after it is sealed.
  */
 import {
+  InvalidArgumentError,
   KIND_ATTRIBUTES,
   KIND_POINTER,
   KIND_TOMBSTONE,
@@ -200,12 +201,12 @@ export class Memtable {
    * @throws InvalidArgumentError for a breach, and arguments of the wrong kind; ReadOnlyError once sealed
    */
   add(key: Uint8Array, sequence: number, kind: number, value: Uint8Array, valueStart = 0, valueEnd: number = value?.length): void {
-    checkArgument(value instanceof Uint8Array, 'a payload as a Uint8Array')
-    checkArgument(isU32(valueStart) && isU32(valueEnd) && valueStart <= valueEnd && valueEnd <= value.length, 'a payload inside its bytes')
-    checkArgument(isKind(kind), 'a known kind')
+    // One question each here and in `#reserve`, not a call for every condition: calls count towards what V8 compiles into one piece.
+    if (!(value instanceof Uint8Array) || !isU32(valueStart) || !isU32(valueEnd) || valueStart > valueEnd || valueEnd > value.length) throw refusal('a payload inside its bytes, a Uint8Array')
+    if (!isKind(kind)) throw refusal('a known kind')
     const length = valueEnd - valueStart
     const base = baseKind(kind)
-    checkArgument(base !== KIND_POINTER || length >= POINTER_LENGTH, 'a pointer entry with a pointer')
+    if (base === KIND_POINTER && length < POINTER_LENGTH) throw refusal('a pointer entry with a pointer')
     const record = this.#reserve(key, sequence, kind, length)
     copy(value, valueStart, valueEnd, this.#bytes, record + RECORD_HEADER + key.length)
     this.#insert(key, sequence, record, length)
@@ -226,10 +227,10 @@ export class Memtable {
     userMeta = 0,
     expiresAt = 0,
   ): void {
-    checkArgument(isU32(fid) && isU32(offset) && isU32(len), 'the fields of a pointer within 32 bits')
-    checkArgument(isU32(userMeta) && userMeta <= 0xff && (isU32(expiresAt) || isCount(expiresAt)), 'a byte of user meta, and an expiry in seconds')
+    if (!isU32(fid) || !isU32(offset) || !isU32(len)) throw refusal('the fields of a pointer within 32 bits')
+    if ((userMeta !== 0 || expiresAt !== 0) && !(isU32(userMeta) && userMeta <= 0xff && isCount(expiresAt))) throw refusal('a byte of user meta, and an expiry in seconds')
     const attributes = attributesLength(userMeta, expiresAt)
-    checkArgument(kind === (attributes === 0 ? KIND_POINTER : KIND_POINTER | KIND_ATTRIBUTES), 'a pointer kind that fits its attributes')
+    if (kind !== (attributes === 0 ? KIND_POINTER : KIND_POINTER | KIND_ATTRIBUTES)) throw refusal('a pointer kind that fits its attributes')
     const record = this.#reserve(key, sequence, kind, POINTER_LENGTH + attributes)
     const at = record + RECORD_HEADER + key.length
     writePointer(this.#bytes, at, fid, offset, len)
@@ -305,9 +306,8 @@ export class Memtable {
   /** Checks key, sequence number and room, and writes the record up to the key. Returns where; nothing counts before `#insert`. */
   #reserve(key: Uint8Array, sequence: number, kind: number, payloadLength: number): number {
     if (this.#sealed) throw new ReadOnlyError('the memtable is sealed')
-    checkArgument(key instanceof Uint8Array && key.length <= MAX_KEY_LENGTH, 'a key as a Uint8Array within its limit')
-    checkArgument(isSequence(sequence), 'a sequence number within 48 bits')
-    checkArgument(this.#fits(key.length, payloadLength), 'room for the entry')
+    if (!(key instanceof Uint8Array) || key.length > MAX_KEY_LENGTH || !isSequence(sequence)) throw refusal('a key as a Uint8Array within its limit, and a sequence number within 48 bits')
+    if (!this.#fits(key.length, payloadLength)) throw refusal('room for the entry')
     const record = this.#recordStart - RECORD_HEADER - key.length - payloadLength
     this.#bytes[record] = kind
     copy(key, 0, key.length, this.#bytes, record + RECORD_HEADER)
@@ -349,6 +349,10 @@ export class Memtable {
     this.#lastReferences.count++
     this.#lastReferences.bytes += len
   }
+}
+
+function refusal(expected: string): InvalidArgumentError {
+  return new InvalidArgumentError(`expected: ${expected}`)
 }
 
 function checkSizes(a: number, b: number): void {
