@@ -2,8 +2,10 @@
  * Bounded cursor over untrusted bytes: the only way this engine parses.
  *
  * Every read checks its length against what remains before it touches or allocates anything, and fails with
- * `CorruptionError` that names the file and the offset. It never reads past `end`.
+ * `CorruptionError` that names the file and the offset. It never reads past `end`. Lengths come from what was read: that they are whole numbers is not checked.
  */
+import { checkOptions } from './call-options.js'
+import { checkArgument, isCount } from './check-argument.js'
 import { copyBytes } from './copy-bytes.js'
 import { CorruptionError } from './errors.js'
 
@@ -27,13 +29,17 @@ export class ByteReader {
   readonly #file: string | undefined
   readonly #baseOffset: number
 
+  /** @throws InvalidArgumentError for what are no bytes or places; CorruptionError for places outside the bytes */
   constructor(bytes: Uint8Array, options: ByteReaderOptions = {}) {
+    checkArgument(bytes instanceof Uint8Array, 'bytes as a Uint8Array')
+    checkOptions(options)
     this.bytes = bytes
     this.offset = options.start ?? 0
     this.end = options.end ?? bytes.length
     this.#file = options.file
     this.#baseOffset = options.baseOffset ?? 0
-    if (this.offset < 0 || this.end > bytes.length || this.offset > this.end) throw this.corrupt('range outside the bytes')
+    checkArgument(isCount(this.offset) && isCount(this.end), 'places in the bytes')
+    if (this.end > bytes.length || this.offset > this.end) throw this.corrupt('range outside the bytes')
   }
 
   get remaining(): number {

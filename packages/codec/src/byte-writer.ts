@@ -1,8 +1,9 @@
 /**
  * Growable byte buffer with the number formats of this engine. The counterpart of `ByteReader`.
  *
- * `bytes` is replaced when it grows: hold the writer, not its buffer.
+ * `bytes` is replaced when it grows: hold the writer, not its buffer. Numbers of fixed width are cut to it: that they fit is not checked.
  */
+import { checkArgument, isCount } from './check-argument.js'
 import { uvarintLength, writeUvarint } from './varint.js'
 
 /** A buffer that grows as it is written. */
@@ -10,7 +11,9 @@ export class ByteWriter {
   bytes: Uint8Array
   length = 0
 
+  /** @param capacity bytes to begin with. @throws InvalidArgumentError */
   constructor(capacity = 256) {
+    checkArgument(isCount(capacity), 'a capacity in bytes')
     this.bytes = new Uint8Array(capacity)
   }
 
@@ -19,10 +22,11 @@ export class ByteWriter {
     this.length = 0
   }
 
-  /** Makes room for `extra` more bytes. */
+  /** Makes room for `extra` more bytes. @throws InvalidArgumentError for what is no number of bytes */
   reserve(extra: number): void {
     const wanted = this.length + extra
     if (wanted <= this.bytes.length) return
+    checkArgument(isCount(extra), 'a number of bytes')
     const grown = new Uint8Array(Math.max(wanted, this.bytes.length * 2))
     grown.set(this.bytes.subarray(0, this.length))
     this.bytes = grown
@@ -63,7 +67,10 @@ export class ByteWriter {
     return this
   }
 
-  raw(bytes: Uint8Array, start = 0, end: number = bytes.length): this {
+  /** `bytes[start..end)`. @throws InvalidArgumentError for what are no bytes, or places in none */
+  raw(bytes: Uint8Array, start = 0, end: number = bytes?.length): this {
+    checkArgument(bytes instanceof Uint8Array, 'bytes as a Uint8Array')
+    checkArgument(isCount(start) && isCount(end) && start <= end && end <= bytes.length, 'places in the bytes')
     this.reserve(end - start)
     this.bytes.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), this.length)
     this.length += end - start
@@ -72,6 +79,7 @@ export class ByteWriter {
 
   /** `uvarint` length, then the bytes. */
   lengthPrefixed(bytes: Uint8Array): this {
+    checkArgument(bytes instanceof Uint8Array, 'bytes as a Uint8Array')
     return this.uvarint(bytes.length).raw(bytes)
   }
 

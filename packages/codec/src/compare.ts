@@ -1,7 +1,8 @@
 /**
  * Byte order: keys compare as unsigned bytes, a prefix before what extends it.
  *
- * Everything that is sorted in this engine uses these functions, so there is one order.
+ * Everything that is sorted in this engine uses these functions, so there is one order. They are hot: that arguments are bytes, and places in them, is not
+ * checked.
  */
 import { copyBytes } from './copy-bytes.js'
 

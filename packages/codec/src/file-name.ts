@@ -28,15 +28,18 @@ const TEMP_SUFFIX = '.tmp'
 /** The name of a file. Numbers are safe integers from 1; single files take none. */
 export function formatFileName(kind: NumberedFileKind, number: number): string
 export function formatFileName(kind: SingleFileKind): string
+/** @throws InvalidArgumentError for what is no kind, or no number of a file */
 export function formatFileName(kind: NumberedFileKind | SingleFileKind, number = 0): string {
   if (kind === 'current' || kind === 'lock' || kind === 'vlogState' || kind === 'keyRegistry') return SINGLE[kind]
+  if (kind !== 'manifest' && !Object.hasOwn(EXTENSIONS, kind)) throw new InvalidArgumentError('not a kind of file')
   if (!Number.isSafeInteger(number) || number < 1) throw new InvalidArgumentError(`not a file number: ${number}`)
   const digits = String(number).padStart(6, '0')
   return kind === 'manifest' ? `MANIFEST-${digits}` : `${digits}.${EXTENSIONS[kind]}`
 }
 
-/** The name under which `name` is written before it is renamed into place. */
+/** The name under which `name` is written before it is renamed into place. @throws InvalidArgumentError for what is no text */
 export function tempName(name: string): string {
+  checkName(name)
   return name + TEMP_SUFFIX
 }
 
@@ -47,8 +50,9 @@ export interface ParsedFileName {
   number: number
 }
 
-/** What a name of ours means, or `undefined` for every other name. */
+/** What a name of ours means, or `undefined` for every other name. @throws InvalidArgumentError for what is no text */
 export function parseFileName(name: string): ParsedFileName | undefined {
+  checkName(name)
   if (name.endsWith(TEMP_SUFFIX)) {
     return parseFileName(name.slice(0, -TEMP_SUFFIX.length))?.kind === undefined || name.endsWith(TEMP_SUFFIX + TEMP_SUFFIX)
       ? undefined
@@ -66,4 +70,8 @@ export function parseFileName(name: string): ParsedFileName | undefined {
 function kindOfExtension(extension: string | undefined): NumberedFileKind | undefined {
   for (const [kind, known] of Object.entries(EXTENSIONS)) if (known === extension) return kind as NumberedFileKind
   return undefined
+}
+
+function checkName(name: string): void {
+  if (typeof name !== 'string') throw new InvalidArgumentError('expected: the name of a file')
 }

@@ -4,8 +4,12 @@
  * Order: user key ascending, then sequence number **descending**, so that the newest version of a key comes first.
  * Encoded: the user key, six bytes `MAX_SEQUENCE - sequence` big-endian, one byte of kind. No two entries share a
  * sequence number, so the kind never decides the order.
+ *
+ * Trailers are written, read and compared once for each entry: those functions take what they are given (`Requires`), and check nothing.
  */
+import { checkArgument } from './check-argument.js'
 import { compareRanges } from './compare.js'
+import { isU32 } from './value-pointer.js'
 
 /** Largest sequence number: 2^48 - 1. */
 export const MAX_SEQUENCE = 0xffff_ffff_ffff
@@ -87,8 +91,9 @@ export function compareInternal(
   return order !== 0 ? order : bSequence - aSequence
 }
 
-/** The encoded internal key. */
+/** The encoded internal key. @throws InvalidArgumentError for a key that is no bytes, a sequence number over 48 bits, a kind that is no byte */
 export function encodeInternalKey(userKey: Uint8Array, sequence: number, kind: number): Uint8Array {
+  checkArgument(userKey instanceof Uint8Array && isSequence(sequence) && isU32(kind) && kind <= 0xff, 'a key as a Uint8Array, a sequence number within 48 bits, and a byte of kind')
   const encoded = new Uint8Array(userKey.length + TRAILER_LENGTH)
   encoded.set(userKey)
   writeTrailer(encoded, userKey.length, sequence, kind)

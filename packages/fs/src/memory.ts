@@ -12,8 +12,8 @@
  * and no permissions.
  */
 import { sep } from 'node:path'
-import { LockedError, NotSupportedError } from '@wk/codec'
-import { crashTree } from './crash-policy.js'
+import { LockedError, NotSupportedError, checkArgument } from '@wk/codec'
+import { CRASH_POLICIES, crashTree } from './crash-policy.js'
 import type { CrashPolicy } from './crash-policy.js'
 import { ioErrorOf } from './errno.js'
 import type { File, FileSystem, Lock, LockOptions, MkdirOptions, OpenMode } from './file-system.js'
@@ -84,9 +84,11 @@ export class MemoryFileSystem implements FileSystem {
   /**
    * The file system that a crash at this moment leaves: a new, independent instance without open files, locks or
    * hook. This one is not changed. Costs in proportion to the number of files and the unsynced bytes.
-   * @throws NotSupportedError if this instance is not crashable
+   * @throws NotSupportedError if this instance is not crashable, InvalidArgumentError for an unknown policy, or a seed that is no number
    */
   crashClone(policy: CrashPolicy, seed = 0): MemoryFileSystem {
+    checkArgument(CRASH_POLICIES.includes(policy), `one of the policies ${CRASH_POLICIES.join(', ')}`)
+    checkArgument(Number.isFinite(seed), 'a seed as a number')
     if (!this.crashable) throw new NotSupportedError('this in-memory file system was made with crashable: false')
     const clone = new MemoryFileSystem({ lateCopy: this.lateCopy })
     const { order, lastSync } = this.#journal

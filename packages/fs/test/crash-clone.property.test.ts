@@ -238,6 +238,12 @@ for (const policy of CRASH_POLICIES) {
   })
 }
 
+test('an unknown policy, or no seed, is refused: it would be some crash that nobody asked for', () => {
+  const fs = new MemoryFileSystem()
+  for (const wrong of [undefined, null, 'P6', 'p0', 0, {}] as never[]) expect(() => fs.crashClone(wrong)).toThrow(expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' }) as Error)
+  for (const wrong of [null, 'x', Number.NaN, Infinity, {}] as never[]) expect(() => fs.crashClone('P2', wrong)).toThrow(expect.objectContaining({ code: 'WK_INVALID_ARGUMENT' }) as Error)
+})
+
 test('a clone is independent, repeatable, and leaves the original alone', async () => {
   await property(
     100,

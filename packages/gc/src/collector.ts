@@ -67,7 +67,7 @@ export class GarbageCollector {
   /** @throws InvalidArgumentError */
   constructor(options: GarbageCollectorOptions) {
     const { vlog, index, runtime = defaultRuntime } = checkOptions(options)
-    if (!hasMethods(vlog, 'files', 'iterate', 'append', 'retire')) throw new InvalidArgumentError('vlog must be a ValueLog')
+    if (!hasMethods(vlog, 'files', 'iterate', 'append', 'sync', 'discard', 'setDiscarded', 'retire', 'seal')) throw new InvalidArgumentError('vlog must be a ValueLog')
     if (!hasMethods(index, 'lookup', 'compareAndSwap')) throw new InvalidArgumentError('index must have the functions lookup and compareAndSwap')
     checkFunction('index.settle', index.settle)
     if (!hasMethods(runtime, 'monotonic', 'sleep')) throw new InvalidArgumentError('runtime must be a Runtime')

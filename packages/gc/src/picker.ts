@@ -5,6 +5,8 @@
  * that one bad candidate never hides the others. Figures steer only: liveness is decided record by record.
  */
 
+import { checkArgument, checkFunction, checkOptions } from '@wk/codec'
+import { checkFile, checkFiles, isBytes } from './file-figures.js'
 import { FILE_HEADER_LENGTH, type GcFileInfo } from './value-log.js'
 
 /** Live bytes of a file as the host knows them; `undefined` where it does not. */
@@ -28,19 +30,28 @@ export interface PickOptions {
   readonly last?: ReadonlySet<number> | undefined
 }
 
-/** Dead bytes of one file: from `liveBytes`, else from the log's live bytes, else from its discard statistics. */
+/** Dead bytes of one file: from `liveBytes`, else from the log's live bytes, else from its discard statistics. @throws InvalidArgumentError */
 export function measureGarbage(file: GcFileInfo, liveBytes?: LiveBytes): Candidate {
+  checkFile(file)
+  checkFunction('liveBytes', liveBytes)
   // A relocated file has holes up to its logical end; on disk it is as long as its records.
   const end = file.relocated === true ? file.size : file.validEnd
   const payload = Math.max(0, end - FILE_HEADER_LENGTH)
-  const live = liveBytes?.(file.fid) ?? file.liveBytes
+  const told = liveBytes?.(file.fid)
+  checkArgument(isBytes(told), 'live bytes as a number from 0')
+  const live = told ?? file.liveBytes ?? undefined
   const counted = live === undefined ? (file.discardBytes ?? 0) : payload - live
   const deadBytes = Math.min(payload, Math.max(0, counted))
   return { file, deadBytes, deadRatio: payload === 0 ? 0 : deadBytes / payload }
 }
 
-/** Every file that may be taken and has enough garbage, the worst first. Never an unsealed or a retired one. */
+/** Every file that may be taken and has enough garbage, the worst first. Never an unsealed or a retired one. @throws InvalidArgumentError */
 export function pickVictims(files: readonly GcFileInfo[], options: PickOptions): Candidate[] {
+  checkFiles(files)
+  const { discardRatio, last } = checkOptions(options)
+  checkArgument(typeof discardRatio === 'number' && discardRatio > 0 && discardRatio < 1, 'a discardRatio inside (0, 1)')
+  checkArgument(last === undefined || last instanceof Set, 'a set of file numbers')
+  checkFunction('liveBytes', options.liveBytes)
   const isLast = (candidate: Candidate): number => (options.last?.has(candidate.file.fid) === true ? 1 : 0)
   return files
     .filter((file) => file.sealed && file.retired !== true)

@@ -5,7 +5,7 @@
  * any host. Versions are the host's own business: an index has at most one pointer a key.
  */
 
-import type { ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, type ValuePointer } from '@wk/codec'
 
 /** One conditional update: `key` shall point to `to`, if it points to `from` now. */
 export interface PointerMove {
@@ -59,8 +59,9 @@ export interface PointerIndex {
 export class WriteFence {
   readonly #running = new Set<Promise<unknown>>()
 
-  /** Calls `write` at once and resolves as it does. */
+  /** Calls `write` at once and resolves as it does. @throws InvalidArgumentError for what is no function */
   async run<T>(write: () => Promise<T>): Promise<T> {
+    if (typeof write !== 'function') throw new InvalidArgumentError('write must be a function')
     const running = write()
     this.#running.add(running)
     try {

@@ -8,7 +8,7 @@
  * fails before the commit leaves every file as it was.
  */
 
-import { InvalidArgumentError, WkError, checkWork, throwIfAborted } from '@wk/codec'
+import { InvalidArgumentError, WkError, checkArgument, checkFlag, checkFunction, checkWork, hasMethods, isU32, throwIfAborted } from '@wk/codec'
 import { defaultRuntime, type Runtime } from '@wk/fs'
 import type { GcWorkOptions } from './collector.js'
 import { Throttle } from './throttle.js'
@@ -75,7 +75,13 @@ export async function relocate(
   liveRanges: (fid: number) => RecordRanges | Iterable<LiveRange>,
   options: RelocateOptions = {},
 ): Promise<RelocateResult> {
-  const { signal, runtime = defaultRuntime } = checkWork(options)
+  const { signal, runtime = defaultRuntime, stepBytes = STEP_BYTES, pace } = checkWork(options)
+  if (typeof stepBytes !== 'number' || !(stepBytes >= 1)) throw new InvalidArgumentError('stepBytes must be at least 1')
+  checkFunction('pace', pace)
+  checkFlag('sweep', options.sweep, true)
+  if (!hasMethods(vlog, 'files', 'createRelocation', 'dropLogical')) throw new InvalidArgumentError('vlog must be a ValueLog')
+  if (!Array.isArray(victims)) throw new InvalidArgumentError('victims must be an array')
+  if (typeof liveRanges !== 'function') throw new InvalidArgumentError('liveRanges must be a function')
   const throttle = new Throttle(options.bytesPerSecond, runtime)
   throwIfAborted(signal)
   const plans = planCopies(vlog, victims, liveRanges)
@@ -102,9 +108,9 @@ function planCopies(
   const files = new Map(vlog.files().map((file) => [file.fid, file]))
   return [...new Set(victims)].sort((a, b) => a - b).map((fid) => {
     const file = files.get(fid)
-    if (file === undefined || !file.sealed) throw new InvalidArgumentError(`value-log file ${fid} is no sealed file`)
+    if (file === undefined || !file.sealed) throw new InvalidArgumentError('each victim must be the number of a sealed file')
     const given = liveRanges(fid)
-    const ranges = 'offsets' in given ? given : pack([...given])
+    const ranges = isPacked(given) ? given : pack(given, fid)
     let end = 0
     let bytes = 0
     for (let i = 0; i < ranges.offsets.length; i++) {
@@ -120,7 +126,18 @@ function planCopies(
   })
 }
 
-function pack(ranges: readonly LiveRange[]): RecordRanges {
+/** @throws InvalidArgumentError for what looks packed and is not */
+function isPacked(given: RecordRanges | Iterable<LiveRange>): given is RecordRanges {
+  if (typeof given !== 'object' || given === null || !('offsets' in given)) return false
+  const { offsets, lengths } = given
+  checkArgument(offsets instanceof Uint32Array && lengths instanceof Uint32Array && offsets.length === lengths.length, 'as many lengths as offsets, as Uint32Arrays')
+  return true
+}
+
+function pack(given: Iterable<LiveRange>, fid: number): RecordRanges {
+  checkArgument(typeof given === 'object' && given !== null && Symbol.iterator in given, `the live ranges of value-log file ${fid}`)
+  const ranges = [...given]
+  for (const range of ranges) checkArgument(typeof range === 'object' && range !== null && isU32(range.offset) && isU32(range.len), 'ranges with an offset and a len')
   return { offsets: Uint32Array.from(ranges, ({ offset }) => offset), lengths: Uint32Array.from(ranges, ({ len }) => len) }
 }
 

@@ -2,6 +2,8 @@
  * What a pass reports: progress while it runs, a summary at the end. Plain data and pure functions.
  */
 
+import { checkFunction } from '@wk/codec'
+import { checkFiles } from './file-figures.js'
 import { measureGarbage, type LiveBytes } from './picker.js'
 import type { GcFileInfo } from './value-log.js'
 
@@ -28,8 +30,10 @@ export interface GcProgress {
   readonly bytes: number
 }
 
-/** Bytes on disk for each live byte. */
+/** Bytes on disk for each live byte. @throws InvalidArgumentError */
 export function spaceAmplification(files: readonly GcFileInfo[], liveBytes?: LiveBytes): number {
+  checkFiles(files)
+  checkFunction('liveBytes', liveBytes)
   let size = 0
   let dead = 0
   for (const file of files) {

@@ -5,7 +5,7 @@
  * the rate holds on average for requests of any size, and every wait ends.
  */
 
-import { InvalidArgumentError, throwIfAborted } from '@wk/codec'
+import { InvalidArgumentError, checkFunction, checkWork, hasMethods, throwIfAborted } from '@wk/codec'
 import type { Runtime } from '@wk/fs'
 
 /** The bucket holds this part of a second's bytes: how far a pass may run ahead after it idled. */
@@ -22,9 +22,11 @@ export class Throttle {
 
   /**
    * `bytesPerSecond` undefined: no limit. `checkOpen` is called after each second of waiting; what it throws ends the wait.
-   * Throws `InvalidArgumentError` unless the rate is a positive number.
+   * Throws `InvalidArgumentError` unless the rate is a positive number, and the runtime one.
    */
   constructor(bytesPerSecond: number | undefined, runtime: Runtime, checkOpen: () => void = () => undefined) {
+    if (!hasMethods(runtime, 'monotonic', 'sleep')) throw new InvalidArgumentError('runtime must be a Runtime')
+    checkFunction('checkOpen', checkOpen)
     this.#runtime = runtime
     this.#checkOpen = checkOpen
     this.#rate = checkedRate(bytesPerSecond)
@@ -38,8 +40,10 @@ export class Throttle {
     this.#tokens = Math.min(this.#tokens, this.#rate * BURST_SECONDS)
   }
 
-  /** Resolves when `bytes` more may be read or written. Throws `AbortedError` as soon as the signal is aborted. */
+  /** Resolves when `bytes` more may be read or written. Throws `AbortedError` as soon as the signal is aborted, `InvalidArgumentError` for what is no number of bytes. */
   async take(bytes: number, signal?: AbortSignal): Promise<void> {
+    if (!Number.isFinite(bytes) || bytes < 0) throw new InvalidArgumentError('bytes must be a number from 0')
+    checkWork({ signal })
     throwIfAborted(signal)
     if (!Number.isFinite(this.#rate)) return
     this.#refill()

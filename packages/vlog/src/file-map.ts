@@ -126,8 +126,17 @@ export function directFile(physical: PhysicalFile): LogicalFile {
   return newLogicalFile({ fid: physical.number, physical, runs: undefined, end, written: end, sealed: true, keyId: 0, baseIv: new Uint8Array(BASE_IV_LENGTH), cipher: undefined, direct: true })
 }
 
+/** @throws InvalidArgumentError for what is no file number */
+export function checkFid(fid: number): void {
+  if (!isU32(fid) || fid === 0) throw noFid()
+}
+
+function noFid(): InvalidArgumentError {
+  return new InvalidArgumentError('the number of a value-log file must be an integer from 1 to 4,294,967,295')
+}
+
 function missingFile(fid: number): WkError {
-  if (!isU32(fid) || fid === 0) return new InvalidArgumentError('the number of a value-log file must be an integer from 1 to 4,294,967,295')
+  if (!isU32(fid) || fid === 0) return noFid()
   return new CorruptionError(`value-log file ${fid} is not there`, { file: formatFileName('vlog', fid) })
 }
 

@@ -10,6 +10,7 @@
  * has ended. Order: gap files are used in the order of their numbers, as all files are; one whose turn has passed is sealed as it is.
  */
 import { GcRunningError, InvalidArgumentError } from '@wk/codec'
+import { checkArray } from './arguments.js'
 import type { GapWriting, LogicalFile } from './file-map.js'
 import { FILE_HEADER_LENGTH, MAX_FILE_END, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -150,7 +151,7 @@ export class GapFiles {
    */
   async open(given: readonly GapPlan[]): Promise<GapPlan[]> {
     this.#host.checkWritable()
-    const plans = given.map(requirePlan).filter((plan) => plan.isCurrent())
+    const plans = checkArray('plans', given).map(requirePlan).filter((plan) => plan.isCurrent())
     const set = this.#set
     const fids = plans.flatMap(({ left }) => left.files.map(({ fid }) => fid))
     for (const fid of fids) if (set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)

@@ -8,6 +8,7 @@
  */
 import { GcRunningError, InvalidArgumentError, NotSupportedError, formatFileName, tempName } from '@wk/codec'
 import { writeFully } from '@wk/fs'
+import { checkArray } from './arguments.js'
 import { MAX_FID } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
 import type { RecordRanges } from './relocation-writer.js'
@@ -81,7 +82,7 @@ export class HolePuncher {
    */
   async punch(given: readonly HolePlan[]): Promise<HolePlan[]> {
     this.#host.checkWritable()
-    const plans = given.map(requirePlan)
+    const plans = checkArray('plans', given).map(requirePlan)
     const set = this.#set
     const fids = plans.flatMap(({ files }) => files.map(({ fid }) => fid))
     for (const fid of fids) if (set.moving.has(fid)) throw new GcRunningError(`value-log file ${fid} is being relocated`)

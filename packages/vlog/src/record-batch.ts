@@ -1,7 +1,7 @@
 /**
  * Records that are to be read together, as columns: a batch of thousands is made and read without an object for each.
  */
-import type { ValuePointer } from '@wk/codec'
+import { InvalidArgumentError, isU32, type ValuePointer } from '@wk/codec'
 
 /** A value to read, and whose it must be. */
 export interface ValueRequest {
@@ -39,8 +39,12 @@ export class ValueBatch extends RecordBatch {
   readonly keys: Uint8Array[] = []
   readonly versions: number[] = []
 
-  /** The value of `key` at `version` goes to `values[slot]`. The key's bytes must not change until it was read. */
+  /**
+   * The value of `key` at `version` goes to `values[slot]`. The key's bytes must not change until it was read. For hot paths: `readValues` checks the rest.
+   * @throws InvalidArgumentError for a slot that is none: slots are made up to there
+   */
   add(slot: number, fid: number, offset: number, len: number, key: Uint8Array, version: number): void {
+    if (!isU32(slot)) throw new InvalidArgumentError('expected: a slot from 0')
     // Values come in the order of their places: an array that they filled from its end would become a hash table.
     while (this.values.length <= slot) this.values.push(undefined)
     this.addPlace(fid, offset, len)

@@ -7,13 +7,14 @@
  *
  * Every method may be called concurrently unless it says otherwise. Errors are `WkError`s; `ClosedError` after close.
  */
-import { ClosedError, GcRunningError, InvalidArgumentError, isValuePointer, type ValuePointer } from '@wk/codec'
+import { ClosedError, GcRunningError, InvalidArgumentError, checkFunction, isValuePointer, type ValuePointer } from '@wk/codec'
 import { absoluteDirectory, type Lock } from '@wk/fs'
 import type { Appended } from './appended.js'
 import type { AppendEntry, AppendOptions } from './appender.js'
-import { checkArray, checkCount } from './arguments.js'
+import { batchOf, checkArray, checkBatch, checkCount, checkLimits, checkPosition } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
+import { checkFid } from './file-map.js'
 import { FileNumbers } from './file-numbers.js'
 import { iterateFile, iterateFrom, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
 import { GapFiles } from './gap-files.js'
@@ -24,7 +25,7 @@ import { ManyReads } from './many-reads.js'
 import { openLog, type OpenedLog } from './open-log.js'
 import { resolveOptions, type ResolvedOptions, type ValueLogOptions } from './options.js'
 import type { BatchReading } from './read-batch.js'
-import { RecordBatch, ValueBatch, type ValueRequest } from './record-batch.js'
+import { RecordBatch, type ValueBatch, type ValueRequest } from './record-batch.js'
 import { streamRecords, type PointerSource, type StreamOptions } from './record-stream.js'
 import { recountDiscards, type PointerLookup } from './recount.js'
 import type { RelocationWriter, RunCopy } from './relocation-writer.js'
@@ -180,9 +181,10 @@ export class ValueLog {
     if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer)
   }
 
-  /** Replaces a file's figure of garbage by what a recount found, at most the bytes of its records. */
+  /** Replaces a file's figure of garbage by what a recount found, at most the bytes of its records. A file that is gone is ignored. @throws InvalidArgumentError */
   setDiscarded(fid: number, records: number, bytes: number): void {
     this.#checkOpen()
+    checkFid(fid)
     checkCount('records', records)
     checkCount('bytes', bytes)
     const logical = this.#set.map.get(fid)
@@ -282,9 +284,10 @@ export class ValueLog {
   /**
    * Ends files at `bytes` from now on, where that is less than the option `fileSize`: a host that collects garbage wants files that are small beside what
    * it lets lie. `waiting`: so many bytes of full files may wait before they are synced and sealed, unless somebody asks for it; fewer syncs are felt less. Default 0.
-   * Records of `alone` bytes get files of their own. Default: none do. Only with durable marks of the host's.
+   * Records of `alone` bytes get files of their own. Default: none do. Only with durable marks of the host's. @throws InvalidArgumentError
    */
   limitFiles(bytes: number, waiting = 0, alone = Infinity): void {
+    checkLimits(bytes, waiting, alone)
     this.#writer.limitFiles(bytes, waiting, alone)
   }
 
@@ -313,11 +316,11 @@ export class ValueLog {
   /**
    * The records from a place on ({@link writtenPosition} of any time, or the end of a record), in the order in which they were
    * written, as far as they were when it began, values as they are stored. Files that were relocated or got holes or gaps meanwhile are left out, and what lies in gaps. For recovery.
-   * @throws CorruptionError at damage
+   * @throws InvalidArgumentError at once for what is no place; the generator throws CorruptionError at damage
    */
   recordsFrom(position: LogPosition): AsyncGenerator<PlacedEntry, void, undefined> {
     this.#checkOpen()
-    return iterateFrom(this.#set, this.#options.runtime, position)
+    return iterateFrom(this.#set, this.#options.runtime, checkPosition(position))
   }
 
   /** End of everything written and staged. */
@@ -325,7 +328,7 @@ export class ValueLog {
     return this.#writer.position()
   }
 
-  /** The verified value of `key` at `version`, a copy. Hot path: one read, nothing else allocated. @throws CorruptionError */
+  /** The verified value of `key` at `version`, a copy. Hot path: one read, nothing else allocated, arguments not checked. @throws CorruptionError */
   readValueSync(fid: number, offset: number, len: number, key: Uint8Array, version: number): Uint8Array {
     if (this.#closed) this.#checkOpen()
     return this.#reader.readValueSync(fid, offset, len, key, version)
@@ -336,16 +339,16 @@ export class ValueLog {
     return this.#reader.readsAtOnce(len)
   }
 
-  /** {@link readValueSync}, through the thread pool for a record that is not {@link readsAtOnce}. */
+  /** {@link readValueSync}, arguments not checked either, through the thread pool for a record that is not {@link readsAtOnce}. */
   async readValue(fid: number, offset: number, len: number, key: Uint8Array, version: number): Promise<Uint8Array> {
     this.#checkOpen()
     return this.#reader.readValue(fid, offset, len, key, version)
   }
 
-  /** Many values, in the caller's order; neighbours are read together. */
+  /** Many values, in the caller's order; neighbours are read together. @throws InvalidArgumentError, CorruptionError */
   async readValues(requests: readonly ValueRequest[]): Promise<Uint8Array[]> {
-    const batch = new ValueBatch()
-    requests.forEach(({ pointer: { fid, offset, len }, key, version }, slot) => batch.add(slot, fid, offset, len, key, version))
+    this.#checkOpen()
+    const batch = batchOf(requests)
     await this.readBatch(batch)
     return batch.values as Uint8Array[]
   }
@@ -353,16 +356,16 @@ export class ValueLog {
   /** {@link readValueSync} of a batch, into its slots; neighbours are read together. `undefined` if it is done already. */
   readBatch(batch: ValueBatch): Promise<void> | undefined {
     this.#checkOpen()
-    return this.#many.beginValues(batch).finish()
+    return this.#many.beginValues(checkBatch(batch)).finish()
   }
 
   /** {@link readBatch} in two steps, between which another thread (option `readHelper`) may read. */
   beginBatch(batch: ValueBatch): BatchReading {
     this.#checkOpen()
-    return this.#many.beginValues(batch)
+    return this.#many.beginValues(checkBatch(batch))
   }
 
-  /** Whether this record is there and verifies. For recovery. @throws IoError, CorruptionError if its file has gone meanwhile */
+  /** Whether this record is there and verifies. For recovery; arguments are not checked. @throws IoError, CorruptionError if its file has gone meanwhile */
   checkPointer(fid: number, offset: number, len: number, key: Uint8Array, version: number): boolean {
     this.#checkOpen()
     return this.#reader.holds(fid, offset, len, key, version)
@@ -390,15 +393,17 @@ export class ValueLog {
    */
   directPlaces(fid: number): DirectPlaces | undefined {
     this.#checkOpen()
+    checkFid(fid)
     return this.#set.directPlaces(fid)
   }
 
   /**
    * Gives up sealed logical files to which no live reference remains; unlinks each physical file that becomes empty, as soon as no read
-   * needs it. Not remembered across a restart. Unknown files are ignored. Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed
+   * needs it. Not remembered across a restart. Unknown files are ignored. Resolves with the bytes freed. @throws InvalidArgumentError for a file that is not sealed, and what is no file number
    */
   async dropLogical(fids: readonly number[]): Promise<number> {
     this.#checkWritable()
+    for (const fid of checkArray('fids', fids)) checkFid(fid)
     return this.#retirement.drop(fids)
   }
 
@@ -422,6 +427,7 @@ export class ValueLog {
    */
   async createRelocation(runCopy?: RunCopy): Promise<RelocationWriter> {
     this.#checkWritable()
+    checkFunction('runCopy', runCopy)
     return this.#relocations.begin(runCopy)
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
-import { ValueLog } from '../src/index.js'
+import { ValueBatch, ValueLog } from '../src/index.js'
 import { collect, failureOf, newMemory, openLog } from './support/memory-log.js'
 
 const INVALID = { code: 'WK_INVALID_ARGUMENT' }
@@ -78,6 +78,35 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
     }
     for (const use of [() => collect(log.iterate(7)), () => log.pin(7)]) expect(await refusal(use)).toMatchObject({ code: 'WK_CORRUPTION', file: '000007.vlog' })
     await log.close()
+  })
+
+  test('places, lists and limits of the engine half', async () => {
+    const log = await openLog(await newMemory())
+    const [pointer] = await log.append([{ key: 'k', value: 'v' }])
+    const key = new TextEncoder().encode('k')
+    for (const value of [undefined, null, 'x', '1', 0, -1, 1.5, Number.NaN, 2 ** 32, {}] as never[]) {
+      for (const use of [() => log.setDiscarded(value, 0, 0), () => log.dropLogical([value]), () => log.directPlaces(value)]) expect(await refusal(use)).toMatchObject(INVALID)
+      expect(log.hasFile(value)).toBe(false)
+    }
+    for (const value of WRONG as never[]) {
+      for (const use of [() => log.dropLogical(value), () => log.recordsFrom(value), () => log.readValues(value), () => log.readValues([value]), () => log.readBatch(value), () => log.beginBatch(value), () => log.gaps.open(value), () => log.gaps.open([value]), () => log.holes.punch(value), () => log.holes.punch([value])]) expect(await refusal(use)).toMatchObject(INVALID)
+      for (const use of [() => log.readValues([{ pointer: value, key, version: 0 }]), () => log.readValues([{ pointer: pointer!, key: value, version: 0 }])]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
+    for (const value of [undefined, null, '1', -1, 1.5, Number.NaN, Infinity, {}] as never[]) {
+      for (const use of [() => log.recordsFrom({ fid: value, offset: 20 }), () => log.recordsFrom({ fid: 1, offset: value }), () => log.readValues([{ pointer: pointer!, key, version: value }])]) expect(await refusal(use)).toMatchObject(INVALID)
+    }
+    for (const value of [null, 'x', '4096', -1, Number.NaN, {}, true] as never[]) for (const use of [() => log.limitFiles(value), () => log.limitFiles(4096, value), () => log.limitFiles(4096, 0, value)]) expect(await refusal(use)).toMatchObject(INVALID)
+    for (const value of [null, 5, 'text', {}] as never[]) expect(await refusal(() => log.createRelocation(value))).toMatchObject(INVALID)
+    expect(await log.readValues([{ pointer: pointer!, key, version: 0 }])).toHaveLength(1)
+    expect(await log.dropLogical([77])).toBe(0)
+    expect(await collect(log.recordsFrom({ fid: 0, offset: 0 }))).toHaveLength(1)
+    await log.close()
+  })
+
+  test('a batch that was filled with what is no place', async () => {
+    const batch = new ValueBatch()
+    for (const slot of [undefined, -1, 1.5, Number.NaN, Infinity, 'x'] as never[]) expect(await refusal(() => batch.add(slot, 1, 20, 19, new Uint8Array(1), 0))).toMatchObject(INVALID)
+    expect([batch.count, batch.values.length]).toEqual([0, 0])
   })
 
   test('a meta byte that only looks like one in its low bits', async () => {
