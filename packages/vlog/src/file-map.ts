@@ -11,7 +11,7 @@
  * A logical file may also lie in *gaps* of an older physical one, where nothing alive was left (docs/adr/0029): its runs are there before
  * its first record is. It bears a higher number than the file that it lies in; every other logical file bears at most that.
  */
-import { CorruptionError, InvalidArgumentError, formatFileName, invariant, isU32, type WkError } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, formatFileName, invariant, isU32, type ValuePointer, type WkError } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -138,6 +138,11 @@ function noFid(): InvalidArgumentError {
 function missingFile(fid: number): WkError {
   if (!isU32(fid) || fid === 0) return noFid()
   return new CorruptionError(`value-log file ${fid} is not there`, { file: formatFileName('vlog', fid) })
+}
+
+/** Whether a record can lie there: behind the header, before the end. */
+export function isWithin({ end }: LogicalFile, { offset, len }: ValuePointer): boolean {
+  return offset >= FILE_HEADER_LENGTH && len >= MIN_RECORD_LENGTH && offset + len <= end
 }
 
 /** Damage in a logical file, at a logical offset; names the file in the directory. */

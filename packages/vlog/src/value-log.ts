@@ -14,7 +14,7 @@ import type { AppendEntry, AppendOptions } from './appender.js'
 import { batchOf, checkArray, checkBatch, checkCount, checkLimits, checkPosition } from './arguments.js'
 import { openDirectory } from './directory.js'
 import { describeFiles, type VlogFileInfo } from './file-info.js'
-import { checkFid } from './file-map.js'
+import { checkFid, isWithin } from './file-map.js'
 import { FileNumbers } from './file-numbers.js'
 import { iterateFile, iterateFrom, verifyFiles, type IterateOptions, type PlacedEntry, type VerifyOptions, type VerifyReport } from './file-walk.js'
 import { GapFiles } from './gap-files.js'
@@ -174,11 +174,13 @@ export class ValueLog {
     }
   }
 
-  /** Tells that the record is dead. Counts towards its file's garbage; call it once per record. A file that is gone is ignored. */
+  /** Tells that the record is dead. Counts towards its file's garbage; call it once per record. A file that is gone is ignored, and a place that is in none of the log's. */
   discard(pointer: ValuePointer): void {
     this.#checkPointer(pointer)
     const logical = this.#set.map.get(pointer.fid)
-    if (logical !== undefined && !logical.retired) this.#marks.stats.add(logical, pointer)
+    // A place outside the file's records says nothing of them: counted, it would pass a file for garbage that has none.
+    if (logical === undefined || logical.retired || !isWithin(logical, pointer)) return
+    this.#marks.stats.add(logical, pointer)
   }
 
   /** Replaces a file's figure of garbage by what a recount found, at most the bytes of its records. A file that is gone is ignored. @throws InvalidArgumentError */

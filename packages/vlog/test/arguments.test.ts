@@ -103,6 +103,17 @@ describe('arguments of the wrong kind are WK_INVALID_ARGUMENT, and nothing has h
     await log.close()
   })
 
+  test('a place outside its file does not count as garbage', async () => {
+    const log = await openLog(await newMemory())
+    const pointers = await log.append([{ key: 'k', value: 'v' }, { key: 'l', value: 'v'.repeat(500) }])
+    const { fid, offset, len } = pointers[0]!
+    for (const pointer of [{ fid, offset: 0, len }, { fid, offset, len: 0 }, { fid, offset, len: 2 ** 32 - 1 }, { fid, offset: 4_000_000_000, len }, { fid: 77, offset, len }]) log.discard(pointer)
+    expect(log.files()).toMatchObject([{ discardBytes: 0 }])
+    for (const pointer of pointers) log.discard(pointer)
+    expect(log.files()).toMatchObject([{ discardBytes: pointers[0]!.len + pointers[1]!.len, liveBytes: 0 }])
+    await log.close()
+  })
+
   test('a batch that was filled with what is no place', async () => {
     const batch = new ValueBatch()
     for (const slot of [undefined, -1, 1.5, Number.NaN, Infinity, 'x'] as never[]) expect(await refusal(() => batch.add(slot, 1, 20, 19, new Uint8Array(1), 0))).toMatchObject(INVALID)

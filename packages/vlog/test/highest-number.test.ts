@@ -59,3 +59,37 @@ test('the same for a log that stands alone', async () => {
   expect((await third.verify()).ok).toBe(true)
   await third.close()
 })
+
+test('an empty file with the highest number, whoever made it, stays until a higher one is there', async () => {
+  for (const stray of ['000099.vlog', '000099.rlog']) {
+    const fs = new MemoryFileSystem()
+    const log = await openLog(fs)
+    const [first] = await log.append([record('a')])
+    await log.close()
+    const file = await fs.open(`/log/${stray}`, 'create')
+    await file.close()
+    await fs.syncDir('/log')
+    for (let i = 0; i < 2; i++) {
+      const again = await ValueLog.open('/log', { fs, durable: null, expectedFids: new Set([1]), lock: false })
+      expect((await again.read(first!)).value.length).toBe(5000)
+      await again.close()
+      expect(await names(fs), 'the number is known by its name alone').toEqual(['000001.vlog', stray])
+    }
+    const writing = await ValueLog.open('/log', { fs, durable: null, expectedFids: new Set([1]), lock: false })
+    const [pointer] = await writing.append([record('b')])
+    expect(pointer?.fid).toBe(100)
+    await writing.close()
+    await (await ValueLog.open('/log', { fs, durable: null, expectedFids: new Set([1]), lock: false })).close()
+    expect(await names(fs)).toEqual(['000001.vlog', '000100.vlog'])
+  }
+})
+
+test('a log that stands alone does not take an emptied relocated file for a stray', async () => {
+  const fs = new MemoryFileSystem()
+  const log = await ValueLog.open('/log', { fs })
+  await log.append([record('a')])
+  await log.close()
+  await (await fs.open('/log/000099.rlog', 'create')).close()
+  await expect(ValueLog.open('/log', { fs })).rejects.toMatchObject({ code: 'WK_CORRUPTION', file: '000099.rlog', offset: 0 })
+  expect(await names(fs)).toEqual(['000001.vlog', '000099.rlog'])
+})
