@@ -305,6 +305,9 @@ it('an abort ends gc, verify and checkpoint while they wait for their turn, and 
   }
   const waiting = db.gc({ maxSpaceAmp: 1.01 })
   await expectCode(() => db.runValueLogGC(0.5), 'WK_GC_RUNNING')
+  // Those that were aborted let nobody pass: what they waited for has not ended.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(db.stats().gcFilesCollected).toBe(0)
   expect(fs.held.length).toBe(1)
   fs.release()
   await held
