@@ -50,18 +50,7 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
   if (logicals.some(({ fid, sealed, retired, hostPins }) => !sealed || retired || hostPins > 0 || set.moving.has(fid))) return undefined
   const { ranges } = room
   ranges.reset(logicals.reduce((sum, { fid }) => sum + (live.get(fid)?.offsets.length ?? 0), 0))
-  for (const logical of logicals) {
-    const { offsets, lengths } = live.get(logical.fid) ?? NO_RANGES
-    const { runs } = logical
-    let run = 0
-    for (let i = 0; i < offsets.length; i++) {
-      const offset = offsets[i]!
-      const length = lengths[i]!
-      if (runs !== undefined) run = runs.runAt(offset, run)
-      const start = locate(logical, offset, length, run)
-      ranges.add(start, start + length)
-    }
-  }
+  for (const logical of logicals) addRecords(ranges, logical, live.get(logical.fid) ?? NO_RANGES)
   const dead = ranges.gaps(FILE_HEADER_LENGTH, physical.recordsEnd, least)
   const files: RelocatedLogical[] = []
   for (const logical of logicals) {
@@ -71,6 +60,19 @@ export function leaveOut(set: VlogSet, number: number, live: ReadonlyMap<number,
     if (runs.count > 0) files.push({ fid, end: Math.max(end, runs.end), keyId, baseIv, direct, runs })
   }
   return { left: { physical, logicals, files }, dead }
+}
+
+/** Adds where records of a logical file lie. Apart, for it is compiled while it runs for the first time: with what follows it, that would be thrown away. */
+function addRecords(ranges: RangeList, logical: LogicalFile, { offsets, lengths }: RecordRanges): void {
+  const { runs } = logical
+  let run = 0
+  for (let i = 0; i < offsets.length; i++) {
+    const offset = offsets[i]!
+    const length = lengths[i]!
+    if (runs !== undefined) run = runs.runAt(offset, run)
+    const start = locate(logical, offset, length, run)
+    ranges.add(start, start + length)
+  }
 }
 
 /** The runs of a logical file without the parts that lie in `dead`, which are ranges of its physical file. */
