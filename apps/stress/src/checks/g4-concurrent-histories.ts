@@ -1,7 +1,8 @@
 /**
  * G4: many clients at once on one database, judged by what each was answered.
  *
- * On the simulated file system, in the calling thread. Left to others: crashes (A, B), faults (D), `ttl`, `inMemory`, `repair` and workers.
+ * On the simulated file system, in the calling thread. Left to others: crashes (A, B), faults (D), `ttl`, `inMemory`, `repair`, workers,
+ * and calls that it does not make: `seek`, `values()`, `has`, `clear` of a snapshot or up to a limit.
  */
 import type { Check } from '../check.js'
 import { judgeHistory } from '../history/oracle.js'
