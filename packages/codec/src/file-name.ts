@@ -12,6 +12,7 @@
  * | `CURRENT`, `LOCK`, `VLOGSTATE`, `KEYREGISTRY` | current, lock, vlogState, keyRegistry |
  * | any of them `.tmp` | temp        |
  */
+import { checkArgument } from './check-argument.js'
 import { InvalidArgumentError } from './errors.js'
 
 /** Kinds of files that carry a number. */
@@ -73,5 +74,5 @@ function kindOfExtension(extension: string | undefined): NumberedFileKind | unde
 }
 
 function checkName(name: string): void {
-  if (typeof name !== 'string') throw new InvalidArgumentError('expected: the name of a file')
+  checkArgument(typeof name === 'string', 'the name of a file')
 }

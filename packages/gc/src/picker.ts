@@ -34,6 +34,11 @@ export interface PickOptions {
 export function measureGarbage(file: GcFileInfo, liveBytes?: LiveBytes): Candidate {
   checkFile(file)
   checkFunction('liveBytes', liveBytes)
+  return garbageOf(file, liveBytes)
+}
+
+/** {@link measureGarbage} of what was checked, but for what `liveBytes` tells. @throws InvalidArgumentError */
+export function garbageOf(file: GcFileInfo, liveBytes: LiveBytes | undefined): Candidate {
   // A relocated file has holes up to its logical end; on disk it is as long as its records.
   const end = file.relocated === true ? file.size : file.validEnd
   const payload = Math.max(0, end - FILE_HEADER_LENGTH)
@@ -55,7 +60,7 @@ export function pickVictims(files: readonly GcFileInfo[], options: PickOptions):
   const isLast = (candidate: Candidate): number => (options.last?.has(candidate.file.fid) === true ? 1 : 0)
   return files
     .filter((file) => file.sealed && file.retired !== true)
-    .map((file) => measureGarbage(file, options.liveBytes))
+    .map((file) => garbageOf(file, options.liveBytes))
     .filter((candidate) => candidate.deadRatio >= options.discardRatio)
     .sort(
       (a, b) =>

@@ -75,8 +75,8 @@ export async function relocate(
   liveRanges: (fid: number) => RecordRanges | Iterable<LiveRange>,
   options: RelocateOptions = {},
 ): Promise<RelocateResult> {
-  const { signal, runtime = defaultRuntime, stepBytes = STEP_BYTES, pace } = checkWork(options)
-  if (typeof stepBytes !== 'number' || !(stepBytes >= 1)) throw new InvalidArgumentError('stepBytes must be at least 1')
+  const { signal, runtime = defaultRuntime, stepBytes, pace } = checkWork(options)
+  if (stepBytes !== undefined && (typeof stepBytes !== 'number' || !(stepBytes >= 1))) throw new InvalidArgumentError('stepBytes must be at least 1')
   checkFunction('pace', pace)
   checkFlag('sweep', options.sweep, true)
   if (!hasMethods(vlog, 'files', 'createRelocation', 'dropLogical')) throw new InvalidArgumentError('vlog must be a ValueLog')

@@ -4,7 +4,7 @@
 
 import { checkFunction } from '@wk/codec'
 import { checkFiles } from './file-figures.js'
-import { measureGarbage, type LiveBytes } from './picker.js'
+import { garbageOf, type LiveBytes } from './picker.js'
 import type { GcFileInfo } from './value-log.js'
 
 /** Summary of a pass. */
@@ -39,7 +39,7 @@ export function spaceAmplification(files: readonly GcFileInfo[], liveBytes?: Liv
   for (const file of files) {
     size += file.size
     // A file that only waits for its readers has no live byte, whatever its figures say.
-    dead += file.retired === true ? file.size : measureGarbage(file, liveBytes).deadBytes
+    dead += file.retired === true ? file.size : garbageOf(file, liveBytes).deadBytes
   }
   return size === 0 ? 1 : size / Math.max(1, size - dead)
 }

@@ -44,7 +44,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   seek(userKey: Uint8Array, sequence: number): void {
-    if (!(userKey instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE)) throw invalidTarget()
+    checkTarget(userKey, sequence)
     const tree = this.#tree
     tree.aim(userKey, 0, userKey.length, sequence)
     const slot = tree.seek()
@@ -52,7 +52,7 @@ export class MemtableCursor implements EntryCursor {
   }
 
   seekReverse(userKey: Uint8Array, sequence: number): void {
-    if (!(userKey instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE)) throw invalidTarget()
+    checkTarget(userKey, sequence)
     const tree = this.#tree
     tree.aim(userKey, 0, userKey.length, sequence)
     const slot = tree.seek()
@@ -116,6 +116,10 @@ export class MemtableCursor implements EntryCursor {
     this.valueStart = this.keyEnd
     this.valueEnd = this.keyEnd + tree.words[slot + SLOT_LAST]!
   }
+}
+
+function checkTarget(userKey: Uint8Array, sequence: number): void {
+  if (!(userKey instanceof Uint8Array) || typeof sequence !== 'number' || !(sequence >= 0 && sequence <= MAX_SEQUENCE)) throw invalidTarget()
 }
 
 /** What a lookup or seek of something else throws. */

@@ -16,9 +16,14 @@
 import { ByteWriter, TRAILER_LENGTH, checkArgument, writeTrailer } from '@wk/codec'
 import { copyRange } from './key-buffer.js'
 
-/** Whether `value` may be a number of entries between restart points: an integer from 1, that a u32 holds. */
-export function isRestartInterval(value: number): boolean {
-  return Number.isInteger(value) && value >= 1 && value <= 0xffff_ffff
+/** @throws InvalidArgumentError unless it may be a number of entries between restart points: an integer from 1, that a u32 holds */
+export function checkRestartInterval(value: number): void {
+  checkArgument(Number.isInteger(value) && value >= 1 && value <= 0xffff_ffff, 'a restart interval of at least 1')
+}
+
+/** @throws InvalidArgumentError unless it may be the bytes after which a data block ends */
+export function checkBlockSize(value: number): void {
+  checkArgument(typeof value === 'number' && value >= 1, 'a block size of at least 1')
 }
 
 export class BlockBuilder {
@@ -31,7 +36,7 @@ export class BlockBuilder {
 
   /** @param restartInterval entries between restart points, at least 1. */
   constructor(restartInterval: number) {
-    checkArgument(isRestartInterval(restartInterval), 'a restart interval of at least 1')
+    checkRestartInterval(restartInterval)
     this.#restartInterval = restartInterval
   }
 

@@ -109,9 +109,9 @@ export function isFilter(bytes: Uint8Array): boolean {
   return probes === 0 ? bytes.length === FILTER_HEADER_LENGTH : bytes.length > FILTER_HEADER_LENGTH
 }
 
-/** Whether a filter can have as many bits for each key. */
-export function isBitsPerKey(value: number): boolean {
-  return typeof value === 'number' && value >= 0 && value <= 64
+/** @throws InvalidArgumentError unless a filter can have as many bits for each key */
+export function checkBitsPerKey(value: number): void {
+  checkArgument(typeof value === 'number' && value >= 0 && value <= 64, 'bits of bloom filter a key from 0 to 64')
 }
 
 /** Collects keys and makes their filter. */
@@ -122,7 +122,7 @@ export class FilterBuilder {
 
   /** @param bitsPerKey bits of filter for each key; 0 makes no filter. 10 give 0.8 % false positives. */
   constructor(bitsPerKey: number) {
-    checkArgument(isBitsPerKey(bitsPerKey), 'bits of bloom filter a key from 0 to 64')
+    checkBitsPerKey(bitsPerKey)
     this.#bitsPerKey = bitsPerKey
   }
 

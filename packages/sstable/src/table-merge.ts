@@ -12,8 +12,8 @@ import { CorruptionError, KIND_ATTRIBUTES, KIND_POINTER, baseKind, checkArgument
 import type { EntryPlace, EntryScan, EntryView } from '@wk/codec'
 import type { File } from '@wk/fs'
 import type { Block } from './block-reader.js'
-import { isRestartInterval } from './block-builder.js'
-import { DEFAULT_BITS_PER_KEY, isBitsPerKey } from './bloom-filter.js'
+import { checkBlockSize, checkRestartInterval } from './block-builder.js'
+import { DEFAULT_BITS_PER_KEY, checkBitsPerKey } from './bloom-filter.js'
 import { EntryFeed } from './entry-feed.js'
 import { REFERENCE_WORDS } from './reference-list.js'
 import { TableFeed } from './table-feed.js'
@@ -22,7 +22,6 @@ import type { TableFrameOptions } from './table-frame.js'
 import { EVENT, NUMBER, TableKernel } from './table-kernel.js'
 import type { TableReader } from './table-reader.js'
 import type { TableSummary } from './table-properties.js'
-import { isBlockSize } from './table-writer.js'
 
 /** What a merge stops for. */
 export const MERGE = {
@@ -321,8 +320,8 @@ export class TableMerge implements EntryView {
 
 function checkMerge(options: TableMergeOptions): void {
   const { blockSize, restartInterval, bloomBitsPerKey, onLost } = checkOptions(options)
-  checkArgument(isBlockSize(blockSize), 'a block size of at least 1')
-  checkArgument(isRestartInterval(restartInterval), 'a restart interval of at least 1')
-  checkArgument(isBitsPerKey(bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY), 'bits of bloom filter a key from 0 to 64')
+  checkBlockSize(blockSize)
+  checkRestartInterval(restartInterval)
+  checkBitsPerKey(bloomBitsPerKey ?? DEFAULT_BITS_PER_KEY)
   checkArgument(typeof onLost === 'function', 'a function that is told of lost records')
 }

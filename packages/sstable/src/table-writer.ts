@@ -32,7 +32,7 @@ import {
 } from '@wk/codec'
 import type { EntryCursor } from '@wk/codec'
 import type { File } from '@wk/fs'
-import { BlockBuilder } from './block-builder.js'
+import { BlockBuilder, checkBlockSize } from './block-builder.js'
 import { copyRange, withRoom } from './key-buffer.js'
 import { REFERENCE_ESTIMATE } from './reference-list.js'
 import { runSteps } from './steps.js'
@@ -69,7 +69,7 @@ export class TableWriter {
   constructor(file: File, options: TableWriterOptions) {
     this.#frame = new TableFrame(file, options)
     this.#blockSize = options.blockSize ?? 4096
-    checkArgument(isBlockSize(this.#blockSize), 'a block size of at least 1')
+    checkBlockSize(this.#blockSize)
     this.#data = new BlockBuilder(options.restartInterval ?? 16)
   }
 
@@ -212,11 +212,6 @@ export class TableWriter {
     this.#data.reset()
     this.#blockValueBytes = 0
   }
-}
-
-/** Whether `value` may be the bytes after which a data block ends. */
-export function isBlockSize(value: number): boolean {
-  return typeof value === 'number' && value >= 1
 }
 
 function isRange(start: number, end: number, length: number): boolean {

@@ -6,7 +6,7 @@ import { ValueBatch, type ValueRequest } from './record-batch.js'
 import type { LogPosition } from './sync-tracker.js'
 
 export function checkCount(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError(`${name} must be an integer from 0`)
+  if (!isCount(value)) throw new InvalidArgumentError(`${name} must be an integer from 0`)
 }
 
 export function checkArray<T>(name: string, value: readonly T[]): readonly T[] {

@@ -11,7 +11,7 @@
  * A logical file may also lie in *gaps* of an older physical one, where nothing alive was left (docs/adr/0029): its runs are there before
  * its first record is. It bears a higher number than the file that it lies in; every other logical file bears at most that.
  */
-import { CorruptionError, InvalidArgumentError, formatFileName, invariant, isU32, type ValuePointer, type WkError } from '@wk/codec'
+import { CorruptionError, InvalidArgumentError, formatFileName, invariant, isU32 } from '@wk/codec'
 import type { File } from '@wk/fs'
 import { BASE_IV_LENGTH, FILE_HEADER_LENGTH, MIN_RECORD_LENGTH } from './format.js'
 import type { PhysicalFile } from './physical-file.js'
@@ -86,8 +86,9 @@ export class FileMap {
   /** @throws CorruptionError without offset if the file is gone, InvalidArgumentError for what is no file number */
   require(fid: number): LogicalFile {
     const logical = this.#files.get(fid)
-    if (logical === undefined) throw missingFile(fid)
-    return logical
+    if (logical !== undefined) return logical
+    checkFid(fid)
+    throw new CorruptionError(`value-log file ${fid} is not there`, { file: formatFileName('vlog', fid) })
   }
 
   add(logical: LogicalFile): void {
@@ -128,21 +129,13 @@ export function directFile(physical: PhysicalFile): LogicalFile {
 
 /** @throws InvalidArgumentError for what is no file number */
 export function checkFid(fid: number): void {
-  if (!isU32(fid) || fid === 0) throw noFid()
-}
-
-function noFid(): InvalidArgumentError {
-  return new InvalidArgumentError('the number of a value-log file must be an integer from 1 to 4,294,967,295')
-}
-
-function missingFile(fid: number): WkError {
-  if (!isU32(fid) || fid === 0) return noFid()
-  return new CorruptionError(`value-log file ${fid} is not there`, { file: formatFileName('vlog', fid) })
+  if (!isU32(fid) || fid === 0) throw new InvalidArgumentError('the number of a value-log file must be an integer from 1 to 4,294,967,295')
 }
 
 /** Whether a record can lie there: behind the header, before the end. */
-export function isWithin({ end }: LogicalFile, { offset, len }: ValuePointer): boolean {
-  return offset >= FILE_HEADER_LENGTH && len >= MIN_RECORD_LENGTH && offset + len <= end
+export function isWithin({ end }: LogicalFile, offset: number, length: number): boolean {
+  // Plain sums of doubles: no 32-bit wrap lets {100, 0xFFFFFFFF} through.
+  return offset >= FILE_HEADER_LENGTH && length >= MIN_RECORD_LENGTH && offset + length <= end
 }
 
 /** Damage in a logical file, at a logical offset; names the file in the directory. */
@@ -159,10 +152,7 @@ export function damage(logical: LogicalFile, offset: number, message: string): C
  * @throws CorruptionError if it lies outside the file or in a hole; nothing was read or allocated
  */
 export function locate(logical: LogicalFile, offset: number, length: number, run?: number): number {
-  // Plain sums of doubles: no 32-bit wrap lets {100, 0xFFFFFFFF} through.
-  if (!(offset >= FILE_HEADER_LENGTH && length >= MIN_RECORD_LENGTH && offset + length <= logical.end)) {
-    throw damage(logical, offset, `a pointer to ${length} bytes outside its file`)
-  }
+  if (!isWithin(logical, offset, length)) throw damage(logical, offset, `a pointer to ${length} bytes outside its file`)
   const { runs } = logical
   if (runs === undefined) return offset
   const position = runs.locate(offset, length, run)

@@ -99,24 +99,21 @@ export class RunTable {
 
 /** Collects runs in order; touching ones become one. */
 export class RunTableBuilder {
-  #starts: Uint32Array
-  #lengths: Uint32Array
-  #physical: Float64Array
+  #starts = new Uint32Array(0)
+  #lengths = new Uint32Array(0)
+  #physical = new Float64Array(0)
   #count = 0
 
   /** @param expected runs that there is room for at first */
   constructor(expected = 0) {
-    const room = Math.max(FIRST_RUNS, expected)
-    this.#starts = new Uint32Array(room)
-    this.#lengths = new Uint32Array(room)
-    this.#physical = new Float64Array(room)
+    this.reset(expected)
   }
 
   /** Begins anew, with room for `expected` runs, in the same memory if it is enough. */
   reset(expected: number): void {
     const kept = this.#starts.length
-    if (kept < expected || kept > MOST_KEPT) {
-      const room = Math.max(FIRST_RUNS, expected)
+    const room = Math.max(FIRST_RUNS, expected)
+    if (kept < room || kept > MOST_KEPT) {
       this.#starts = new Uint32Array(room)
       this.#lengths = new Uint32Array(room)
       this.#physical = new Float64Array(room)

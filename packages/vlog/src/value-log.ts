@@ -179,7 +179,7 @@ export class ValueLog {
     this.#checkPointer(pointer)
     const logical = this.#set.map.get(pointer.fid)
     // A place outside the file's records says nothing of them: counted, it would pass a file for garbage that has none.
-    if (logical === undefined || logical.retired || !isWithin(logical, pointer)) return
+    if (logical === undefined || logical.retired || !isWithin(logical, pointer.offset, pointer.len)) return
     this.#marks.stats.add(logical, pointer)
   }
 

@@ -4,28 +4,18 @@
  * Reads, plain writes and `clear()` are here; transactions and maintenance have files of their own. Now and then it does not wait for an answer before
  * it goes on. What is thrown but for the errors that may be ends the history.
  */
-import type { DB, Snapshot } from '@wk/db'
-import { type Rng, textOf } from '@wk/testkit'
+import type { Snapshot } from '@wk/db'
+import { textOf } from '@wk/testkit'
 import type { Change, Read } from './event.js'
 import { drawKey, drawLength, drawRange } from './keys.js'
 import { checkpoint, maintain, refusalOf, withSignal } from './maintenance.js'
 import { pause } from './pause.js'
-import type { Recorder } from './recorder.js'
 import { scan } from './scanning.js'
+import type { Seat } from './seat.js'
 import { transact } from './transact.js'
 
 /** How often each call is made, against the others. */
 const CALLS = { put: 14, del: 4, batch: 5, get: 10, getSync: 6, getMany: 5, scan: 8, snapshot: 6, transaction: 16, clear: 1, gc: 2, flush: 2, compact: 1, checkpoint: 0.3 }
-
-/** What a client works on. */
-export interface Seat {
-  readonly client: number
-  readonly db: DB
-  readonly rng: Rng
-  readonly recorder: Recorder
-  /** Opens a checkpoint. */
-  readonly openCopy: (dir: string) => Promise<DB>
-}
 
 /** Makes so many calls, and resolves when all are answered. */
 export async function runClient(seat: Seat, calls: number): Promise<void> {

@@ -1,10 +1,10 @@
 /** What a client asks for that changes nothing that is read: collections, flushes, compactions, some of them aborted, and checkpoints, which are opened and read. */
 import { WkError } from '@wk/db'
 import type { Rng } from '@wk/testkit'
-import type { Seat } from './client.js'
 import { drawRange } from './keys.js'
 import { pause } from './pause.js'
 import { scan } from './scanning.js'
+import type { Seat } from './seat.js'
 
 /** The code of the error that a call is refused with; undefined for one that was not. What is no error of ours is thrown on. */
 export async function refusalOf(call: () => Promise<unknown>): Promise<string | undefined> {

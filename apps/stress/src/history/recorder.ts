@@ -41,11 +41,6 @@ export class Recorder {
     }
   }
 
-  /** How many calls were made. */
-  get calls(): number {
-    return this.#events.length
-  }
-
   /** The history. Throws where a call never answered. */
   get events(): readonly HistoryEvent[] {
     return this.#events.map((event, at) => {

@@ -43,9 +43,13 @@ export class Timeline {
     this.keys = [...this.#puts.keys()].sort()
   }
 
+  #newest(key: string, version: number): Put | undefined {
+    return this.#puts.get(key)?.findLast((one) => one.version <= version)
+  }
+
   /** Whether a key may have had this value at a version. */
   allows(key: string, value: string | undefined, version: number): boolean {
-    const put = this.#puts.get(key)?.findLast((one) => one.version <= version)
+    const put = this.#newest(key, version)
     if (put?.value === undefined) return value === undefined
     let mayBeGone = false
     for (const clear of this.#clears) {
@@ -59,7 +63,7 @@ export class Timeline {
 
   /** Whether a key may have had some value at a version. */
   mayExist(key: string, version: number): boolean {
-    const value = this.#puts.get(key)?.findLast((one) => one.version <= version)?.value
+    const value = this.#newest(key, version)?.value
     return value !== undefined && this.allows(key, value, version)
   }
 

@@ -6,12 +6,12 @@
  */
 import { textOf } from '@wk/testkit'
 import type { Transaction } from '@wk/db'
-import type { Seat } from './client.js'
 import type { TransactionCall, TransactionStep } from './event.js'
 import { drawKey, drawLength, END } from './keys.js'
 import { refusalOf } from './maintenance.js'
 import { pause } from './pause.js'
 import { scan } from './scanning.js'
+import type { Seat } from './seat.js'
 
 /** Thrown by a transaction that changes its mind. */
 class GivenUp extends Error {}
